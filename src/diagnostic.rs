@@ -1,0 +1,115 @@
+//! The one schema of a report, for people, tools and editors.
+//!
+//! A [`Diagnostic`] is data; it is drawn by `render` (human), printed in a line (short) or serialised (JSON).
+
+use crate::text::Span;
+use serde::Serialize;
+
+/// How grave a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The text cannot mean what it says: exit code 1.
+    Error,
+    /// It runs and is probably a mistake.
+    Warning,
+    /// Worth knowing.
+    Info,
+}
+
+/// One mistake, with everything a reader needs to mend it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnostic {
+    /// `family::name`, for instance `shape::residual`. Families: syntax, name, type, attr, shape, where, path, limit,
+    /// train, data, weights, lint.
+    pub code: &'static str,
+    /// How grave.
+    pub severity: Severity,
+    /// One plain sentence in the user's own names; readable alone.
+    pub message: String,
+    /// Underlined places; the first is where the mistake stands.
+    pub labels: Vec<Label>,
+    /// `where:` the path through the blocks, copies folded; `same in all 4 copies`.
+    pub path: Option<String>,
+    /// `flow:` the chain of shapes that led there.
+    pub flow: Option<String>,
+    /// `note:` lines, each a sentence.
+    pub notes: Vec<String>,
+    /// `fix:` at most one is shown.
+    pub fixes: Vec<Fix>,
+}
+
+/// An underlined place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What stands under it.
+    pub text: String,
+}
+
+/// An edit that would mend the mistake.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fix {
+    /// What is replaced (empty: an insertion).
+    pub span: Span,
+    /// By what.
+    pub replacement: String,
+    /// What `fix:` shows: the mended line or a sentence.
+    pub shown: String,
+    /// Whether it was applied in memory and re-checked, and how far that went.
+    pub checked: Checked,
+}
+
+/// What re-checking a fix has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checked {
+    /// Not tried: a suggestion in words.
+    No,
+    /// This report goes, others stay.
+    ThisErrorGoes,
+    /// The file type-checks with it.
+    FileChecks,
+}
+
+impl Diagnostic {
+    /// An error with its main place.
+    pub fn error(code: &'static str, message: impl Into<String>, span: Span, label: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            labels: vec![Label { span, text: label.into() }],
+            path: None,
+            flow: None,
+            notes: vec![],
+            fixes: vec![],
+        }
+    }
+
+    /// The same as a warning.
+    pub fn warning(mut self) -> Diagnostic {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// With a second place.
+    pub fn label(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// With a `note:` line.
+    pub fn note(mut self, text: impl Into<String>) -> Diagnostic {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// With a fix that replaces `span` by `replacement`.
+    pub fn fix(mut self, span: Span, replacement: impl Into<String>, shown: impl Into<String>) -> Diagnostic {
+        let fix = Fix { span, replacement: replacement.into(), shown: shown.into(), checked: Checked::No };
+        self.fixes.push(fix);
+        self
+    }
+}

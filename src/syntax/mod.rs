@@ -1,0 +1,3 @@
+//! Text to tree: scan, grammar, parse; and back: format. Knows no operator.
+
+pub mod ast;

@@ -1,0 +1,121 @@
+//! Sources, spans, and the one door to the file system.
+//!
+//! A [`Span`] names a file by its id from the first commit on, since a report may underline two files.
+//! Nothing below the command line opens a file: what must be read or written goes through [`Files`].
+
+use serde::Serialize;
+
+/// A half-open byte range `start..end` of one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Span {
+    /// Which source: an index into [`Sources`].
+    pub file: u16,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The span `start..end` of file `file`.
+    pub fn new(file: u16, start: usize, end: usize) -> Span {
+        Span { file, start: start as u32, end: end as u32 }
+    }
+
+    /// The smallest span that covers both (of the same file; else `self`).
+    pub fn to(self, other: Span) -> Span {
+        if self.file != other.file {
+            return self;
+        }
+        Span { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    /// Length in bytes.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether it covers nothing.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// One text: where it came from and what it says.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The name shown in reports: a path as the user gave it, or `<stdin>`, `<expression>`.
+    pub name: String,
+    /// The text, without a byte order mark.
+    pub text: String,
+    /// Byte offset of each line's first byte.
+    lines: Vec<u32>,
+}
+
+impl Source {
+    /// A source of that name and text.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
+        let text = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i as u32 + 1)).collect();
+        Source { name: name.into(), text, lines }
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts characters.
+    pub fn position(&self, offset: u32) -> (usize, usize) {
+        let offset = (offset as usize).min(self.text.len()) as u32;
+        let line = self.lines.partition_point(|&start| start <= offset) - 1;
+        let before = self.text.get(self.lines[line] as usize..offset as usize).unwrap_or("");
+        (line + 1, before.chars().count() + 1)
+    }
+
+    /// The text of a line (from 1), without its end.
+    pub fn line(&self, line: usize) -> &str {
+        self.text.lines().nth(line.saturating_sub(1)).unwrap_or("")
+    }
+}
+
+/// All texts of one check: the file itself, and what it `use`s.
+#[derive(Clone, Debug, Default)]
+pub struct Sources(pub Vec<Source>);
+
+impl Sources {
+    /// Adds a source and returns its id.
+    pub fn add(&mut self, source: Source) -> u16 {
+        self.0.push(source);
+        (self.0.len() - 1) as u16
+    }
+
+    /// The source of a span.
+    pub fn of(&self, span: Span) -> &Source {
+        &self.0[span.file as usize]
+    }
+
+    /// The text under a span.
+    pub fn text(&self, span: Span) -> &str {
+        self.of(span).text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+}
+
+/// Reading and writing whole files, with limits: the only way the library touches a disk.
+///
+/// The command line implements it on the file system; tests implement it in memory, or make the k-th write fail.
+pub trait Files {
+    /// The whole file; an error if it is longer than `limit` bytes. A path is as the user wrote it.
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError>;
+    /// Writes the whole file atomically: a temporary beside it, flush, fsync, rename, fsync of the folder.
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FileError>;
+    /// Appends to a log (not atomic; a torn last line is expected by its reader).
+    fn append(&self, path: &str, bytes: &[u8]) -> Result<(), FileError>;
+    /// Whether there is such a file or folder.
+    fn exists(&self, path: &str) -> bool;
+}
+
+/// Why a file could not be read or written; the sentence names the path.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct FileError {
+    /// The path as given.
+    pub path: String,
+    /// A lower-case clause, `no such file`, `12 GB, over the limit of 4 GB`.
+    pub reason: String,
+}
