@@ -2,7 +2,11 @@
 
 #[macro_use]
 pub mod kernels;
+pub mod data;
 pub mod diagnostic;
+pub mod ir;
+pub mod ops;
+pub mod optim;
 pub mod syntax;
 pub mod tensor;
 pub mod text;

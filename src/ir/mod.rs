@@ -1,0 +1,10 @@
+//! What is meant: dims, types, operators as data, the structured graph, the flat graph.
+
+pub mod attr;
+pub mod build;
+pub mod dim;
+pub mod graph;
+pub mod op;
+pub mod shape;
+pub mod structured;
+pub mod training;
