@@ -486,7 +486,7 @@ mod tests {
             [attrs("multistep", &[("milestones", Attr::List(vec![1, 3, 3].into_iter().map(Attr::Int).collect()))])];
         close(&rates(&twice, 1.0, 5), &[1.0, 0.1, 0.1, 0.001, 0.001], "multistep, a milestone twice");
         close(&rates(&parse("polynomial(4, power = 2)"), 1.0, 6), &[1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0], "polynomial");
-        let half = [0.866025403784438_6, 0.707106781186547_6, 0.5, 0.0];
+        let half = [0.866025403784438_6, std::f64::consts::FRAC_1_SQRT_2, 0.5, 0.0];
         close(&rates(&parse("polynomial(4, power = 0.5)"), 1.0, 5)[1..], &half, "polynomial, a root");
         let restarts = [1.0, 0.5, 1.0, 0.853553390593273_7, 0.5, 0.146446609406726_27, 1.0, 0.961939766255643_4];
         close(&rates(&parse("cosine_restarts(2, mult = 2)"), 1.0, 8), &restarts, "cosine_restarts");
