@@ -48,7 +48,7 @@ pub fn parse(file: u16, text: &str) -> Parsed {
             vec![]
         }
     };
-    let diagnostics = settle(&mut scan, tree.diagnostics);
+    let diagnostics = settle(&mut scan, text, tree.diagnostics);
     Parsed { file: File { entries }, comments: scan.comments, diagnostics }
 }
 
@@ -59,7 +59,7 @@ pub fn rule_calls_suffice(text: &str) -> bool {
 }
 
 /// Brings the reports of the scan and of the tree together: in order, each once, none that only repeats another.
-fn settle(scan: &mut Scan, of_tree: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut all = std::mem::take(&mut scan.faults);
     if scan.too_deep {
         all.retain(|fault| fault.code == "limit::depth");
@@ -72,7 +72,22 @@ fn settle(scan: &mut Scan, of_tree: Vec<Diagnostic>) -> Vec<Diagnostic> {
     all.extend(of_tree.into_iter().filter(|d| !muted(d)));
     all.sort_by_key(|d| (d.labels[0].span.start, d.code));
     all.dedup_by(|a, b| a.code == b.code && a.labels[0].span == b.labels[0].span);
+    forgive_braces(text, &mut all);
     all
+}
+
+/// Where a `{` is missing, the braces of its entry no longer pair: what only follows from that is not told.
+fn forgive_braces(text: &str, all: &mut Vec<Diagnostic>) {
+    let mut until = 0;
+    all.retain(|d| {
+        let at = d.labels[0].span.start as usize;
+        if d.code == "syntax::missing_body" {
+            let next = ["\nblock ", "\nmodel ", "\ntrain "].iter().filter_map(|word| text[at..].find(word)).min();
+            until = next.map_or(text.len() + 1, |next| at + next);
+        }
+        let follows = matches!(d.code, "syntax::outside" | "syntax::after_entry" | "syntax::stray_bracket");
+        !(follows && at < until)
+    });
 }
 
 /// The tree under construction.
@@ -138,20 +153,23 @@ impl<'t> Tree<'t> {
 
     fn entries(&mut self, pairs: Pairs<'_, Rule>) -> Vec<Entry> {
         let mut entries = vec![];
+        // Lines outside of all bodies are told once a run.
+        let mut outside = false;
         for file in pairs {
             for pair in file.into_inner().filter(|pair| pair.as_rule() == Rule::entry) {
                 let mut kids = Kids::of(pair);
                 let Some(first) = kids.next() else { continue };
-                let span = self.span(&first);
-                match first.as_rule() {
+                let (span, first_rule) = (self.span(&first), first.as_rule());
+                match first_rule {
                     Rule::dims => entries.push(self.dims(first)),
                     Rule::uses => entries.push(self.uses(first)),
                     Rule::block => entries.extend(self.block(first).map(Entry::Block)),
                     Rule::model => entries.extend(self.block(first).map(Entry::Model)),
                     Rule::train => entries.extend(self.train(first).map(Entry::Train)),
-                    Rule::junk => self.report(errors::outside(self.text, span)),
+                    Rule::junk if !outside => self.report(errors::outside(self.text, span)),
                     _ => {}
                 }
+                outside = matches!(first_rule, Rule::junk | Rule::stray);
                 if let Some(junk) = kids.take(Rule::junk) {
                     let junk = self.span(&junk);
                     self.report(errors::after_entry(self.text, span, junk));
@@ -197,7 +215,7 @@ impl<'t> Tree<'t> {
             Some(_) => kids.take(Rule::conds).map(|conds| self.conds(conds)).unwrap_or_default(),
             None => vec![],
         };
-        let junk = kids.take(Rule::head_junk).map(|junk| self.span(&junk));
+        let junk = kids.take(Rule::sig_junk).map(|junk| self.span(&junk));
         let body = kids.take(Rule::body);
         let end = body.as_ref().map_or(span.end as usize, |body| body.as_span().start());
         let header = self.trimmed(Span::new(self.file, keyword.start as usize, end));

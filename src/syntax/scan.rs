@@ -64,6 +64,8 @@ struct Scanner<'t> {
     mask: Vec<u8>,
     scan: Scan,
     stack: Vec<Open>,
+    /// The last `block`, `model` or `train` at column 0, as long as no `{` has followed it.
+    headless: Option<usize>,
     /// Braces whose closer stands further left than their line: the likely place of a missing brace.
     suspects: Vec<usize>,
 }
@@ -78,7 +80,16 @@ impl<'t> Scanner<'t> {
             too_deep: false,
             partner: vec![],
         };
-        Scanner { file, text, tokens: lex(text), mask: text.as_bytes().to_vec(), scan, stack: vec![], suspects: vec![] }
+        Scanner {
+            file,
+            text,
+            tokens: lex(text),
+            mask: text.as_bytes().to_vec(),
+            scan,
+            stack: vec![],
+            headless: None,
+            suspects: vec![],
+        }
     }
 
     fn span(&self, token: usize) -> Span {
@@ -244,6 +255,9 @@ impl<'t> Scanner<'t> {
             let token = self.tokens[at];
             match token.kind {
                 Kind::Open => {
+                    if self.stack.is_empty() && self.say(at) == "{" {
+                        self.headless = None;
+                    }
                     self.stack.push(Open { token: at, sign: self.text.as_bytes()[token.start] });
                     if deep.is_none() && self.too_deep() {
                         deep = Some((self.stack.len(), token.start));
@@ -252,10 +266,11 @@ impl<'t> Scanner<'t> {
                 }
                 Kind::Close => self.close(at),
                 Kind::Word if self.enters(at) => {
-                    self.close_all(at);
-                    if token.start > 0 {
+                    if !self.stack.is_empty() {
+                        self.close_all(at);
                         self.mask[token.start - 1] = 1;
                     }
+                    self.headless = matches!(self.say(at), "block" | "model" | "train").then_some(at);
                 }
                 _ => {}
             }
@@ -287,7 +302,7 @@ impl<'t> Scanner<'t> {
     /// Whether a token at column 0 begins an entry and so closes everything that is open.
     fn enters(&self, at: usize) -> bool {
         let token = self.tokens[at];
-        if self.stack.is_empty() || self.line_start(token.start) != token.start {
+        if self.line_start(token.start) != token.start {
             return false;
         }
         let rest = self.tokens[at + 1..].iter().take_while(|t| t.kind != Kind::Newline);
@@ -340,9 +355,26 @@ impl<'t> Scanner<'t> {
             self.mask[token.start] = right as u8;
             return;
         }
+        if sign_is_brace(self.say(at)) && self.begin_body(at) {
+            return;
+        }
         let last = (0..at).rev().find(|&i| self.tokens[i].kind == Kind::Close && self.say(i) == self.say(at));
         self.scan.faults.push(errors::stray(self.text, self.span(at), last.map(|i| self.span(i))));
         self.blank(token.start, token.end);
+        self.scan.muted.push((self.line_start(token.start), self.line_end(token.start)));
+    }
+
+    /// A `}` that closes an entry whose `{` is missing: puts one where its header ends. Returns whether it could.
+    fn begin_body(&mut self, at: usize) -> bool {
+        let Some(entry) = self.headless.take() else { return false };
+        let newlines = (entry..at).filter(|&i| self.tokens[i].kind == Kind::Newline);
+        let ends = |&i: &usize| !matches!(self.say(i + 1), ":" | "->" | "where") && self.say(i + 1) != "\n";
+        let Some(newline) = newlines.into_iter().find(ends) else { return false };
+        let header = self.tokens[entry..newline].iter().rfind(|t| !t.is_comment()).map_or(0, |t| t.end);
+        self.mask[self.tokens[newline].start] = b'{';
+        let header = Span::new(self.file, self.tokens[entry].start, header);
+        self.scan.faults.push(errors::missing_opener(self.text, header, self.span(at)));
+        true
     }
 
     /// Takes the innermost open bracket as unclosed, noticed at token `at` (none: the end of the text).
@@ -406,6 +438,7 @@ impl<'t> Scanner<'t> {
             let token = self.tokens[at];
             match token.kind {
                 Kind::Newline if self.mask[token.start] == 1 => closers.clear(),
+                Kind::Newline if self.mask[token.start] != b'\n' => {}
                 Kind::Newline => {
                     let inside = closers.last().map(|c| c.1);
                     if inside.is_some_and(|sign| sign != b'{') || self.continues(before, at, inside.is_none()) {
@@ -491,6 +524,10 @@ fn divides(rest: &str) -> bool {
     let operand = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
     let next = rest[operand..].trim_start();
     operand > 0 && next.starts_with([')', ']', ',', '*', '+', '-']) && rest.contains([')', ']'])
+}
+
+fn sign_is_brace(sign: &str) -> bool {
+    sign == "}"
 }
 
 fn opener(sign: u8) -> u8 {

@@ -267,3 +267,16 @@ pub(in crate::syntax) fn missing_condition(text: &str, span: Span) -> Diagnostic
     let _ = text;
     Diagnostic::error("syntax::missing_condition", "a condition is missing: `if d % 2 == 0 { … }`", span, "here")
 }
+
+/// An entry whose body has a `}` and no `{`.
+pub(in crate::syntax) fn missing_opener(text: &str, header: Span, close: Span) -> Diagnostic {
+    let place = Span { start: header.end, ..header };
+    if let Some(comment) = swallowed(text, header.end) {
+        return floor_division(header.file, text, comment.start as usize);
+    }
+    let (at, keyword, _) = first_token(text, header);
+    let message = format!("`{keyword}` has no body: `{{` is missing");
+    Diagnostic::error("syntax::missing_body", message, at, "`{` is missing at the end of its header")
+        .label(close, "this `}` ends the body")
+        .mend(text, place, " {")
+}

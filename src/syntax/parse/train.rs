@@ -16,7 +16,7 @@ impl Tree<'_> {
         let label = kids.take(Rule::label).and_then(|label| label.into_inner().next());
         let label = label.map(|label| self.name(label, errors::Role::Label));
         let model = kids.take(Rule::call).map(|call| self.call(call, errors::Role::Model));
-        let junk = kids.take(Rule::head_junk).map(|junk| self.span(&junk));
+        let junk = kids.take(Rule::sig_junk).map(|junk| self.span(&junk));
         let settings = kids.take(Rule::settings);
         let end = settings.as_ref().map_or(span.end as usize, |settings| settings.as_span().start());
         let header = self.trimmed(Span::new(self.file, span.start as usize, end));
