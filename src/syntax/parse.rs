@@ -41,7 +41,7 @@ pub fn parse(file: u16, text: &str) -> Parsed {
     let mask = std::mem::take(&mut scan.mask);
     let mut tree = Tree { file, text, diagnostics: vec![] };
     let entries = match Grammar::parse(Rule::file, &mask) {
-        Ok(pairs) => tree.entries(pairs),
+        Ok(pairs) => tree.entries(pairs, !scan.faults.is_empty()),
         // The grammar is total; what is left is the engine's own limit on calls.
         Err(_) => {
             tree.diagnostics.push(errors::unreadable(Span::new(file, 0, 0)));
@@ -151,7 +151,7 @@ impl<'t> Tree<'t> {
         name
     }
 
-    fn entries(&mut self, pairs: Pairs<'_, Rule>) -> Vec<Entry> {
+    fn entries(&mut self, pairs: Pairs<'_, Rule>, told: bool) -> Vec<Entry> {
         let mut entries = vec![];
         // Lines outside of all bodies are told once a run.
         let mut outside = false;
@@ -166,6 +166,10 @@ impl<'t> Tree<'t> {
                     Rule::block => entries.extend(self.block(first).map(Entry::Block)),
                     Rule::model => entries.extend(self.block(first).map(Entry::Model)),
                     Rule::train => entries.extend(self.train(first).map(Entry::Train)),
+                    // A stray bracket that the scan let pass: something before it must have said why.
+                    Rule::stray if self.diagnostics.is_empty() && !told => {
+                        self.report(errors::outside(self.text, span));
+                    }
                     Rule::junk if !outside => self.report(errors::outside(self.text, span)),
                     _ => {}
                 }
@@ -300,6 +304,13 @@ impl<'t> Tree<'t> {
             let name = kids.take(Rule::name_any).map(|name| self.name(name, errors::Role::Value));
             kids.take(Rule::colon);
             let ty = kids.take(Rule::typed);
+            if let (None, Some(ty)) = (&name, &ty)
+                && !ty.as_str().contains('[')
+            {
+                let word = self.span(ty);
+                self.report(errors::missing_type(self.text, word));
+                continue;
+            }
             let junk = kids.take(Rule::item_junk).map(|junk| self.span(&junk));
             match (&name, &ty, junk) {
                 (_, _, Some(junk)) => self.report(errors::in_type(self.text, junk)),

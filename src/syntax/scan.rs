@@ -139,14 +139,29 @@ impl<'t> Scanner<'t> {
                 Kind::Newline => open = 0,
                 Kind::Open => open += 1,
                 Kind::Close => open -= 1,
-                Kind::Comment if open > 0 && at > 0 && self.tokens[at - 1].ends_operand(self.text) => {
-                    if divides(&self.say(at)[2..]) {
+                Kind::Comment if at > 0 && self.tokens[at - 1].ends_operand(self.text) => {
+                    let rest = &self.say(at)[2..];
+                    if (open > 0 && divides(rest)) || self.divides_in_head(at, rest) {
                         self.uncomment(at);
                     }
                 }
                 _ => {}
             }
             at += 1;
+        }
+    }
+
+    /// The same in `repeat d // 2 {` and `dim h = d // 2`, where the line begins with the construct.
+    fn divides_in_head(&self, at: usize, rest: &str) -> bool {
+        let mut line = self.tokens[..at].iter().rev().take_while(|t| t.kind != Kind::Newline);
+        let keyword = line.by_ref().last().map_or("", |first| first.text(self.text));
+        let operand = |said: &str| !said.is_empty() && said.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        match keyword {
+            "repeat" | "if" | "for" | "block" | "model" => {
+                rest.trim_end().strip_suffix('{').is_some_and(|rest| operand(rest.trim()))
+            }
+            "dim" => operand(rest.trim()),
+            _ => false,
         }
     }
 
@@ -385,6 +400,10 @@ impl<'t> Scanner<'t> {
             None => None,
         };
         let start = self.tokens[open.token].start;
+        if open.sign != b'{' && self.scan.muted.iter().any(|m| m.0 >= start && m.1 == self.line_end(start)) {
+            // An open string in this line has swallowed the closer.
+            return self.mute_line(start);
+        }
         if open.sign != b'{' {
             self.mute_line(start);
             self.scan.faults.push(errors::unclosed(
