@@ -47,7 +47,8 @@ fn every_line_of_the_page_is_accepted_or_rejected_as_it_says() {
 fn every_rule_has_its_two_lines() {
     let grammar = page("model.pest");
     let constructs = grammar.split("// ---- What cannot be read").next().unwrap_or("");
-    let rules = constructs.lines().filter_map(|line| line.split_once('=')).map(|(name, rest)| (name.trim(), rest.trim()));
+    let rules =
+        constructs.lines().filter_map(|line| line.split_once('=')).map(|(name, rest)| (name.trim(), rest.trim()));
     let signs = ["add", "sub", "mul", "div", "rem", "pow", "neg", "dot_word", "stray"];
     let named = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     let examples = examples();
