@@ -31,6 +31,7 @@ fn examples() -> Vec<(String, char, String)> {
 #[test]
 fn every_line_of_the_page_is_accepted_or_rejected_as_it_says() {
     let mut wrong = vec![];
+    assert!(examples().len() > 100);
     for (rule, sign, text) in examples() {
         let reports = reports(&text);
         match sign {

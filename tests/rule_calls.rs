@@ -52,6 +52,7 @@ fn nested(open: &str, close: &str, depth: usize, damage: &str) -> String {
 #[test]
 fn rule_calls_stay_linear() {
     let mut wrong = vec![];
+    assert!(calls(&nested("repeat 2 { ", " }", 8, "whole")) > 100, "the engine counts nothing");
     for (open, close) in NESTING {
         for damage in ["whole", "unclosed", "junk after close", "missing after `|>`", "skip", "else", ","] {
             let [shallow, deep] = [8, 16].map(|depth| calls(&nested(open, close, depth, damage)));

@@ -211,7 +211,8 @@ impl<'t> Scanner<'t> {
                     let control = c.is_control() || self.mask[token.start] == b' ';
                     if !c.is_ascii() && !control {
                         let known = errors::foreign_sign(c);
-                        if !told.contains(&c) {
+                        let again = c.is_alphabetic() && self.scan.muted.last().is_some_and(|m| m.1 >= token.start);
+                        if !told.contains(&c) && !again {
                             told.push(c);
                             self.fault(|scanner| errors::foreign_character(scanner.span(at), c, known));
                         }
@@ -232,16 +233,13 @@ impl<'t> Scanner<'t> {
     }
 
     fn single_quotes(&mut self, at: usize) {
-        let Token { start, end, .. } = self.tokens[at];
-        self.fault(|scanner| errors::single_quotes(scanner.span(at), scanner.say(at)));
-        self.mask[start] = b'"';
-        self.mask[end - 1] = b'"';
+        let said = self.say(at);
+        self.fault(|scanner| errors::single_quotes(scanner.span(at), said));
+        let mut inner = said.chars();
+        (inner.next(), inner.next_back());
         // A double quote inside would end the string for the grammar.
-        for byte in &mut self.mask[start + 1..end - 1] {
-            if *byte == b'"' {
-                *byte = b' ';
-            }
-        }
+        let string = format!("\"{}\"", inner.as_str().replace('"', " "));
+        self.overwrite(at, &string);
     }
 
     fn string(&mut self, at: usize) {

@@ -48,7 +48,7 @@ impl Scanner<'_> {
     }
 
     /// Whether a token at column 0 begins an entry and so closes everything that is open.
-    fn enters(&self, at: usize) -> bool {
+    pub(super) fn enters(&self, at: usize) -> bool {
         let token = self.tokens[at];
         if token.start > 0 && self.text.as_bytes()[token.start - 1] != b'\n' {
             return false;
@@ -124,10 +124,7 @@ impl Scanner<'_> {
     /// Takes the innermost open bracket as unclosed, noticed at token `at` (none: the end of the text).
     fn unclosed(&mut self, at: Option<usize>) {
         let Some(open) = self.stack.pop() else { return };
-        let noticed = match at.filter(|&at| at < self.tokens.len()) {
-            Some(at) => Some(self.span(at)),
-            None => None,
-        };
+        let noticed = at.filter(|&at| at < self.tokens.len()).map(|at| self.span(at));
         let start = self.tokens[open.token].start;
         if open.sign != b'{' && self.scan.muted.iter().any(|m| m.0 >= start && m.1 == self.line_end(start)) {
             // An open string in this line has swallowed the closer.
@@ -149,7 +146,7 @@ impl Scanner<'_> {
         let inside = self.suspects.iter().copied().filter(|&token| token > open.token).max();
         let guilty = inside.unwrap_or(open.token);
         self.suspects.retain(|&token| token < open.token);
-        let place = noticed.unwrap_or(Span::new(self.file, self.text.len(), self.text.len()));
+        let place = noticed.unwrap_or(Span::new(self.file, self.text.trim_end().len(), self.text.trim_end().len()));
         self.fault(|scanner| {
             errors::missing_brace(scanner.text, scanner.span(guilty), place, noticed.and(at).map(|at| scanner.say(at)))
         });

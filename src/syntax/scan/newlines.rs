@@ -48,7 +48,7 @@ impl Scanner<'_> {
     fn continues(&self, before: Option<usize>, at: usize, top: bool) -> bool {
         let before = before.map_or("", |i| self.say(i));
         let after = self.following[at];
-        if after == self.tokens.len() {
+        if after == self.tokens.len() || self.enters(after) {
             return false;
         }
         continues_after(before)
