@@ -4,9 +4,11 @@
 pub mod kernels;
 pub mod data;
 pub mod diagnostic;
+pub mod export;
 pub mod ir;
 pub mod ops;
 pub mod optim;
 pub mod syntax;
 pub mod tensor;
 pub mod text;
+pub mod train;
