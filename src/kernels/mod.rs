@@ -4,7 +4,9 @@
 //! is part of its definition: the bits depend neither on how units are cut among threads nor on the vector width.
 
 pub mod call;
+pub mod count;
 pub mod float;
+pub mod guard;
 pub mod map;
 #[macro_use]
 pub mod simd;
