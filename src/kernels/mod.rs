@@ -6,5 +6,6 @@
 pub mod call;
 pub mod float;
 pub mod map;
+pub mod math;
 #[macro_use]
 pub mod simd;
