@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod float;
+pub mod gemm;
 pub mod map;
 pub mod math;
 #[macro_use]
