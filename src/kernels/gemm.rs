@@ -6,6 +6,7 @@
 
 mod pack;
 mod tile;
+mod vector;
 
 use super::call::{Access, Call, Kernel, Layout, View, Worker};
 use super::float::Float;

@@ -1,5 +1,6 @@
 //! Copies of the factors in the order in which the tile reads them.
 
+use super::vector::Vector;
 use super::{BLOCK, MatRef};
 use crate::kernels::float::Float;
 use crate::kernels::simd::Level;
@@ -40,25 +41,27 @@ pub fn left_bytes_of(size: usize, m: usize, k: usize) -> usize {
     left_rows(size, m, k) * left_stride(k) * size
 }
 
-/// Packs `k` × `columns` of the right factor into rows of `NR`; what stands beyond `columns` is of no account.
+/// Packs `k` × `columns` of the right factor into rows of two vectors; what stands beyond `columns` is of no account.
 ///
 /// # Safety
-/// The elements are valid; `dst` has room for k × NR; the processor has the level `L`.
+/// The elements are valid; `dst` has room for k such rows; the processor has the level `L`.
 #[inline(always)]
-pub unsafe fn right<T: Float, const NR: usize, const L: u8>(b: MatRef<T>, columns: usize, k: usize, dst: *mut T) {
+pub unsafe fn right<V: Vector, const L: u8>(b: MatRef<V::T>, columns: usize, k: usize, dst: *mut V::T) {
+    let nr = 2 * V::LANES;
     // SAFETY: all addresses are those of valid elements, or inside dst.
     unsafe {
-        if b.stride == 1 && columns == NR {
+        if b.stride == 1 && columns == nr {
             for p in 0..k {
-                let row = b.ptr.offset(p as isize * b.k).cast::<[T; NR]>().read();
-                dst.add(p * NR).cast::<[T; NR]>().write(row);
+                let row = b.ptr.offset(p as isize * b.k);
+                V::load(row).store(dst.add(p * nr));
+                V::load(row.add(V::LANES)).store(dst.add(p * nr + V::LANES));
             }
         } else if b.k == 1 {
-            transpose::<T, L>(b.ptr, b.stride, columns, k, dst, NR);
+            transpose::<V::T, L>(b.ptr, b.stride, columns, k, dst, nr);
         } else {
             for p in 0..k {
                 for j in 0..columns {
-                    *dst.add(p * NR + j) = *b.ptr.offset(p as isize * b.k + j as isize * b.stride);
+                    *dst.add(p * nr + j) = *b.ptr.offset(p as isize * b.k + j as isize * b.stride);
                 }
             }
         }

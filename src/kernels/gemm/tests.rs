@@ -1,10 +1,11 @@
 //! Against a naive loop with the same bits, and against the clock.
 
+use super::vector::Vector;
 use super::*;
 use crate::kernels::call::Fault;
 use crate::kernels::simd::{self, Level};
-use crate::multiversion;
 use crate::tensor::DType;
+use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 use std::ptr::NonNull;
 
 /// Numbers between -1 and 1 without a pattern.
@@ -184,6 +185,7 @@ fn blocks_are_added_to_the_destination() {
     }
 }
 
+#[inline(always)]
 /// The best of several timings, in seconds.
 fn best(mut work: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
@@ -195,31 +197,55 @@ fn best(mut work: impl FnMut()) -> f64 {
     best
 }
 
-multiversion! {
-    /// As many independent chains of fused multiply-adds as hide their latency: the peak.
-    fn chains<T: Float, const N: usize>(x: &mut [[T; 16]; N], n: usize) {
-        let mut acc = *x;
-        let (a, b) = (std::hint::black_box(T::of(0.999)), std::hint::black_box(T::of(0.001)));
-        for _ in 0..n {
-            for row in &mut acc { for x in row { *x = x.mul_add(a, b); } }
-        }
-        *x = acc;
-    }
+/// N independent chains of fused multiply-adds, as many as hide their latency: GFLOP/s at the peak.
+#[inline(always)]
+unsafe fn chains<V: Vector, const N: usize>() -> f64 {
+    const TIMES: usize = 100_000;
+    let seconds = best(
+        #[inline(always)]
+        || {
+            // SAFETY: the caller has the instructions; the array has a vector's lanes.
+            unsafe {
+                let mut out = [V::T::ZERO; 16];
+                let (a, b) = (std::hint::black_box(V::T::of(0.999)), std::hint::black_box(V::T::of(0.001)));
+                let (a, b) = (V::splat(a), V::splat(b));
+                let mut acc = [b; N];
+                for _ in 0..TIMES {
+                    for x in &mut acc {
+                        *x = x.mul_add(a, b);
+                    }
+                }
+                for x in acc {
+                    x.store(out.as_mut_ptr());
+                    std::hint::black_box(&out);
+                }
+            }
+        },
+    );
+    (2 * TIMES * N * V::LANES) as f64 / seconds / 1e9
 }
 
-/// GFLOP/s of N × 16 chains: 12 to 16 vectors.
-fn peak<T: Float, const N: usize>() -> f64 {
-    let mut x = [[T::ONE; 16]; N];
-    let n = 3_000_000 / N;
-    (n * N * 32) as f64 / best(|| chains(&mut x, n)) / 1e9
+#[target_feature(enable = "avx512f")]
+unsafe fn chains_avx512<V: Vector>() -> f64 {
+    // SAFETY: handed on.
+    unsafe { chains::<V, 16>() }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn chains_avx2<V: Vector>() -> f64 {
+    // SAFETY: handed on.
+    unsafe { chains::<V, 12>() }
 }
 
 fn speed<T: Float>(level: Level, floor: bool) {
-    let peak = match (level, T::SIZE) {
-        (Level::Avx512, 4) => peak::<T, 16>(),
-        (Level::Avx512, _) => peak::<T, 8>(),
-        (_, 4) => peak::<T, 6>(),
-        _ => peak::<T, 3>(),
+    // SAFETY: the level is this processor's.
+    let peak = unsafe {
+        match (level, T::SIZE) {
+            (Level::Avx512, 4) => chains_avx512::<__m512>(),
+            (Level::Avx512, _) => chains_avx512::<__m512d>(),
+            (_, 4) => chains_avx2::<__m256>(),
+            _ => chains_avx2::<__m256d>(),
+        }
     };
     eprintln!("{level:?} {:?}: FMA loop {peak:.1} GFLOP/s", dtype::<T>());
     let shapes = [
@@ -238,7 +264,7 @@ fn speed<T: Float>(level: Level, floor: bool) {
         ("nn", 1, 768, 3072),
         ("nt", 128, 512, 10),
     ];
-    let mut at_512 = 0.0;
+    let mut slowest = f64::INFINITY;
     for (kind, m, k, n) in shapes {
         let (a, b) = (numbers::<T>(m * k, 1), numbers::<T>(k * n, 2));
         let mut y = vec![T::ZERO; m * n];
@@ -257,11 +283,11 @@ fn speed<T: Float>(level: Level, floor: bool) {
         }) / times as f64;
         let rate = (2 * m * k * n) as f64 / seconds / 1e9;
         eprintln!("  {kind} {m}x{k}x{n}: {rate:.1} GFLOP/s, {:.2} us, {:.0} %", seconds * 1e6, 100.0 * rate / peak);
-        if (kind, m) == ("nn", 512) {
-            at_512 = rate;
+        if m == 512 && k == 512 {
+            slowest = slowest.min(rate);
         }
     }
-    assert!(!floor || at_512 >= 0.8 * peak, "512 x 512 x 512 runs at {at_512:.1} of {peak:.1} GFLOP/s");
+    assert!(!floor || slowest >= 0.8 * peak, "512 x 512 x 512 runs at {slowest:.1} of {peak:.1} GFLOP/s");
 }
 
 #[test]
