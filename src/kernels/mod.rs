@@ -3,10 +3,13 @@
 //! A kernel is told which *units* of its output to compute, and computes each of them whole, in an order of sums that
 //! is part of its definition: the bits depend neither on how units are cut among threads nor on the vector width.
 
+#[macro_use]
+pub mod simd;
+
 pub mod call;
 pub mod count;
 pub mod float;
+pub mod gemm;
 pub mod guard;
 pub mod map;
-#[macro_use]
-pub mod simd;
+pub mod math;
