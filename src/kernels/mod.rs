@@ -3,8 +3,15 @@
 //! A kernel is told which *units* of its output to compute, and computes each of them whole, in an order of sums that
 //! is part of its definition: the bits depend neither on how units are cut among threads nor on the vector width.
 
+pub mod axes;
 pub mod call;
 pub mod float;
+pub mod lanes;
 pub mod map;
+pub mod norm;
+pub mod reduce;
 #[macro_use]
 pub mod simd;
+pub mod softmax;
+#[cfg(test)]
+mod twin;
