@@ -6,10 +6,18 @@
 #[macro_use]
 pub mod simd;
 
+pub mod axes;
 pub mod call;
 pub mod count;
 pub mod float;
 pub mod gemm;
 pub mod guard;
+pub mod lanes;
 pub mod map;
 pub mod math;
+pub mod norm;
+pub mod reduce;
+pub mod softmax;
+mod twin;
+
+#[cfg(test)]
