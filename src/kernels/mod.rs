@@ -3,8 +3,12 @@
 //! A kernel is told which *units* of its output to compute, and computes each of them whole, in an order of sums that
 //! is part of its definition: the bits depend neither on how units are cut among threads nor on the vector width.
 
-pub mod call;
-pub mod float;
-pub mod map;
 #[macro_use]
 pub mod simd;
+
+pub mod call;
+pub mod conv;
+pub mod float;
+pub mod map;
+mod spatial;
+mod tile;
