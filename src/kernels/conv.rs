@@ -522,7 +522,7 @@ unsafe fn grad_input<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Rang
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::kernels::spatial::testing::{Array, indices, run_all_ways, values};
 

@@ -8,6 +8,7 @@ pub mod simd;
 
 pub mod call;
 pub mod conv;
+pub mod conv_weight;
 pub mod float;
 pub mod map;
 mod spatial;
