@@ -8,6 +8,8 @@ pub mod simd;
 
 pub mod axes;
 pub mod call;
+pub mod conv;
+pub mod conv_weight;
 pub mod count;
 pub mod float;
 pub mod gemm;
@@ -18,6 +20,8 @@ pub mod math;
 pub mod norm;
 pub mod reduce;
 pub mod softmax;
+mod spatial;
+mod tile;
 mod twin;
 
 #[cfg(test)]
