@@ -22,6 +22,6 @@ pub mod reduce;
 pub mod softmax;
 mod spatial;
 mod tile;
-mod twin;
 
 #[cfg(test)]
+mod twin;

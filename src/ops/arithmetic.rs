@@ -222,11 +222,11 @@ MAP_MAXIMUM = OpDef {
     ..map_op("map.maximum", &map::MAXIMUM, PAIR)
 };
 
-/// Elements as another type: "f32", "i64", "bool". Nothing else casts. To bool: what is not 0; to i64: cut towards 0, NaN or a value out of range is an error at run time.
+/// 1 where equal, else 0, as floats.
 MAP_EQ = OpDef { attrs: NUMBER, gradient: Gradient::Zero, ..map_op("map.eq", &map::EQ, PAIR) };
 
-/// Elements as another type; nothing is cast silently.
-pub static CAST: OpDef = OpDef {
+/// Elements as another type: "f32", "i64", "bool". Nothing else casts. To bool: what is not 0; to i64: cut towards 0, NaN or a value out of range is an error at run time.
+CAST = OpDef {
     name: "cast",
     formula: "x",
     torch: "Tensor.to",

@@ -326,6 +326,7 @@ HITS = OpDef {
 GUARD = OpDef {
     name: "loss.guard",
     body: bare(&guard::GUARD),
+    facts: Facts { stops: true, ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy())]),
     ..OpDef::DEFAULT
 };

@@ -176,7 +176,7 @@ pub(super) fn split<'g>(x: Var<'g>, axis: usize, sizes: &[Dim]) -> Vec<Var<'g>> 
 }
 
 /// Zeros of a shape.
-pub(super) fn zeros_like<'g>(x: Var<'g>) -> Var<'g> {
+pub fn zeros_like<'g>(x: Var<'g>) -> Var<'g> {
     let given = [("shape", crate::ir::build::shape_attr(&x.dims())), ("dtype", Attr::Str(x.dtype().word().into()))];
     let attrs = crate::ir::attr::Attrs::with(super::source::FILL.attrs, &given);
     x.builder.apply(&super::source::FILL, attrs, &[])[0]
@@ -371,9 +371,10 @@ UNSQUEEZE = OpDef {
         let dims = cx.dims(0)?;
         let wanted = cx.attrs.ints("axis").unwrap_or_default().len();
         let axes = cx.axes("axis", dims.len() + wanted)?;
+        let total = dims.len() + wanted;
         let mut old = dims.into_iter();
         let next = |i: usize| if axes.contains(&i) { Some(Dims::ONE) } else { old.next() };
-        let out: Vec<Dim> = (0..old.len() + wanted).map_while(next).collect();
+        let out: Vec<Dim> = (0..total).map_while(next).collect();
         let dtype = cx.operand(0)?.dtype;
         cx.out_of(dtype, &out);
         Ok(())
