@@ -8,5 +8,6 @@ pub mod float;
 pub mod gemm;
 pub mod map;
 pub mod math;
+pub mod random;
 #[macro_use]
 pub mod simd;
