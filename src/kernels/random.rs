@@ -49,6 +49,7 @@ impl Stream {
 
     /// The four words of the blocks `first ..`, in the low halves of the lanes; the high halves are 0.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // one vector lane after the other
     fn blocks(self, first: u64) -> [[u64; LANES]; 4] {
         let mut words = [[0; LANES]; 4];
         for lane in 0..LANES {
