@@ -18,6 +18,7 @@ pub mod lanes;
 pub mod map;
 pub mod math;
 pub mod norm;
+pub mod random;
 pub mod reduce;
 pub mod softmax;
 mod spatial;
