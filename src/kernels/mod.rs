@@ -5,8 +5,11 @@
 
 pub mod axes;
 pub mod call;
+pub mod copy;
 pub mod float;
+pub mod gather;
 pub mod lanes;
+pub mod loss;
 pub mod map;
 pub mod norm;
 pub mod reduce;
@@ -15,3 +18,4 @@ pub mod simd;
 pub mod softmax;
 #[cfg(test)]
 mod twin;
+pub mod update;
