@@ -19,12 +19,12 @@ impl Axes {
         if size == 1 {
             return;
         }
-        if let Some(last) = self.rank.checked_sub(1) {
-            if self.strides[last] == stride * size as isize {
-                self.sizes[last] *= size;
-                self.strides[last] = stride;
-                return;
-            }
+        if let Some(last) = self.rank.checked_sub(1)
+            && self.strides[last] == stride * size as isize
+        {
+            self.sizes[last] *= size;
+            self.strides[last] = stride;
+            return;
         }
         self.sizes[self.rank] = size;
         self.strides[self.rank] = stride;

@@ -6,6 +6,9 @@
 //!
 //! Everything here is inlined into its caller, to be vectorised for the caller's instruction set.
 
+// Loops over the indices of several arrays of one length are the ones that vectorise.
+#![allow(clippy::needless_range_loop)]
+
 use super::call::View;
 use super::float::Float;
 use std::ops::Range;

@@ -10,11 +10,14 @@ pub mod axes;
 pub mod call;
 pub mod conv;
 pub mod conv_weight;
+pub mod copy;
 pub mod count;
 pub mod float;
+pub mod gather;
 pub mod gemm;
 pub mod guard;
 pub mod lanes;
+pub mod loss;
 pub mod map;
 pub mod math;
 pub mod norm;
@@ -23,6 +26,7 @@ pub mod reduce;
 pub mod softmax;
 mod spatial;
 mod tile;
+pub mod update;
 
 #[cfg(test)]
 mod twin;
