@@ -6,13 +6,20 @@
 #[macro_use]
 pub mod simd;
 
+pub mod axes;
 pub mod call;
 pub mod conv;
 pub mod conv_weight;
 pub mod float;
 pub mod gemm;
+pub mod lanes;
 pub mod map;
 pub mod math;
+pub mod norm;
 pub mod random;
+pub mod reduce;
+pub mod softmax;
 mod spatial;
 mod tile;
+#[cfg(test)]
+mod twin;
