@@ -4,6 +4,7 @@
 //! (columns sorted by stride, so that every tap reads runs of neighbours); then 32 output pixels at a time, the taps
 //! are gathered into a panel `[k][32]` and multiplied with the weights as they lie.
 
+pub use super::conv_weight::CONV_GRAD_WEIGHT;
 use super::call::{Access, Args, Call, Kernel, Layout, Worker};
 use super::float::Float;
 use super::spatial::{Carver, Images, room, room_of, triple};

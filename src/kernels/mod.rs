@@ -9,7 +9,7 @@ pub mod simd;
 pub mod axes;
 pub mod call;
 pub mod conv;
-pub mod conv_weight;
+mod conv_weight;
 pub mod float;
 pub mod gemm;
 pub mod lanes;
