@@ -16,6 +16,7 @@ pub mod lanes;
 pub mod map;
 pub mod math;
 pub mod norm;
+pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod softmax;
