@@ -7,6 +7,7 @@
 pub mod simd;
 
 pub mod axes;
+pub mod batchnorm;
 pub mod call;
 pub mod conv;
 mod conv_weight;
