@@ -4,6 +4,7 @@
 //! (columns sorted by stride, so that every tap reads runs of neighbours); then 32 output pixels at a time, the taps
 //! are gathered into a panel `[k][32]` and multiplied with the weights as they lie.
 
+pub use super::conv_weight::CONV_GRAD_WEIGHT;
 use super::call::{Access, Args, Call, Kernel, Layout, Worker};
 use super::float::Float;
 use super::spatial::{Carver, Images, room, room_of, triple};
@@ -191,10 +192,14 @@ unsafe fn copy_planes<T: Float>(image: &mut [T], x: &Images<T>, at: (usize, Rang
                     let src = unsafe { std::slice::from_raw_parts(src, inside.len()) };
                     dst[inside.clone()].copy_from_slice(src);
                 } else {
-                    for e in inside.clone() {
-                        // SAFETY: e - front is a column of x.
-                        let value = unsafe { *src.wrapping_offset((e - b.front[2]) as isize * x.step[2]) };
-                        dst[e % stride * phase + e / stride] = value;
+                    for remainder in 0..stride {
+                        let first = inside.start + (stride + remainder - inside.start % stride) % stride;
+                        let columns = (first..inside.end).step_by(stride);
+                        let dst = &mut dst[remainder * phase + first / stride..];
+                        for (dst, e) in dst.iter_mut().zip(columns) {
+                            // SAFETY: e - front is a column of x.
+                            *dst = unsafe { *src.wrapping_offset((e - b.front[2]) as isize * x.step[2]) };
+                        }
                     }
                 }
             }
@@ -441,26 +446,36 @@ fn phases(g: &Geometry) -> impl Iterator<Item = Phase> + '_ {
     })
 }
 
-/// Copies the weights of the rows that are needed to `[group][phase][c][out][taps of the phase]`.
-unsafe fn pack<T: Float>(packed: &mut [T], weights: *const T, g: &Geometry, needed: impl Fn(usize) -> bool) {
-    let mut to = packed.iter_mut();
+/// Copies the weights of the rows that are needed to `[group][phase][c][out][taps of the phase]`; `taps` is scratch.
+unsafe fn pack<T: Float>(
+    packed: &mut [T],
+    weights: *const T,
+    g: &Geometry,
+    taps: &mut [u32],
+    needed: impl Fn(usize) -> bool,
+) {
+    let mut at = 0;
     for group in 0..g.groups {
         for phase in phases(g) {
+            let mut count = 0;
+            for k in 0..g.taps() {
+                let tap = [k / (g.kernel[1] * g.kernel[2]), k / g.kernel[2] % g.kernel[1], k % g.kernel[2]];
+                if (0..3).all(|a| tap[a] * g.dilation[a] % g.stride[a] == phase.remainder[a]) {
+                    taps[count] = k as u32;
+                    count += 1;
+                }
+            }
             for c in 0..g.c {
-                if !needed(group * g.c + c) {
-                    (0..g.out * phase.taps).for_each(|_| _ = to.next());
+                let row = &mut packed[at..at + g.out * count];
+                at += row.len();
+                if count == 0 || !needed(group * g.c + c) {
                     continue;
                 }
-                for o in 0..g.out {
-                    let mut from = ((group * g.out + o) * g.c + c) * g.taps();
-                    for k in 0..g.taps() {
-                        let k = [k / (g.kernel[1] * g.kernel[2]), k / g.kernel[2] % g.kernel[1], k % g.kernel[2]];
-                        if (0..3).all(|a| k[a] * g.dilation[a] % g.stride[a] == phase.remainder[a]) {
-                            let to = to.next().expect("as many as there are weights");
-                            // SAFETY: a weight.
-                            *to = unsafe { *weights.add(from) };
-                        }
-                        from += 1;
+                for (o, row) in row.chunks_exact_mut(count).enumerate() {
+                    let from = ((group * g.out + o) * g.c + c) * g.taps();
+                    for (to, &tap) in row.iter_mut().zip(&*taps) {
+                        // SAFETY: a weight.
+                        *to = unsafe { *weights.add(from + tap as usize) };
                     }
                 }
             }
@@ -484,7 +499,7 @@ unsafe fn grad_input<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Rang
     let share = units.clone();
     let needed = |c: usize| share.len() >= channels || (c + channels - share.start % channels) % channels < share.len();
     // SAFETY: the weights may be read.
-    unsafe { pack(packed, weights, &g, needed) };
+    unsafe { pack(packed, weights, &g, offsets, needed) };
     for (b, group, rows) in shares(units, g.groups, g.c) {
         // SAFETY: dy may be read.
         unsafe { copy_planes(image, &dy, (b, group * g.out..(group + 1) * g.out), around, 1) };

@@ -7,9 +7,11 @@
 pub mod simd;
 
 pub mod axes;
+pub mod batchnorm;
 pub mod call;
 pub mod conv;
 pub mod conv_weight;
+mod conv_weight;
 pub mod copy;
 pub mod count;
 pub mod float;
@@ -21,6 +23,7 @@ pub mod loss;
 pub mod map;
 pub mod math;
 pub mod norm;
+pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod softmax;

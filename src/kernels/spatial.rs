@@ -267,6 +267,7 @@ pub(super) mod testing {
         args: Args,
         mut check: impl FnMut(),
     ) {
+        let _turn = crate::kernels::twin::turn();
         for level in [Level::Portable, Level::Avx2, Level::Avx512] {
             for share in [usize::MAX, 1, 3] {
                 force(level);

@@ -190,19 +190,6 @@ unsafe fn tile<T: Float, const M: usize, const N: usize>(p: &Product<T>, i: usiz
     }
 }
 
-/// The sum of a row in 64 lanes: element i into lane i % 64, each lane a chain, then the tree 32, 16, 8, 4, 2, 1.
-#[inline(always)]
-pub(super) fn tree<T: Float>(mut lanes: [T; 64]) -> T {
-    let mut half = 32;
-    while half > 0 {
-        for j in 0..half {
-            lanes[j] += lanes[j + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +218,7 @@ mod tests {
     fn check<T: Float>() {
         for (m, n, k) in [(1, 1, 1), (3, 5, 0), (8, 32, 16), (13, 71, 530), (17, 47, 7), (2, 33, 1100), (0, 4, 4)] {
             let (a, b, c) = (values::<T>(m * k, 1), values::<T>(k * n, 2), values::<T>(m * n, 3));
+            let _turn = crate::kernels::twin::turn();
             for mode in [Mode::Store, Mode::Add, Mode::Chain] {
                 let mut wanted = c.clone();
                 naive(m, n, k, &a, &b, &mut wanted, mode);
