@@ -11,7 +11,6 @@ pub mod batchnorm;
 pub mod call;
 pub mod conv;
 pub mod conv_weight;
-mod conv_weight;
 pub mod copy;
 pub mod count;
 pub mod float;
