@@ -68,10 +68,12 @@ impl Barrier {
                 return false;
             }
             looks += 1;
-            match looks {
-                0..SPINS => std::hint::spin_loop(),
-                SPINS..const { SPINS + YIELDS } => std::thread::yield_now(),
-                _ => std::thread::sleep(Duration::from_micros(50)),
+            if looks < SPINS {
+                std::hint::spin_loop();
+            } else if looks < SPINS + YIELDS {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(Duration::from_micros(50));
             }
         }
         true

@@ -37,6 +37,23 @@ impl Bound {
         Ok(Bound { plan, work, fault: Fault::default() })
     }
 
+    /// Points every view of one scratch arena into another.
+    pub fn rebase(&mut self, old: &Arena, new: &Arena) {
+        let (start, end) = (old.start().as_ptr().addr(), old.start().as_ptr().addr() + old.len());
+        let move_view = |view: &mut View| {
+            let at = view.ptr.as_ptr().addr();
+            if (start..end).contains(&at) {
+                // SAFETY: the new arena is larger.
+                view.ptr = unsafe { NonNull::new_unchecked(new.start().as_ptr().add(at - start)) };
+            }
+        };
+        for step in &mut self.plan.steps {
+            step.call.ins.iter_mut().chain(step.call.outs.iter_mut()).flatten().for_each(move_view);
+        }
+        self.plan.inputs.iter_mut().for_each(|(_, view)| move_view(view));
+        self.plan.outputs.iter_mut().for_each(|(_, view)| move_view(view));
+    }
+
     /// Runs all steps; the first fault, if there was one.
     pub fn run(&self, pool: &Pool) -> Option<(u32, FaultKind)> {
         self.fault.clear();

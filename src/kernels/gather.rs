@@ -3,7 +3,6 @@
 use super::call::{Access, Call, FaultKind, Kernel, Layout, View, Worker, no_work, output_rows};
 use super::float::Float;
 use super::lanes::Rows;
-use crate::multiversion;
 use crate::tensor::DType;
 use std::ops::Range;
 

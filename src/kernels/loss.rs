@@ -5,7 +5,6 @@ use super::float::Float;
 use super::gather::within;
 use super::lanes::{Rows, largest, map, sum, vector};
 use super::reduce::extreme_of_row;
-use crate::multiversion;
 use std::ops::Range;
 
 const SCORES: (Layout, Access) = (Layout::Rows, Access::Unit);

@@ -95,13 +95,6 @@ struct Instr {
     key: u64,
 }
 
-/// One instruction: a slice kernel over a tile.
-#[derive(Debug)]
-pub struct MapOp {
-    /// For printed plans.
-    pub name: &'static str,
-}
-
 /// A fused elementwise program.
 ///
 /// ```ignore

@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod simd;
 
+pub mod attention;
 pub mod axes;
 pub mod batchnorm;
 pub mod call;

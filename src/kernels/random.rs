@@ -13,7 +13,6 @@
 
 use super::float::Float;
 use super::math;
-use crate::multiversion;
 
 const MULTIPLY: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];

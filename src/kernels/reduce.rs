@@ -8,7 +8,6 @@ use super::axes::Axes;
 use super::call::{Access, Call, Kernel, Layout, View, Worker, no_work};
 use super::float::Float;
 use super::lanes::{BLOCK, LANES, columns, fold, sum_squares, tree, vector};
-use crate::multiversion;
 use std::ops::Range;
 
 macro_rules! kernels {

@@ -38,7 +38,7 @@ RELU = OpDef {
     example: "x: f32[3] = [-1, 0, 2] -> [0, 0, 2]",
     facts: KINK,
     gradient: Gradient::Formula(|cx| vec![Some(cx.x(0).with(cx.dy(), &RELU_GATE, &[]))]),
-    ..map_op("relu", &map::RELU, ONE)
+    ..map_op("relu", &map::ops::RELU, ONE)
 };
 
 /// Squeezes any number into 0…1: the probability of a logit.
@@ -49,7 +49,7 @@ SIGMOID = OpDef {
     torch: "nn.Sigmoid",
     example: "x: f32[2] = [-1, 0] -> [0.26894142, 0.5]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * (cx.y(0) * (1.0 - cx.y(0))))]),
-    ..map_op("sigmoid", &map::SIGMOID, ONE)
+    ..map_op("sigmoid", &map::ops::SIGMOID, ONE)
 };
 
 /// Squeezes any number into -1…1, odd and zero-centred.
@@ -58,7 +58,7 @@ TANH = OpDef {
     torch: "nn.Tanh",
     example: "x: f32[2] = [-1, 0] -> [-0.7615942, 0]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * (1.0 - cx.y(0) * cx.y(0)))]),
-    ..map_op("tanh", &map::TANH, ONE)
+    ..map_op("tanh", &map::ops::TANH, ONE)
 };
 
 /// x times its sigmoid: smooth, slightly negative for negative x. Also called swish.
@@ -68,7 +68,7 @@ SILU = OpDef {
     torch: "nn.SiLU",
     example: "x: f32[2] = [-1, 1] -> [-0.26894142, 0.7310586]",
     gradient: Gradient::Formula(|cx| chain(cx, &SILU_DERIVATIVE)),
-    ..map_op("silu", &map::SILU, ONE)
+    ..map_op("silu", &map::ops::SILU, ONE)
 };
 
 /// x times the probability that a standard normal is below x.
@@ -90,32 +90,32 @@ GELU = OpDef {
 /// The exact form.
 GELU_EXACT = OpDef {
     gradient: Gradient::Formula(|cx| chain(cx, &GELU_EXACT_DERIVATIVE)),
-    ..map_op("map.gelu_exact", &map::GELU_EXACT, ONE)
+    ..map_op("map.gelu_exact", &map::ops::GELU, ONE)
 };
 
 /// The tanh form.
 GELU_TANH = OpDef {
     gradient: Gradient::Formula(|cx| chain(cx, &GELU_TANH_DERIVATIVE)),
-    ..map_op("map.gelu_tanh", &map::GELU_TANH, ONE)
+    ..map_op("map.gelu_tanh", &map::ops::GELU_TANH, ONE)
 };
 
 /// The sigmoid form.
 GELU_SIGMOID = OpDef {
     gradient: Gradient::Formula(|cx| chain(cx, &GELU_SIGMOID_DERIVATIVE)),
-    ..map_op("map.gelu_sigmoid", &map::GELU_SIGMOID, ONE)
+    ..map_op("map.gelu_sigmoid", &map::ops::GELU_SIGMOID, ONE)
 };
 
 /// Phi(x) + x·phi(x).
-GELU_EXACT_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_exact'", &map::GELU_EXACT_D, ONE) };
+GELU_EXACT_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_exact'", &map::ops::GELU_DERIVATIVE, ONE) };
 
 /// The derivative of the tanh form.
-GELU_TANH_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_tanh'", &map::GELU_TANH_D, ONE) };
+GELU_TANH_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_tanh'", &map::ops::GELU_TANH_DERIVATIVE, ONE) };
 
 /// The derivative of the sigmoid form.
-GELU_SIGMOID_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_sigmoid'", &map::GELU_SIGMOID_D, ONE) };
+GELU_SIGMOID_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_sigmoid'", &map::ops::GELU_SIGMOID_DERIVATIVE, ONE) };
 
 /// s(x)·(1 + x·(1 - s(x))).
-SILU_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.silu'", &map::SILU_D, ONE) };
+SILU_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.silu'", &map::ops::SILU_DERIVATIVE, ONE) };
 
 }
 

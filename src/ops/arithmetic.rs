@@ -97,7 +97,7 @@ ops! { OPS;
 MAP_ADD = OpDef {
     attrs: NUMBER,
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy()), cx.when(1, || cx.dy())]),
-    ..map_op("map.add", &map::ADD, PAIR)
+    ..map_op("map.add", &map::ops::ADD, PAIR)
 };
 
 /// `a - b`, `a - value`, `value - a`.
@@ -107,7 +107,7 @@ MAP_SUB = OpDef {
         let flip = cx.attrs.flag("flip");
         vec![Some(if flip { -cx.dy() } else { cx.dy() }), cx.when(1, || -cx.dy())]
     }),
-    ..map_op("map.sub", &map::SUB, PAIR)
+    ..map_op("map.sub", &map::ops::SUB, PAIR)
 };
 
 /// `a * b`, or `a * value`.
@@ -117,7 +117,7 @@ MAP_MUL = OpDef {
         Some(value) => vec![Some(cx.dy() * value)],
         None => vec![cx.when(0, || cx.dy() * cx.x(1)), cx.when(1, || cx.dy() * cx.x(0))],
     }),
-    ..map_op("map.mul", &map::MUL, PAIR)
+    ..map_op("map.mul", &map::ops::MUL, PAIR)
 };
 
 /// `a / b`, `a / value`, `value / a`.
@@ -128,7 +128,7 @@ MAP_DIV = OpDef {
         (Some(_), true) => vec![Some(-(cx.dy() * cx.y(0) / cx.x(0)))],
         (None, _) => vec![cx.when(0, || cx.dy() / cx.x(1)), cx.when(1, || -(cx.dy() * cx.y(0) / cx.x(1)))],
     }),
-    ..map_op("map.div", &map::DIV, PAIR)
+    ..map_op("map.div", &map::ops::DIV, PAIR)
 };
 
 /// The remainder with the divisor's sign.
@@ -141,7 +141,7 @@ MAP_REM = OpDef {
             true => vec![Some(zero())],
         }
     }),
-    ..map_op("map.rem", &map::REM, PAIR)
+    ..map_op("map.rem", &map::ops::REM, PAIR)
 };
 
 /// The sum of two or more values, elementwise; infix `a + b`. Missing leading axes are allowed, sizes are never stretched.
@@ -190,7 +190,7 @@ SIGN = OpDef {
     example: "x: f32[3] = [-2, 0, 5] -> [-1, 0, 1]",
     gradient: Gradient::Zero,
     facts: Facts { kinks: &[0.0], ..Facts::NONE },
-    ..map_op("sign", &map::SIGN, ONE)
+    ..map_op("sign", &map::ops::SIGN, ONE)
 };
 
 /// The largest integer that is not larger than x. No gradient flows back.
@@ -199,13 +199,13 @@ FLOOR = OpDef {
     example: "x: f32[2] = [1.5, -1.5] -> [1, -2]",
     gradient: Gradient::Zero,
     facts: Facts { kinks: &[-2.0, -1.0, 0.0, 1.0, 2.0], ..Facts::NONE },
-    ..map_op("floor", &map::FLOOR, ONE)
+    ..map_op("floor", &map::ops::FLOOR, ONE)
 };
 
 /// dy where x > 0, else 0.
 RELU_GATE = OpDef {
     gradient: Gradient::Formula(|cx| vec![None, cx.when(1, || cx.x(0).with(cx.dy(), &RELU_GATE, &[]))]),
-    ..map_op("map.relu_gate", &map::RELU_GATE, &[Operand::float("x"), Operand::float("dy")])
+    ..map_op("map.relu_gate", &map::ops::RELU_GATE, &[Operand::float("x"), Operand::float("dy")])
 };
 
 /// The larger of two values; NaN wins.
@@ -219,11 +219,11 @@ MAP_MAXIMUM = OpDef {
             vec![cx.when(0, || cx.dy() * share), cx.when(1, || cx.dy() * (1.0 - share))]
         }
     }),
-    ..map_op("map.maximum", &map::MAXIMUM, PAIR)
+    ..map_op("map.maximum", &map::ops::MAXIMUM, PAIR)
 };
 
 /// 1 where equal, else 0, as floats.
-MAP_EQ = OpDef { attrs: NUMBER, gradient: Gradient::Zero, ..map_op("map.eq", &map::EQ, PAIR) };
+MAP_EQ = OpDef { attrs: NUMBER, gradient: Gradient::Zero, ..map_op("map.eq", &map::ops::EQ, PAIR) };
 
 /// Elements as another type: "f32", "i64", "bool". Nothing else casts. To bool: what is not 0; to i64: cut towards 0, NaN or a value out of range is an error at run time.
 CAST = OpDef {
@@ -244,7 +244,7 @@ CAST = OpDef {
         cx.out(ty);
         Ok(())
     },
-    body: Body::Map { op: &map::COPY, imm: plain },
+    body: Body::Map { op: &map::ops::COPY, imm: plain },
     gradient: Gradient::Formula(|cx| vec![cx.x(0).dtype().is_float().then(|| cx.dy().to(cx.x(0).dtype()))]),
     ..OpDef::DEFAULT
 };
@@ -300,7 +300,7 @@ NEG = OpDef {
     formula: "-x",
     example: "x: f32[2] = [1, -2] -> [-1, 2]",
     gradient: Gradient::Formula(|cx| vec![Some(-cx.dy())]),
-    ..map_op("neg", &map::NEG, ONE)
+    ..map_op("neg", &map::ops::NEG, ONE)
 };
 
 /// The absolute value; gradient 0 at 0.
@@ -309,7 +309,7 @@ ABS = OpDef {
     example: "x: f32[2] = [1, -2] -> [1, 2]",
     facts: Facts { kinks: &[0.0], ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0).op(&SIGN))]),
-    ..map_op("abs", &map::ABS, ONE)
+    ..map_op("abs", &map::ops::ABS, ONE)
 };
 
 /// e to the power x.
@@ -318,7 +318,7 @@ EXP = OpDef {
     example: "x: f32[2] = [0, 1] -> [1, 2.7182817]",
     facts: Facts { domain: (-80.0, 80.0), ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.y(0))]),
-    ..map_op("exp", &map::EXP, ONE)
+    ..map_op("exp", &map::ops::EXP, ONE)
 };
 
 /// The natural logarithm.
@@ -327,7 +327,7 @@ LOG = OpDef {
     example: "x: f32[2] = [1, 2] -> [0, 0.6931472]",
     facts: POSITIVE,
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() / cx.x(0))]),
-    ..map_op("log", &map::LN, ONE)
+    ..map_op("log", &map::ops::LN, ONE)
 };
 
 /// The square root.
@@ -336,7 +336,7 @@ SQRT = OpDef {
     example: "x: f32[2] = [4, 9] -> [2, 3]",
     facts: POSITIVE,
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * 0.5 / cx.y(0))]),
-    ..map_op("sqrt", &map::SQRT, ONE)
+    ..map_op("sqrt", &map::ops::SQRT, ONE)
 };
 
 /// One over the square root.
@@ -345,7 +345,7 @@ RSQRT = OpDef {
     example: "x: f32[2] = [4, 16] -> [0.5, 0.25]",
     facts: POSITIVE,
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.y(0) / cx.x(0) * -0.5)]),
-    ..map_op("rsqrt", &map::RSQRT, ONE)
+    ..map_op("rsqrt", &map::ops::RSQRT, ONE)
 };
 
 /// The square.
@@ -353,7 +353,7 @@ SQUARE = OpDef {
     formula: "x^2",
     example: "x: f32[2] = [3, -2] -> [9, 4]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0) * 2.0)]),
-    ..map_op("square", &map::SQUARE, ONE)
+    ..map_op("square", &map::ops::SQUARE, ONE)
 };
 
 /// One over x.
@@ -362,7 +362,7 @@ RECIPROCAL = OpDef {
     example: "x: f32[2] = [4, -2] -> [0.25, -0.5]",
     facts: POSITIVE,
     gradient: Gradient::Formula(|cx| vec![Some(-(cx.dy() * cx.y(0).op(&SQUARE)))]),
-    ..map_op("reciprocal", &map::RECIPROCAL, ONE)
+    ..map_op("reciprocal", &map::ops::RECIPROCAL, ONE)
 };
 
 /// The sine.
@@ -370,7 +370,7 @@ SIN = OpDef {
     formula: "sin x",
     example: "x: f32[2] = [0, 1] -> [0, 0.841471]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0).op(&COS))]),
-    ..map_op("sin", &map::SIN, ONE)
+    ..map_op("sin", &map::ops::SIN, ONE)
 };
 
 /// The cosine.
@@ -378,7 +378,7 @@ COS = OpDef {
     formula: "cos x",
     example: "x: f32[2] = [0, 1] -> [1, 0.5403023]",
     gradient: Gradient::Formula(|cx| vec![Some(-(cx.dy() * cx.x(0).op(&SIN)))]),
-    ..map_op("cos", &map::COS, ONE)
+    ..map_op("cos", &map::ops::COS, ONE)
 };
 
 }

@@ -183,7 +183,7 @@ pub fn zeros_like<'g>(x: Var<'g>) -> Var<'g> {
 }
 
 /// Values laid one behind the other.
-pub(super) fn concat<'g>(parts: &[Var<'g>], axis: usize) -> Var<'g> {
+pub fn concat<'g>(parts: &[Var<'g>], axis: usize) -> Var<'g> {
     if let [only] = parts {
         return *only;
     }

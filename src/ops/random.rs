@@ -46,7 +46,7 @@ DROP = OpDef {
     operands: &[Operand::float("x"), Operand::int("seed"), Operand::int("step")],
     rule: elementwise,
     facts: Facts { random: true, ..Facts::NONE },
-    body: Body::Map { op: &map::DROPOUT, imm: |attrs| [attrs.float("p").unwrap_or(0.5), 0.0] },
+    body: Body::Map { op: &map::ops::DROPOUT, imm: |attrs| [attrs.float("p").unwrap_or(0.5), 0.0] },
     gradient: Gradient::Formula(|cx| vec![Some(cx.builder.one(&DROP, cx.attrs.clone(), &[cx.dy(), cx.x(1), cx.x(2)]))]),
     ..OpDef::DEFAULT
 };

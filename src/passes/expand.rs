@@ -22,7 +22,7 @@ pub struct Expander<'a> {
 
 /// An empty builder on the model's sizes.
 pub fn builder(model: &Structured, mode: Mode, float: DType) -> Builder {
-    Builder::new(Graph { shapes: model.shapes.clone(), ..Graph::default() }, mode, float)
+    Builder::new(Graph::over(model.shapes.clone()), mode, float)
 }
 
 impl<'a> Expander<'a> {

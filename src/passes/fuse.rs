@@ -77,7 +77,7 @@ fn float(graph: &Graph, id: NodeId) -> bool {
 }
 
 fn rebuild(graph: &Graph, groups: &[Option<NodeId>], members: &IndexMap<NodeId, Vec<NodeId>>) -> Graph {
-    let mut out = Graph { shapes: graph.shapes.clone(), ..Graph::default() };
+    let mut out = Graph::over(graph.shapes.clone());
     let mut moved: Vec<NodeId> = vec![NodeId(u32::MAX); graph.len()];
     let port = |moved: &[NodeId], port: Port| match port.is_none() {
         true => Port::NONE,

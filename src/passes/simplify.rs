@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 /// The same graph without dead nodes.
 pub fn simplify(graph: &Graph) -> Graph {
     let live = live(graph);
-    let mut out = Graph { shapes: graph.shapes.clone(), fused: graph.fused.clone(), ..Graph::default() };
+    let mut out = Graph::over(graph.shapes.clone());
+    out.fused = graph.fused.clone();
     let mut moved: Vec<Option<NodeId>> = vec![None; graph.len()];
     let move_port = |moved: &[Option<NodeId>], port: Port| match port.is_none() {
         true => Some(Port::NONE),

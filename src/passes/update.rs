@@ -12,6 +12,11 @@ use crate::ops::source::INPUT;
 use crate::optim::{HYPERS, OptimizerDef, find_optimizer};
 use crate::tensor::DType;
 
+/// Operands of an update: parameter, gradient, three slots or fewer; then the host's numbers.
+const SLOTS_END: usize = 5;
+/// The output with the gradient's partial sums of squares.
+const SQUARES: usize = 4;
+
 /// The optimizer of a parameter: the first group whose pattern fits its path.
 pub fn group_of(groups: &[Group], path: &str) -> Option<usize> {
     groups.iter().position(|group| group.pattern.as_ref().is_none_or(|pattern| super::expand::matches(pattern, path)))
@@ -92,6 +97,7 @@ fn one<'g>(
         let source = builder.graph.borrow_mut().add_source(&INPUT, Source::Slot(index, slot), ty, 0);
         ins.push(Some(builder.var(source)));
     }
+    ins.resize(SLOTS_END, None);
     ins.push(Some(hyper(builder, group)));
     let decays = role == Role::Weight || attrs.str("decay") == Some("all");
     let outs = builder.apply(def.op, attrs.replaced(".decays", Attr::Bool(decays)), &ins);
@@ -101,7 +107,7 @@ fn one<'g>(
         graph.writes.push((outs[1 + slot as usize].port, Source::Slot(index, slot)));
     }
     drop(graph);
-    outs[1 + slots as usize]
+    outs[SQUARES]
 }
 
 /// The host scalars of a group.

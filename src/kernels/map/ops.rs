@@ -6,7 +6,6 @@
 use super::{MapOp, TileCx};
 use crate::kernels::float::Float;
 use crate::kernels::random::{self, Purpose, Stream};
-use crate::multiversion;
 
 /// Defines instructions: documentation, static, name, function, operands and immediate numbers, formula.
 macro_rules! ops {

@@ -458,7 +458,7 @@ impl Builder<'_> {
                 .args
                 .iter()
                 .map(|arg| match arg {
-                    FusedArg::Operand(index) => Reg::Load(*index as u8),
+                    FusedArg::Operand(index) => Reg::Load(*index as usize),
                     FusedArg::Step(index) => results[*index as usize],
                 })
                 .collect();

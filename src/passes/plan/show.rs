@@ -18,7 +18,7 @@ impl Plan {
                 views.iter().map(|view| view.as_ref().map_or("_".into(), show_view)).collect::<Vec<_>>().join(" ")
             };
             let name = match &step.call.program {
-                Some(program) => format!("{}[{}]", step.kernel.name, program.names().join(" ")),
+                Some(program) => format!("{}[{}]", step.kernel.name, program.names().collect::<Vec<_>>().join(" ")),
                 None => step.kernel.name.to_string(),
             };
             let meet = if step.barrier { "| " } else { "  " };
