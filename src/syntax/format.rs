@@ -70,7 +70,7 @@ pub(super) struct Line {
 
 /// Lays out the lines without regard to their neighbours.
 fn lines_of(text: &str) -> Vec<Line> {
-    let tokens = lex(text);
+    let tokens = broken_at_braces(text, lex(text));
     let mut layout = Layout { text, brackets: vec![], bodies: 0, lines: vec![], pipe: None, entry: "" };
     let mut line: Vec<Token> = vec![];
     let mut newlines = 0;
@@ -95,6 +95,38 @@ fn lines_of(text: &str) -> Vec<Line> {
         layout.line(&line, newlines > 0);
     }
     layout.lines
+}
+
+/// The tokens, with a newline after the `{` and before the `}` of each body that takes more than one line.
+fn broken_at_braces(text: &str, tokens: Vec<Token>) -> Vec<Token> {
+    let mut open: Vec<(usize, usize)> = vec![];
+    let mut lines = 0;
+    let mut breaks = vec![false; tokens.len() + 1];
+    for (at, token) in tokens.iter().enumerate() {
+        match token.text(text) {
+            "\n" => lines += 1,
+            "{" => open.push((at, lines)),
+            "}" => {
+                if let Some((start, line)) = open.pop()
+                    && line < lines
+                {
+                    breaks[start + 1] = tokens.get(start + 1).is_some_and(|next| !next.is_comment());
+                    breaks[at] = true;
+                }
+            }
+            _ => {}
+        }
+    }
+    let newline = |at: usize| Token { kind: Kind::Newline, start: at, end: at };
+    let mut out = Vec::with_capacity(tokens.len());
+    for (at, token) in tokens.into_iter().enumerate() {
+        let after_newline = out.last().is_none_or(|last: &Token| last.kind == Kind::Newline);
+        if breaks[at] && !after_newline && token.kind != Kind::Newline {
+            out.push(newline(token.start));
+        }
+        out.push(token);
+    }
+    out
 }
 
 /// Whether the next line is drawn up to this one.
