@@ -22,8 +22,7 @@ const LEVELS: [&[&str]; 9] = [
 const SIDEWAYS: [(&str, &str); 1] = [("diagnostic", "text")];
 
 /// Uses that the levels would allow and the house does not.
-const NEVER: [(&str, &str); 4] =
-    [("exec", "ops"), ("export", "ops"), ("syntax", "kernels"), ("kernels", "syntax")];
+const NEVER: [(&str, &str); 4] = [("exec", "ops"), ("export", "ops"), ("syntax", "kernels"), ("kernels", "syntax")];
 
 /// Rooms with a door to the outside: files and printing.
 const DOORS: [&str; 3] = ["cli", "lsp", "main"];
@@ -33,8 +32,18 @@ const NAMELESS: [&str; 3] = ["passes", "exec", "export"];
 
 /// Functions of std whose last bits differ between platforms.
 const TRANSCENDENTAL: [&str; 12] = [
-    ".exp()", ".exp2()", ".exp_m1()", ".ln()", ".ln_1p()", ".log2()", ".log10()", ".tanh()", ".sin()", ".cos()",
-    ".powf(", ".sinh()",
+    ".exp()",
+    ".exp2()",
+    ".exp_m1()",
+    ".ln()",
+    ".ln_1p()",
+    ".log2()",
+    ".log10()",
+    ".tanh()",
+    ".sin()",
+    ".cos()",
+    ".powf(",
+    ".sinh()",
 ];
 
 #[test]

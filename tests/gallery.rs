@@ -43,3 +43,38 @@ fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<St
     let gone = count(&after) < count(&before) && after.len() < before.len();
     (!gone).then(|| format!("{name}: the fix does not mend:\n{mended}\n{}", support::report(&after, &sources)))
 }
+
+#[test]
+fn every_code_of_the_parser_has_its_picture() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = |folder: &str, end: &str| -> String {
+        let entries = std::fs::read_dir(root.join(folder)).expect("the folder is there");
+        let paths = entries.map(|entry| entry.expect("an entry can be read").path());
+        let paths = paths.filter(|path| path.extension().is_some_and(|found| found == end));
+        paths.map(|path| std::fs::read_to_string(path).expect("it is text")).collect()
+    };
+    let (source, pictures) = (text("src/syntax/errors", "rs"), text("tests/snapshots", "snap"));
+    let codes = ["\"syntax::", "\"limit::"].into_iter().flat_map(|family| {
+        let rest = source.split(family).skip(1).filter_map(|rest| rest.split('"').next());
+        rest.map(move |name| format!("[{}{name}]", &family[1..]))
+    });
+    let missing: std::collections::BTreeSet<_> = codes.filter(|code| !pictures.contains(code)).collect();
+    assert!(missing.is_empty(), "no gallery file shows {missing:?}");
+}
+
+#[test]
+fn no_report_names_a_rule_of_the_grammar() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let grammar = std::fs::read_to_string(root.join("grammar/model.pest")).expect("the grammar is there");
+    let rules: Vec<_> = grammar.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.trim()).collect();
+    let inner: Vec<_> = rules.into_iter().filter(|name| name.contains('_') || name.ends_with("junk")).collect();
+    assert!(inner.len() > 30);
+    insta::glob!("diagnostics/*.model", |path| {
+        let text = std::fs::read_to_string(path).expect("a gallery file is text");
+        for report in support::check("a.model", &text).0 {
+            let words = format!("{} {:?} {:?}", report.message, report.labels, report.notes);
+            let words: Vec<_> = words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+            assert!(!inner.iter().any(|name| words.contains(name)), "{}: {}", path.display(), report.message);
+        }
+    });
+}

@@ -12,7 +12,7 @@ use super::ast::*;
 use super::errors;
 use super::grammar::{Grammar, Rule};
 use super::lex::is_keyword;
-use super::scan::{Comment, Scan, scan};
+use super::scan::{Comment, MAX_REPORTS, Scan, scan};
 use crate::diagnostic::Diagnostic;
 use crate::text::Span;
 use pest::Parser;
@@ -73,6 +73,7 @@ fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> Vec<Diagnost
     all.sort_by_key(|d| (d.labels[0].span.start, d.code));
     all.dedup_by(|a, b| a.code == b.code && a.labels[0].span == b.labels[0].span);
     forgive_braces(text, &mut all);
+    all.truncate(MAX_REPORTS);
     all
 }
 
@@ -81,7 +82,7 @@ fn forgive_braces(text: &str, all: &mut Vec<Diagnostic>) {
     let mut until = 0;
     all.retain(|d| {
         let at = d.labels[0].span.start as usize;
-        if d.code == "syntax::missing_body" {
+        if d.code == "syntax::missing_body" && at >= until {
             let next = ["\nblock ", "\nmodel ", "\ntrain "].iter().filter_map(|word| text[at..].find(word)).min();
             until = next.map_or(text.len() + 1, |next| at + next);
         }

@@ -137,7 +137,7 @@ pub(in crate::syntax) fn slice(text: &str, base: Span, index: Span) -> Diagnosti
     let message =
         format!("`{}{}`: an index takes one number, of a list", quoted(said(text, base)), quoted(said(text, index)));
     Diagnostic::error("syntax::slice", message, index, "not how a part of a value is taken").note(
-        "a part of a value is taken by a stage: `slice(axis = 1, from = 0, to = 1)`, or `select(axis = 1, at = 0)`",
+        "a part of a value is taken by a stage: `slice(axis = 1, from = 0, to = 1)`, or `select(axis = 1, index = 0)`",
     )
 }
 

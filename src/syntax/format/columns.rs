@@ -25,22 +25,19 @@ pub(super) fn align(lines: &mut [Line]) {
 
 /// All values of one train section in one column.
 fn align_settings(lines: &mut [Line]) {
-    let mut at = 0;
-    while at < lines.len() {
+    for at in 0..lines.len() {
+        if lines[at].setting.is_none() {
+            continue;
+        }
         let body = lines[at].body;
-        let end = lines[at..].iter().position(|line| line.code == "}").map_or(lines.len(), |n| at + n);
-        if lines[at].setting.is_some() {
-            let names = lines[at..end].iter().filter(|line| line.body == body).filter_map(|line| line.setting);
-            let longest = names.max().unwrap_or(0);
-            for line in lines[at..].iter_mut().take_while(|line| line.body >= body || line.setting.is_none()) {
-                if let (Some(name), true) = (line.setting, line.body == body) {
-                    let value = line.code[name..].trim_start().to_string();
-                    line.code = format!("{:<longest$} {value}", &line.code[..name]);
-                    line.setting = None;
-                }
+        let names = lines[at..].iter().take_while(|line| line.body >= body).filter(|line| line.body == body);
+        let longest = names.filter_map(|line| line.setting).max().unwrap_or(0);
+        for line in lines[at..].iter_mut().take_while(|line| line.body >= body).filter(|line| line.body == body) {
+            if let Some(name) = line.setting.take() {
+                let value = line.code[name..].trim_start();
+                line.code = format!("{:<longest$} {value}", &line.code[..name]);
             }
         }
-        at += 1;
     }
 }
 
