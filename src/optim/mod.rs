@@ -7,7 +7,7 @@ use crate::ir::attr::{AttrDef, Attrs};
 use crate::ir::op::OpDef;
 
 pub use optimizers::OPTIMIZERS;
-pub use schedules::SCHEDULES;
+pub use schedules::{SCHEDULES, Schedule};
 
 /// How many host scalars an optimizer's update reads: learning rate, step (from 1), gradient scale, and room for more.
 pub const HYPERS: usize = 8;
