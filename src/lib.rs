@@ -5,11 +5,14 @@ pub mod kernels;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
+pub mod exec;
 pub mod diagnostic;
 pub mod export;
 pub mod ir;
 pub mod ops;
 pub mod optim;
+pub mod passes;
+pub mod pipeline;
 pub mod syntax;
 pub mod tensor;
 pub mod text;

@@ -99,3 +99,16 @@ fn a_comment_survives_at_each_legal_gap() {
         }
     }
 }
+
+/// A text with everything that a layout can get wrong, and how it is laid out.
+#[test]
+fn a_crooked_text_is_laid_out_straight() {
+    let crooked = "train m {\n  loss {\n a = mse // why\n\n\n it\n }\n  optimizer   \"head.*\" adamw( lr=1e-3 )   // c\n batch 4;\n}\n\
+        block f(d)\n{ x=it\n|> relu // a\n |> gelu\n  if d==2{ relu }\n  else { gelu }\n  residual\n   // a branch\n { relu }\n skip { it } }\n";
+    let straight = "train m {\n  loss      {\n    a = mse  // why\n\n    it\n  }\n  optimizer \"head.*\" adamw(lr = 1e-3)     // c\n  batch     4\n}\n\
+        block f(d) {\n  x = it\n    |> relu  // a\n    |> gelu\n  if d == 2 { relu } else { gelu }\n  residual\n  // a branch\n  { relu } skip { it }\n}\n";
+    let formatted = format(crooked).expect("it can be read");
+    assert_eq!(tree(&formatted), tree(crooked));
+    assert_eq!(formatted, format(&formatted).expect("a layout can be read"));
+    assert_eq!(formatted, straight, "\n{formatted}");
+}

@@ -17,7 +17,7 @@ use super::parse::parse;
 use crate::diagnostic::Diagnostic;
 
 /// Lines longer than this are broken where they can be.
-pub const WIDTH: usize = 100;
+const WIDTH: usize = 100;
 
 /// A line is broken at most this often.
 const MAX_ROUNDS: usize = 16;
@@ -70,7 +70,7 @@ pub(super) struct Line {
 
 /// Lays out the lines without regard to their neighbours.
 fn lines_of(text: &str) -> Vec<Line> {
-    let tokens = lex(text);
+    let tokens = broken_at_braces(text, without_idle_separators(text));
     let mut layout = Layout { text, brackets: vec![], bodies: 0, lines: vec![], pipe: None, entry: "" };
     let mut line: Vec<Token> = vec![];
     let mut newlines = 0;
@@ -95,6 +95,52 @@ fn lines_of(text: &str) -> Vec<Line> {
         layout.line(&line, newlines > 0);
     }
     layout.lines
+}
+
+/// The tokens without each `;` that separates nothing: at a line's end or beginning, beside another, before `}`.
+fn without_idle_separators(text: &str) -> Vec<Token> {
+    let tokens = lex(text);
+    let idle = |at: usize| {
+        let beside = |token: Option<&Token>| {
+            token.is_none_or(|t| t.kind == Kind::Newline || t.is_comment() || matches!(t.text(text), ";" | "}"))
+        };
+        let before = at.checked_sub(1).map(|before| &tokens[before]);
+        tokens[at].text(text) == ";"
+            && (beside(tokens.get(at + 1)) || before.is_none_or(|before| before.kind == Kind::Newline))
+    };
+    (0..tokens.len()).filter(|&at| !idle(at)).map(|at| tokens[at]).collect()
+}
+
+/// The tokens, with a newline after the `{` and before the `}` of each body that takes more than one line.
+fn broken_at_braces(text: &str, tokens: Vec<Token>) -> Vec<Token> {
+    let mut open: Vec<(usize, usize)> = vec![];
+    let mut lines = 0;
+    let mut breaks = vec![false; tokens.len() + 1];
+    for (at, token) in tokens.iter().enumerate() {
+        match token.text(text) {
+            "\n" => lines += 1,
+            "{" => open.push((at, lines)),
+            "}" => {
+                if let Some((start, line)) = open.pop()
+                    && line < lines
+                {
+                    breaks[start + 1] = tokens.get(start + 1).is_some_and(|next| !next.is_comment());
+                    breaks[at] = true;
+                }
+            }
+            _ => {}
+        }
+    }
+    let newline = |at: usize| Token { kind: Kind::Newline, start: at, end: at };
+    let mut out = Vec::with_capacity(tokens.len());
+    for (at, token) in tokens.into_iter().enumerate() {
+        let after_newline = out.last().is_none_or(|last: &Token| last.kind == Kind::Newline);
+        if breaks[at] && !after_newline && token.kind != Kind::Newline {
+            out.push(newline(token.start));
+        }
+        out.push(token);
+    }
+    out
 }
 
 /// Whether the next line is drawn up to this one.
@@ -127,9 +173,6 @@ impl<'t> Layout<'t> {
         let mut tokens = tokens;
         let comment = tokens.last().filter(|token| token.is_comment()).copied();
         if comment.is_some() {
-            tokens = &tokens[..tokens.len() - 1];
-        }
-        while tokens.last().is_some_and(|token| token.text(self.text) == ";") {
             tokens = &tokens[..tokens.len() - 1];
         }
         let depth = self.brackets.len();
@@ -294,6 +337,13 @@ mod tests {
             "block f(d) {{\n  residual pre {name} {{\n    {name}({name}, {name})\n    {name}(d, {name})\n  }}  // last\n}}\n"
         );
         lays_out(&text, &expected);
+    }
+
+    #[test]
+    fn separators_that_separate_nothing_go() {
+        lays_out(";", "");
+        lays_out("block f(d) { relu;; gelu; };\ndim a;", "block f(d) { relu; gelu }\ndim a\n");
+        lays_out("block f(d) {\nrelu;\n;gelu ; // last\n}", "block f(d) {\n  relu\n  gelu  // last\n}\n");
     }
 
     #[test]

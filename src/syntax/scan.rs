@@ -236,7 +236,8 @@ impl<'t> Scanner<'t> {
         let said = self.say(at);
         self.fault(|scanner| errors::single_quotes(scanner.span(at), said));
         let mut inner = said.chars();
-        (inner.next(), inner.next_back());
+        inner.next();
+        inner.next_back();
         // A double quote inside would end the string for the grammar.
         let string = format!("\"{}\"", inner.as_str().replace('"', " "));
         self.overwrite(at, &string);
