@@ -8,6 +8,10 @@
 //! evaluation  ... with loss and metrics, in eval mode
 //! ```
 
+mod check;
+
+pub use check::{Checked, check};
+
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Mode, Var};
 use crate::ir::graph::{Graph, Output, Port, Source};
