@@ -6,6 +6,8 @@
 #[macro_use]
 pub mod simd;
 
+pub mod attention;
+mod attention_grad;
 pub mod axes;
 pub mod batchnorm;
 pub mod call;
@@ -20,6 +22,7 @@ pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+mod rope;
 pub mod softmax;
 mod spatial;
 mod tile;
