@@ -218,6 +218,8 @@ pub unsafe fn map<T: Float, const K: usize>(from: [*const T; K], to: *mut T, n: 
         // SAFETY: as above.
         unsafe { store(to.add(at), y) };
         at += CHUNK;
+        // No instruction: it keeps LLVM from vectorising over the chunks, with gathers, instead of inside them.
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     }
     if whole < n {
         let mut chunk = [[T::ZERO; CHUNK]; K];
