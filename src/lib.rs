@@ -2,6 +2,8 @@
 
 #[macro_use]
 pub mod kernels;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod data;
 pub mod exec;
 pub mod diagnostic;
