@@ -217,7 +217,8 @@ pub unsafe fn largest<T: Float>(from: *const T, n: usize) -> T {
 /// `to[i] = f(from[..][i])`; `to` may be the first or the last source.
 ///
 /// # Safety
-/// Each source has `n` readable elements, `to` `n` writable ones; it is the first or last source itself or overlaps none.
+/// Each source has `n` readable elements, `to` `n` writable ones. It is the first source or the last (not both), or
+/// overlaps none.
 #[inline(always)]
 pub unsafe fn map<T: Float, const K: usize>(from: [*const T; K], to: *mut T, n: usize, f: impl Fn([T; K]) -> T) {
     // SAFETY: promised by the caller. A source that is `to` itself is read through it only.
