@@ -203,7 +203,7 @@ unsafe fn copy_plane<E: Bits>(x: *const E, y: *mut E, across: Both, along: Both)
 /// # Safety
 /// As `copy_plane`.
 unsafe fn transpose<E: Bits>(x: *const E, y: *mut E, across: Both, along: Both) {
-    const BLOCK: usize = 32;
+    const BLOCK: usize = 64;
     let tile = E::TILE;
     for r in (0..across.size).step_by(BLOCK) {
         let rows = BLOCK.min(across.size - r);
