@@ -231,15 +231,6 @@ pub unsafe fn map<T: Float, const K: usize>(from: [*const T; K], to: *mut T, n: 
         } else {
             map_apart::<T, K, 2>(from, to, &f);
         }
-<<<<<<< HEAD
-        let y = apply(&chunk, &f);
-        // SAFETY: as above.
-        unsafe { store(to.add(at), y) };
-        at += CHUNK;
-        // No instruction: it keeps LLVM from vectorising over the chunks, with gathers, instead of inside them.
-        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
-=======
->>>>>>> kernels2
     }
 }
 
