@@ -5,6 +5,7 @@ pub mod kernels;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
+pub mod elaborate;
 pub mod exec;
 pub mod diagnostic;
 pub mod export;

@@ -4,6 +4,8 @@ use super::model::{self, SetArgs};
 use super::{Failure, Verdict, World};
 use crate::diagnostic::render::{RenderOptions, human, short};
 use crate::diagnostic::{Diagnostic, Severity, json::json};
+use crate::elaborate::Request;
+use crate::pipeline::check;
 use crate::text::Sources;
 use clap::ValueEnum;
 
@@ -43,18 +45,24 @@ enum Format {
 pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let (mut sources, mut found) = (Sources::default(), vec![]);
     for file in &args.files {
+        let (file, name) = model::split_name(file);
         let source = model::read(world, file)?;
-        found.extend(diagnose(&mut sources, source, &args.set.set));
+        let request = Request { sets: args.set.set.clone(), model: name.map(String::from) };
+        let checked = check(source, &request, Some(&world.files));
+        let first = sources.0.len() as u16;
+        sources.0.extend(checked.sources.0);
+        found.extend(checked.diagnostics.into_iter().map(|diagnostic| moved(diagnostic, first)));
     }
     report(world, &found, &sources, args.format)?;
     let wanting = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     Ok(if wanting { Verdict::Wanting } else { Verdict::Well })
 }
 
-/// The seam: what the library says of a text. Until `pipeline::check` stands it is the parser alone, without `--set`.
-fn diagnose(sources: &mut Sources, source: crate::text::Source, _set: &[(String, String)]) -> Vec<Diagnostic> {
-    let file = sources.add(source);
-    crate::syntax::parse(file, &sources.0[usize::from(file)].text).diagnostics
+/// A report whose files stand behind `first` others.
+fn moved(mut diagnostic: Diagnostic, first: u16) -> Diagnostic {
+    diagnostic.labels.iter_mut().for_each(|label| label.span.file += first);
+    diagnostic.fixes.iter_mut().for_each(|fix| fix.span.file += first);
+    diagnostic
 }
 
 fn report(world: &mut World, found: &[Diagnostic], sources: &Sources, format: Format) -> Result<(), Failure> {

@@ -1,7 +1,9 @@
 //! `wythe eval`: how good are these weights?
 
 use super::model::{ModelArgs, ThreadArgs};
-use super::{Failure, Verdict, World};
+use super::{Failure, Verdict, World, open};
+use crate::export::weights;
+use crate::train::fit::{Options, Trainer};
 
 /// Evaluates weights on data: the loss and the metrics of the train section
 ///
@@ -30,7 +32,22 @@ pub struct Args {
     pub json: bool,
 }
 
-/// The seam: takes `train`'s evaluation; `export::weights` reads the weights.
-pub fn run(args: &Args, _world: &mut World) -> Result<Verdict, Failure> {
-    Err(Failure::usage(format!("`eval {}` cannot be done yet", args.model.file)))
+/// Loads the weights and evaluates them.
+pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
+    let opened = open::open(world, &args.model)?;
+    let training = opened.training()?;
+    let weights = weights::load(&world.files, &args.weights)?;
+    let data = open::data(world, &opened, training, args.data.as_deref())?;
+    open::tell_notes(world, &data.notes)?;
+    let options = Options { weights: Some(weights), threads: args.threads.count(), ..Options::default() };
+    let mut trainer = Trainer::new(training, data, &options, &world.files)?;
+    let results = trainer.evaluate()?;
+    if args.json {
+        let object: serde_json::Map<String, serde_json::Value> =
+            results.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
+        world.out.line(&serde_json::Value::Object(object).to_string())?;
+    } else {
+        results.iter().try_for_each(|(name, value)| world.out.line(&open::shown_result(name, *value)))?;
+    }
+    Ok(Verdict::Well)
 }

@@ -2,8 +2,10 @@
 
 use super::streams::Stream;
 use crate::data::DataError;
+use crate::exec::session::RunError;
 use crate::export::weights::WeightsError;
 use crate::text::FileError;
+use crate::train::fit::TrainError;
 use std::process::ExitCode;
 
 /// What was asked was done.
@@ -44,6 +46,17 @@ pub enum Failure {
     Data(DataError),
     /// Weights that do not fit.
     Weights(WeightsError),
+    /// The text is wrong, and that has been said: exit code 1.
+    Told,
+    /// A run ended badly (exit code 1), or could not be made (exit code 2): code, words, which.
+    Run {
+        /// `train::diverged`.
+        code: &'static str,
+        /// What happened.
+        message: String,
+        /// It was done, and found wanting.
+        wanting: bool,
+    },
     /// The reader of our output has gone: nothing is left to say, and nothing was wrong.
     Closed,
 }
@@ -64,7 +77,11 @@ impl Failure {
 
     /// The exit code.
     pub fn code(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Failure::Closed) { 0 } else { 2 })
+        ExitCode::from(match self {
+            Failure::Closed => 0,
+            Failure::Told | Failure::Run { wanting: true, .. } => 1,
+            Failure::Usage { .. } | Failure::File(_) | Failure::Data(_) | Failure::Weights(_) | Failure::Run { .. } => 2,
+        })
     }
 
     /// Says it on standard error, in the form of a diagnostic.
@@ -77,11 +94,40 @@ impl Failure {
             Failure::File(error) => ("file", error.to_string()),
             Failure::Data(error) => (error.code, error.to_string()),
             Failure::Weights(error) => ("weights::fit", error.to_string()),
-            Failure::Closed => return,
+            Failure::Run { code, message, .. } => (*code, message.clone()),
+            Failure::Closed | Failure::Told => return,
         };
         let (red, plain) = if err.color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
         // Where even this cannot be written there is nobody to tell.
         let _ = err.line(&format!("{red}error[{code}]{plain} {text}"));
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        let code = match &error {
+            RunError::Bind(_) => "data::input",
+            RunError::Plan(_) => "data::sizes",
+            RunError::Memory(_) => "limit::memory",
+            RunError::Fault(_) => "data::value",
+            RunError::Weight { .. } | RunError::NoWeight(_) => "weights::fit",
+        };
+        Failure::Run { code, message: error.to_string(), wanting: false }
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Failure {
+        match error {
+            TrainError::Data(error) => Failure::Data(error),
+            TrainError::File(error) => Failure::File(error),
+            TrainError::Weights(error) => Failure::Weights(error),
+            TrainError::Run(error) => error.into(),
+            TrainError::Batch(message) => Failure::Run { code: "train::batch", message, wanting: false },
+            error @ TrainError::Diverged { .. } => {
+                Failure::Run { code: "train::diverged", message: error.to_string(), wanting: true }
+            }
+        }
     }
 }
 

@@ -1,7 +1,15 @@
 //! `wythe graph`: the model at any stage of the pipeline.
 
 use super::model::{Mode, ModelArgs, binding};
+use super::open::{self, Opened};
 use super::{Failure, Verdict, World};
+use crate::exec::bind::Binding;
+use crate::exec::session::Session;
+use crate::export::structured;
+use crate::ir::build as ir;
+use crate::ir::graph::Graph;
+use crate::pipeline;
+use crate::tensor::DType;
 use clap::ValueEnum;
 
 /// Prints a model's graph at a stage of the pipeline
@@ -44,7 +52,51 @@ pub enum Stage {
     Plan,
 }
 
-/// The seam: takes the stages of `pipeline`.
-pub fn run(args: &Args, _world: &mut World) -> Result<Verdict, Failure> {
-    Err(Failure::usage(format!("`graph {}` cannot be done yet", args.model.file)))
+/// Checks the file and prints the stage.
+pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
+    let opened = open::open(world, &args.model)?;
+    let text = match args.stage {
+        Stage::Structured => structured::show(opened.model()?),
+        Stage::Flat => graph(&opened, args, pipeline::Stage::Flat)?.show(),
+        Stage::Gradient => graph(&opened, args, pipeline::Stage::Gradient)?.show(),
+        Stage::Fused => graph(&opened, args, pipeline::Stage::Fused)?.show(),
+        Stage::Plan => {
+            let graph = graph(&opened, args, pipeline::Stage::Fused)?;
+            let binding = binding_of(&opened, args)?;
+            let session = Session::new(vec![graph], DType::F32, 1)?;
+            session.plan(0, &binding)?.show(&session.graphs()[0])
+        }
+    };
+    world.out.line(text.trim_end())?;
+    Ok(Verdict::Well)
+}
+
+/// A training step where the model has a train section and the mode is train (or not said, from gradient on).
+fn graph(opened: &Opened, args: &Args, stage: pipeline::Stage) -> Result<Graph, Failure> {
+    let flat = stage == pipeline::Stage::Flat;
+    let mode = args.mode.unwrap_or(if flat { Mode::Eval } else { Mode::Train });
+    let model = opened.model()?;
+    let training = opened.checked.trainings.iter().find(|training| training.model.name == model.name);
+    Ok(match (mode, training) {
+        (Mode::Train, Some(training)) => pipeline::step(training, DType::F32, stage),
+        (mode, _) if flat => pipeline::forward(model, mode.graph(), DType::F32, stage),
+        (Mode::Eval, _) => pipeline::forward(model, ir::Mode::Eval, DType::F32, stage),
+        (Mode::Train, None) => pipeline::gradients(model, ir::Mode::Train, DType::F32, stage),
+    })
+}
+
+/// The sizes of `--bind`; those of the train section for dims that are not named; else small ones of our own.
+fn binding_of(opened: &Opened, args: &Args) -> Result<Binding, Failure> {
+    let model = opened.model()?;
+    let mut binding: Binding = args.bind.iter().map(|(name, size)| (name.clone(), *size as i64)).collect();
+    open::known_dims(model, &binding)?;
+    for training in opened.checked.trainings.iter().filter(|training| training.model.name == model.name) {
+        for (name, size) in &training.sizes {
+            binding.entry(name.clone()).or_insert(*size as i64);
+        }
+    }
+    match open::dims(model).into_iter().find(|dim| !binding.contains_key(dim)) {
+        Some(dim) => Err(Failure::usage(format!("a plan needs the size of `{dim}`")).help(format!("--bind {dim}=8"))),
+        None => Ok(binding),
+    }
 }

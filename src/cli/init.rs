@@ -1,7 +1,11 @@
 //! `wythe init`: weights before training.
 
 use super::model::{ModelArgs, Width};
-use super::{Failure, Verdict, World};
+use super::{Failure, Verdict, World, open};
+use crate::exec::session::Session;
+use crate::ir::build::Mode;
+use crate::pipeline::{self, Stage};
+use crate::tensor::Tensor;
 
 /// Writes a model's initial parameters and state
 ///
@@ -28,7 +32,15 @@ pub struct Args {
     pub dtype: Width,
 }
 
-/// The seam: takes `exec::session`'s initial weights; `export::weights` writes them.
-pub fn run(args: &Args, _world: &mut World) -> Result<Verdict, Failure> {
-    Err(Failure::usage(format!("`init {}` cannot be done yet", args.model.file)))
+/// Draws the weights and writes them.
+pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
+    let opened = open::open(world, &args.model)?;
+    let float = args.dtype.float();
+    let graph = pipeline::forward(opened.model()?, Mode::Train, float, Stage::Fused);
+    let mut session = Session::new(vec![graph], float, 1)?;
+    session.init(args.seed);
+    let names: Vec<String> = session.places().map(|(name, _)| name.to_string()).collect();
+    let tensors: Vec<(String, Tensor)> = names.into_iter().filter_map(|name| Some((name.clone(), session.get(&name)?))).collect();
+    open::write_tensors(world, &args.out, &tensors, Some(args.seed))?;
+    Ok(Verdict::Well)
 }

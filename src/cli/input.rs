@@ -1,6 +1,7 @@
 //! `--input [NAME=]VALUE` and `--cotangent`: a name and where the numbers come from.
 
 use super::files::Disk;
+use crate::data::literal::Maker;
 use crate::data::{DataError, Literal, convert, read_tensor};
 use crate::tensor::{DType, Tensor};
 
@@ -39,6 +40,44 @@ impl Given {
             None => Value::File(rest.trim().into()),
         };
         Ok(Given { name, value })
+    }
+
+    /// All ones, for an output.
+    pub fn ones(name: &str) -> Given {
+        Given { name: Some(name.into()), value: Value::Literal(Literal::Made(Maker::Ones, None)) }
+    }
+
+    /// Whether the value itself says how large it is.
+    pub fn says_sizes(&self) -> bool {
+        match &self.value {
+            Value::Literal(literal) => literal.shape().is_some(),
+            Value::File(_) => true,
+        }
+    }
+
+    /// Whether it could be ids as well as floats.
+    pub fn is_whole(&self) -> bool {
+        matches!(&self.value, Value::Literal(literal) if literal.is_whole())
+    }
+
+    /// The element type and shape that the value itself says; whole numbers are ids if `whole`.
+    pub fn look(&self, whole: bool, notes: &mut Vec<String>) -> Result<(DType, Vec<usize>), DataError> {
+        match &self.value {
+            Value::Literal(literal) => {
+                let dtype = if whole && literal.is_whole() { DType::I64 } else { DType::F32 };
+                let missing = || {
+                    let name = self.name.clone().unwrap_or_default();
+                    let error = DataError::new("data::literal", format!("input {name}"), "how large it is cannot be told");
+                    error.help("say the sizes: normal[2,5]")
+                };
+                Ok((dtype, literal.shape().ok_or_else(missing)?.to_vec()))
+            }
+            Value::File(spec) => {
+                let tensor = read_tensor(spec, &Disk, notes)?;
+                let dtype = if tensor.dtype().is_float() { DType::F32 } else { tensor.dtype() };
+                Ok((dtype, tensor.shape().to_vec()))
+            }
+        }
     }
 
     /// The tensor for the port `name` of this type; `shape` where the signature (or the output) gives it, for words

@@ -4,7 +4,6 @@
 //! question was answered: yes or no) or a [`Failure`] (it could not be asked).
 
 mod check;
-#[allow(dead_code, reason = "train, eval, run and summary use it once they reach the library")]
 mod curve;
 mod eval;
 mod failure;
@@ -12,17 +11,15 @@ mod files;
 mod fmt;
 mod graph;
 mod init;
-#[allow(dead_code, reason = "train, eval, run and summary use it once they reach the library")]
 mod input;
-#[allow(dead_code, reason = "train, eval, run and summary use it once they reach the library")]
 mod interrupt;
-#[allow(dead_code, reason = "train, eval, run and summary use it once they reach the library")]
 mod model;
-#[allow(dead_code, reason = "train, eval, run and summary use it once they reach the library")]
+mod open;
 mod progress;
 mod run;
 mod streams;
 mod summary;
+mod table;
 mod train;
 
 pub use failure::{Failure, Verdict};

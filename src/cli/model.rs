@@ -20,7 +20,7 @@ pub struct ModelArgs {
 }
 
 /// `--set`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct SetArgs {
     /// Changes a hyperparameter (d=512) or a training setting (train.lr=3e-4); repeatable
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair, allow_hyphen_values = true)]
@@ -45,6 +45,16 @@ pub enum Mode {
     Train,
 }
 
+impl Mode {
+    /// The library's word for it.
+    pub fn graph(self) -> crate::ir::build::Mode {
+        match self {
+            Mode::Eval => crate::ir::build::Mode::Eval,
+            Mode::Train => crate::ir::build::Mode::Train,
+        }
+    }
+}
+
 /// `--dtype`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Width {
@@ -53,6 +63,24 @@ pub enum Width {
     F32,
     /// 64-bit floats.
     F64,
+}
+
+impl Width {
+    /// The element type of floats.
+    pub fn float(self) -> crate::tensor::DType {
+        match self {
+            Width::F32 => crate::tensor::DType::F32,
+            Width::F64 => crate::tensor::DType::F64,
+        }
+    }
+}
+
+impl ThreadArgs {
+    /// As asked, or one a core.
+    pub fn count(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, usize::from)
+    }
 }
 
 /// `KEY=VALUE`, spaces around either taken off.

@@ -1,7 +1,10 @@
 //! `wythe summary`: what the model is made of.
 
 use super::model::{ModelArgs, binding};
-use super::{Failure, Verdict, World};
+use super::{Failure, Verdict, World, open};
+use crate::export::summary::summarize;
+use crate::optim::find_optimizer;
+use indexmap::IndexMap;
 
 /// Shows a model's layers, shapes, parameters, cost and memory
 ///
@@ -25,7 +28,23 @@ pub struct Args {
     pub json: bool,
 }
 
-/// The seam: takes `pipeline::check`'s structured graph.
-pub fn run(args: &Args, _world: &mut World) -> Result<Verdict, Failure> {
-    Err(Failure::usage(format!("`summary {}` cannot be done yet", args.model.file)))
+/// Checks the file and prints the table.
+pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
+    let opened = open::open(world, &args.model)?;
+    let model = opened.model()?;
+    let bound: IndexMap<String, i64> = args.bind.iter().map(|(name, size)| (name.clone(), *size as i64)).collect();
+    open::known_dims(model, &bound)?;
+    let optimizer = opened.checked.trainings.iter().find(|training| training.model.name == model.name);
+    let optimizer = optimizer.and_then(|training| training.optimizers.first()).and_then(|group| {
+        let def = find_optimizer(&group.optimizer.name)?;
+        Some((group.optimizer.name.clone(), (def.slots)(&group.optimizer.attrs).len() as u64))
+    });
+    let (name, slots) = optimizer.unwrap_or(("adamw".into(), 2));
+    let summary = summarize(model, &bound, (&name, slots));
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&summary).unwrap_or_default(),
+        false => summary.show(!world.out.unicode).trim_end().to_string(),
+    };
+    world.out.line(&text)?;
+    Ok(Verdict::Well)
 }
