@@ -187,6 +187,9 @@ unsafe fn element<T: Float, const DENSE: usize>(row: *const T, column: usize, st
     unsafe { if DENSE == 1 { *row.add(column) } else { *row.wrapping_offset(column as isize * step) } }
 }
 
+/// Takes means and variances of neighbouring channels from the first on.
+type Write<'a, T> = dyn FnMut(usize, &[T], &[T]) + 'a;
+
 fn stats_columns<T: Float>(x: &Images<T>, range: Range<usize>, n: T, write: impl FnMut(usize, &[T], &[T])) {
     if x.channel_step == 1 {
         mean_and_var::<T, 1>(x, range, n, &mut { write });
@@ -200,7 +203,7 @@ multiversion! {
         x: &Images<T>,
         range: Range<usize>,
         n: T,
-        write: &mut dyn FnMut(usize, &[T], &[T]),
+        write: &mut Write<'_, T>,
     ) {
         let (add, step) = (|a: T, b: T| a + b, x.channel_step);
         // SAFETY: elements of x.
