@@ -2,7 +2,19 @@
 
 #[macro_use]
 pub mod kernels;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod data;
+pub mod elaborate;
+pub mod exec;
 pub mod diagnostic;
+pub mod export;
+pub mod ir;
+pub mod ops;
+pub mod optim;
+pub mod passes;
+pub mod pipeline;
 pub mod syntax;
 pub mod tensor;
 pub mod text;
+pub mod train;

@@ -424,9 +424,10 @@ multiversion! {
 multiversion! {
     fn grad_row<T: Float>(from: [*const T; 2], dx: &mut [T], f: [&[T]; 5]) {
         let [a, b, c, d, e] = f.map(<[T]>::as_ptr);
-        let f = |[x, dy, a, b, c, d, e]: [T; 7]| through(x, dy, [a, b, c, d, e]);
+        // `map` knows its result in the first or last place only.
+        let f = |[x, a, b, c, d, e, dy]: [T; 7]| through(x, dy, [a, b, c, d, e]);
         // SAFETY: as many elements of each as of dx, which may be x or dy.
-        unsafe { map([from[0], from[1], a, b, c, d, e], dx.as_mut_ptr(), dx.len(), f) }
+        unsafe { map([from[0], a, b, c, d, e, from[1]], dx.as_mut_ptr(), dx.len(), f) }
     }
 }
 

@@ -11,9 +11,14 @@ pub mod axes;
 pub mod batchnorm;
 pub mod call;
 pub mod conv;
+pub mod copy;
+pub mod count;
 pub mod float;
+pub mod gather;
 pub mod gemm;
+pub mod guard;
 pub mod lanes;
+pub mod loss;
 pub mod map;
 pub mod math;
 pub mod norm;
@@ -24,5 +29,7 @@ mod rope;
 pub mod softmax;
 mod spatial;
 mod tile;
+pub mod update;
+
 #[cfg(test)]
 mod twin;

@@ -3,7 +3,6 @@
 use super::call::{Access, Call, Kernel, Layout, Worker, no_work, output_rows};
 use super::float::Float;
 use super::lanes::{Rows, columns, map, sum, sums, vector};
-use crate::multiversion;
 use std::ops::Range;
 
 /// `y = x / sqrt(mean(x^2) + eps) * (offset + weight)`.

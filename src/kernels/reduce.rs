@@ -8,7 +8,6 @@ use super::axes::Axes;
 use super::call::{Access, Call, Kernel, Layout, View, Worker, no_work};
 use super::float::Float;
 use super::lanes::{BLOCK, LANES, columns, fold, sum_squares, tree, vector};
-use crate::multiversion;
 use std::ops::Range;
 
 macro_rules! kernels {
@@ -82,12 +81,8 @@ fn parts(call: &Call) -> Parts {
     let x = call.input(0);
     let reduces = |axis: usize| call.args.ints[0] >> axis & 1 == 1;
     let run_from = (0..x.rank()).rev().find(|&axis| !reduces(axis) && x.dim(axis) != 1).map_or(0, |axis| axis + 1);
-    let mut parts = Parts {
-        kept: Axes::default(),
-        outer: Axes::default(),
-        run: Axes::default(),
-        reduced: Axes::default(),
-    };
+    let mut parts =
+        Parts { kept: Axes::default(), outer: Axes::default(), run: Axes::default(), reduced: Axes::default() };
     for axis in 0..x.rank() {
         let (size, stride) = (x.dim(axis), x.stride(axis));
         if !reduces(axis) {
@@ -235,7 +230,9 @@ unsafe fn extreme<T: Float, const MIN: bool>(call: &Call, _: &mut Worker<'_>, ra
     if reduced.rank == 1 && reduced.strides[0] == 1 {
         for unit in range {
             let row = x.wrapping_offset(kept.offset(unit)).cast_const();
-            write(unit, extreme_of_row::<T, MIN>(row, reduced.count()));
+            // SAFETY: the row is one of x's, which nobody writes meanwhile, as the caller promises.
+            let row = unsafe { std::slice::from_raw_parts(row, reduced.count()) };
+            write(unit, extreme_of_row::<T, MIN>(row));
         }
         return;
     }
@@ -279,23 +276,21 @@ fn beats<T: Float, const MIN: bool>(x: T, best: T) -> bool {
 }
 
 multiversion! {
-    /// The best of `n` contiguous elements and the index of the first like it.
-    pub fn extreme_of_row<T: Float, const MIN: bool>(x: *const T, n: usize) -> (T, i64) {
-        if n == 0 {
+    /// The best of a row and the index of the first like it.
+    pub fn extreme_of_row<T: Float, const MIN: bool>(row: &[T]) -> (T, i64) {
+        if row.is_empty() {
             return (worst::<T, MIN>(), 0);
         }
         let better = |a: T, b: T| {
             let passes = if MIN { b < a } else { b > a };
             if passes | is_nan(b) { b } else { a }
         };
-        // SAFETY: the caller's n elements.
-        let [lanes] = unsafe { fold([x], n, worst::<T, MIN>(), |[a], [b]| [better(a, b)]) };
+        // SAFETY: the elements of the row.
+        let [lanes] = unsafe { fold([row.as_ptr()], row.len(), worst::<T, MIN>(), |[a], [b]| [better(a, b)]) };
         let best = tree(lanes, better);
-        // SAFETY: as above; nobody writes them meanwhile.
-        let x = unsafe { std::slice::from_raw_parts(x, n) };
         let like = |x: T| (x == best) | (is_nan(x) & is_nan(best));
         let mut at = 0;
-        for chunk in x.chunks_exact(LANES) {
+        for chunk in row.chunks_exact(LANES) {
             let mut found = false;
             for &x in chunk {
                 found |= like(x);
@@ -305,10 +300,10 @@ multiversion! {
             }
             at += LANES;
         }
-        while !like(x[at]) {
+        while !like(row[at]) {
             at += 1;
         }
-        (x[at], at as i64)
+        (row[at], at as i64)
     }
 }
 

@@ -226,9 +226,9 @@ pub fn down<T: Float>(rows: usize, step: impl Fn(T, usize) -> T) -> T {
 
 /// `down` for another operation than the sum.
 pub fn down_from<T: Float>(rows: usize, start: T, step: impl Fn(T, usize) -> T, join: impl Fn(T, T) -> T) -> T {
-    (0..rows).step_by(512).fold(start, |total, block| {
-        join(total, (block..rows.min(block + 512)).fold(start, |chain, r| step(chain, r)))
-    })
+    (0..rows)
+        .step_by(512)
+        .fold(start, |total, block| join(total, (block..rows.min(block + 512)).fold(start, |chain, r| step(chain, r))))
 }
 
 /// Asserts equal bits.

@@ -3,8 +3,7 @@ use crate::kernels::call::Args;
 use crate::kernels::twin::{Buffer, Element, close, down, every_way, lanes, noise, same_bits};
 use crate::tensor::DType;
 
-const SHAPES: [(usize, usize); 9] =
-    [(0, 5), (1, 1), (3, 1), (2, 7), (5, 64), (7, 65), (3, 200), (1, 1025), (1030, 19)];
+const SHAPES: [(usize, usize); 9] = [(0, 5), (1, 1), (3, 1), (2, 7), (5, 64), (7, 65), (3, 200), (1, 1025), (1030, 19)];
 
 fn args(nums: &[f64]) -> Args {
     let mut args = Args::default();
@@ -41,16 +40,14 @@ fn rmsnorm_twin<T: Float + Element>(rows: usize, d: usize, weighted: bool, offse
     let ins = [xs.view(), weight, rs.view(), dys.view()];
     let got = every_way::<T>(&RMSNORM_GRAD, &ins, &[out::<T>(&[rows, d])], args);
     let h = |i: usize| x[i] * rstd[i / d];
-    let c: Vec<T> = (0..rows)
-        .map(|r| lanes(d, |s, j| gain(j, dy[r * d + j]).mul_add(h(r * d + j), s)) / count)
-        .collect();
+    let c: Vec<T> =
+        (0..rows).map(|r| lanes(d, |s, j| gain(j, dy[r * d + j]).mul_add(h(r * d + j), s)) / count).collect();
     let dx = |i: usize| (-h(i)).mul_add(c[i / d], gain(i % d, dy[i])) * rstd[i / d];
     let dx: Vec<T> = (0..rows * d).map(dx).collect();
     same_bits(&got[0], &dx);
 
     let got = every_way::<T>(&RMSNORM_GRAD_WEIGHT, &[xs.view(), rs.view(), dys.view()], &[out::<T>(&[d])], args);
-    let dw: Vec<T> =
-        (0..d).map(|j| down(rows, |s, r| dy[r * d + j].mul_add(x[r * d + j] * rstd[r], s))).collect();
+    let dw: Vec<T> = (0..d).map(|j| down(rows, |s, r| dy[r * d + j].mul_add(x[r * d + j] * rstd[r], s))).collect();
     same_bits(&got[0], &dw);
 }
 
@@ -93,8 +90,7 @@ fn layernorm_twin<T: Float + Element>(rows: usize, d: usize, weighted: bool, bia
     let got = every_way::<T>(&LAYERNORM_GRAD, &ins, &[out::<T>(&[rows, d])], args(&[1e-5]));
     let t = |i: usize| if weighted { w[i % d] * dy[i] } else { dy[i] };
     let a: Vec<T> = (0..rows).map(|r| lanes(d, |s: T, j| s + t(r * d + j)) / count).collect();
-    let c: Vec<T> =
-        (0..rows).map(|r| lanes(d, |s, j| t(r * d + j).mul_add(h(r * d + j), s)) / count).collect();
+    let c: Vec<T> = (0..rows).map(|r| lanes(d, |s, j| t(r * d + j).mul_add(h(r * d + j), s)) / count).collect();
     let dx = |i: usize| (-h(i)).mul_add(c[i / d], t(i) - a[i / d]) * rstd[i / d];
     same_bits(&got[0], &(0..rows * d).map(dx).collect::<Vec<T>>());
 

@@ -82,11 +82,7 @@ fn sums<T: Float + Element>(shape: &[usize], axes: &[usize]) {
     let Places { kept, outer, run } = places(shape, axes);
     let twin = |start: T, op: fn(T, T) -> T| -> Vec<T> {
         let of_run = |at: usize| {
-            if run.is_empty() {
-                start
-            } else {
-                lanes_from(run.len(), start, |chain, i| op(chain, x[at + run[i]]), op)
-            }
+            if run.is_empty() { start } else { lanes_from(run.len(), start, |chain, i| op(chain, x[at + run[i]]), op) }
         };
         let of_kept = |&k: &usize| down_from(outer.len(), start, |chain, o| op(chain, of_run(k + outer[o])), op);
         kept.iter().map(of_kept).collect()
