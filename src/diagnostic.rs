@@ -1,6 +1,11 @@
 //! The one schema of a report, for people, tools and editors.
 //!
-//! A [`Diagnostic`] is data; it is drawn by `render` (human), printed in a line (short) or serialised (JSON).
+//! A [`Diagnostic`] is data; it is drawn or printed in a line by [`render`], or serialised by
+//! [`json`].
+
+pub mod json;
+pub mod render;
+mod snippet;
 
 use crate::text::Span;
 use serde::Serialize;

@@ -1,0 +1,132 @@
+//! The snippet of a report, drawn by miette: the only place that knows miette.
+//!
+//! miette draws labels that stand apart as several snippets, counts columns in bytes, and writes a header of its own.
+//! What comes from it is therefore joined to one snippet a file, under a place in our own columns.
+
+use super::Label;
+use super::render::RenderOptions;
+use crate::text::{Source, Span};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+use std::fmt;
+
+/// What miette is shown: labels over a text, and nothing to say.
+struct Drawing {
+    text: String,
+    labels: Vec<LabeledSpan>,
+}
+
+impl fmt::Display for Drawing {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Drawing {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl std::error::Error for Drawing {}
+
+impl miette::Diagnostic for Drawing {
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.text)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.labels.iter().cloned()))
+    }
+}
+
+/// Draws the labels of one file; the first is the place in the header.
+pub(super) fn draw(source: &Source, labels: &[&Label], options: &RenderOptions) -> String {
+    // A carriage return is a blank of the same length, so that offsets hold and no terminal jumps back.
+    let text = source.text.replace('\r', " ");
+    let marks = labels.iter().map(|label| {
+        let (start, length) = on_one_line(&text, label.span);
+        let said = if options.unicode { label.text.clone() } else { super::render::ascii(&label.text) };
+        LabeledSpan::new(Some(said), start, length)
+    });
+    let drawing = Drawing { labels: marks.collect(), text };
+    let mut drawn = String::new();
+    let rendered = handler(options).render_report(&mut drawn, &drawing).is_ok();
+    let place = place(source, labels[0].span);
+    let corner = if options.unicode { "╭─[" } else { ",-[" };
+    if !rendered || !drawn.contains(corner) {
+        return format!("  {place}: {}\n", labels[0].text);
+    }
+    join(&drawn, &place, corner, options)
+}
+
+fn handler(options: &RenderOptions) -> GraphicalReportHandler {
+    let theme = match (options.unicode, options.color) {
+        (true, true) => GraphicalTheme::unicode(),
+        (true, false) => GraphicalTheme::unicode_nocolor(),
+        (false, true) => GraphicalTheme { characters: miette::ThemeCharacters::ascii(), ..GraphicalTheme::unicode() },
+        (false, false) => GraphicalTheme::none(),
+    };
+    GraphicalReportHandler::new_themed(theme).with_width(options.width.max(40)).with_context_lines(1).with_links(false)
+}
+
+/// `name:line:column`.
+pub(super) fn place(source: &Source, span: Span) -> String {
+    let (line, column) = source.position(span.start);
+    format!("{}:{line}:{column}", source.name)
+}
+
+/// The part of a span on its first line, inside the text.
+fn on_one_line(text: &str, span: Span) -> (usize, usize) {
+    let start = (span.start as usize).min(text.len());
+    let end = (span.end as usize).clamp(start, text.len());
+    let line = text.get(start..end).and_then(|said| said.find('\n')).unwrap_or(end - start);
+    (start, line)
+}
+
+/// Joins miette's snippets to one, with gutters of one width, and puts our place into the header.
+fn join(drawn: &str, place: &str, corner: &str, options: &RenderOptions) -> String {
+    let foot = if options.unicode { "╰──" } else { "`--" };
+    let mut sections: Vec<Vec<&str>> = vec![];
+    for line in drawn.lines() {
+        if plain(line).trim_start().starts_with(corner) {
+            sections.push(vec![]);
+        } else if let Some(section) = sections.last_mut()
+            && !plain(line).trim_start().starts_with(foot)
+        {
+            section.push(line);
+        }
+    }
+    let gutter = |section: &Vec<&str>| {
+        section.iter().filter_map(|line| plain(line).find(['│', '·', '|', ':'])).min().unwrap_or(3)
+    };
+    let width = sections.iter().map(gutter).max().unwrap_or(3);
+    let pad = " ".repeat(width);
+    let mut out = format!("{pad}{corner}{place}]\n");
+    for (at, section) in sections.iter().enumerate() {
+        if at > 0 {
+            out.push_str(&format!("{pad}{}\n", if options.unicode { '⋮' } else { ':' }));
+        }
+        let indent = " ".repeat(width - gutter(section).min(width));
+        for line in section.iter().filter(|line| !line.trim().is_empty()) {
+            out.push_str(&format!("{indent}{line}").trim_end());
+            out.push('\n');
+        }
+    }
+    out.push_str(&format!("{pad}{}\n", if options.unicode { "╰────" } else { "`----" }));
+    out
+}
+
+/// A line without its colours.
+fn plain(line: &str) -> String {
+    let mut out = String::new();
+    let mut escape = false;
+    for c in line.chars() {
+        match c {
+            '\u{1b}' => escape = true,
+            'm' if escape => escape = false,
+            _ if escape => {}
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,282 @@
+//! Entries, and what stands between a keyword and its `{`.
+
+use super::{Kind, Mend, Name, around, first_token, floor_division, quoted, said, swallowed};
+use crate::diagnostic::Diagnostic;
+use crate::text::Span;
+
+/// A line outside of all bodies that is no entry.
+pub(in crate::syntax) fn outside(text: &str, span: Span) -> Diagnostic {
+    let (at, word, kind) = first_token(text, span);
+    let code = "syntax::outside";
+    if kind == Kind::Word {
+        let ours = match word {
+            "import" | "from" | "include" => Some("blocks of another file come by `use \"blocks.model\"`"),
+            "def" | "fn" | "func" | "function" => Some("a part that is used again is a `block name(d) { … }`"),
+            "class" | "module" | "network" | "net" => {
+                Some("a network is a `model name(…) : (x: f32[…]) -> f32[…] { … }`")
+            }
+            "param" | "parameter" | "const" | "let" | "var" => {
+                Some("a number with a name is a hyperparameter of its block or model: `model mlp(d = 256)`")
+            }
+            _ => None,
+        };
+        if let Some(ours) = ours {
+            return Diagnostic::error(
+                code,
+                format!("there is no `{word}` here: {ours}"),
+                at,
+                "not a word of the language",
+            );
+        }
+        let near = ["dim", "use", "block", "model", "train"]
+            .into_iter()
+            .find(|keyword| strsim::damerau_levenshtein(keyword, &word.to_lowercase()) == 1);
+        if let Some(near) = near {
+            let message = format!("`{word}` begins no entry: did you mean `{near}`?");
+            return Diagnostic::error("syntax::keyword_typo", message, at, "not a keyword").mend(text, at, near);
+        }
+    }
+    let message = format!("`{}` stands outside of every block and model", quoted(said(text, span)));
+    Diagnostic::error(code, message, at, "in no body")
+        .note("outside of bodies a file has `dim`, `use`, `block`, `model` and `train`; was a `}` typed too early?")
+}
+
+/// Something after a finished entry, on its line.
+pub(in crate::syntax) fn after_entry(text: &str, entry: Span, junk: Span) -> Diagnostic {
+    let (at, word, kind) = first_token(text, junk);
+    if said(text, entry).starts_with("dim") {
+        if word == "=" {
+            let message = "a dim of a file is a symbol, without a value: a number with a name is a hyperparameter";
+            return Diagnostic::error("syntax::dim_value", message, at, "no value here").note(
+                "write `model mlp(d = 256)` for a number, `dim hidden = 4 * d` inside a body for a size that is computed",
+            );
+        }
+        if kind == Kind::Word {
+            let end = Span { end: at.start, start: entry.end, ..at };
+            return Diagnostic::error(
+                "syntax::missing_comma",
+                "dims are separated by `,`",
+                at,
+                "a `,` is missing before this",
+            )
+            .mend(text, end, ", ");
+        }
+    }
+    let message = format!("`{}` cannot stand after the end of an entry", quoted(said(text, junk)));
+    Diagnostic::error("syntax::after_entry", message, at, "not expected here")
+        .note("each entry begins on a line of its own")
+}
+
+/// A keyword without the name that must follow.
+pub(in crate::syntax) fn missing_name(text: &str, span: Span, keyword: &str, example: &str) -> Diagnostic {
+    let _ = text;
+    let what = match keyword {
+        "train" => "a train section names the model it trains",
+        "dim" => "a dim has a name",
+        "model" => "a model has a name",
+        _ => "a block has a name",
+    };
+    Diagnostic::error("syntax::missing_name", format!("{what}: `{example}`"), span, "the name is missing after this")
+}
+
+/// `dim a, b,`.
+pub(in crate::syntax) fn trailing_comma(text: &str, span: Span) -> Diagnostic {
+    let comma = Span { start: span.end - 1, ..span };
+    Diagnostic::error("syntax::trailing_comma", "a name is missing after this `,`", comma, "the list goes on and ends")
+        .mend(text, comma, "")
+}
+
+/// What stands between a head and its `{`.
+pub(in crate::syntax) fn in_header(text: &str, head: Span, junk: Span, body: bool) -> Diagnostic {
+    let (at, sign, kind) = first_token(text, junk);
+    let (_, keyword, _) = first_token(text, head);
+    if sign == "?" {
+        return ternary(text, at);
+    }
+    if (keyword == "block" || keyword == "model") && matches!(sign, "->" | "=>") {
+        let message = "a signature begins with `:` and its inputs: `: [batch, d] -> [batch, d]`";
+        return Diagnostic::error("syntax::signature_colon", message, at, "`:` and the inputs are missing before this");
+    }
+    if keyword == "parallel" && sign != "join" && kind == Kind::Word {
+        let after = Span { end: at.start, start: at.start, ..at };
+        let message = "a parallel says how its branches are joined: `parallel join concat(axis = 1) { … }`";
+        return Diagnostic::error("syntax::parallel_join", message, at, "`join` is missing before this")
+            .mend(text, after, "join ");
+    }
+    if keyword == "repeat" && matches!(sign, "times" | "x") {
+        return Diagnostic::error("syntax::in_head", "a repeat is written `repeat 3 { … }`", at, "not needed").mend(
+            text,
+            Span {
+                start: at.start - around(text, at.start).0.len() as u32
+                    + around(text, at.start).0.trim_end().len() as u32,
+                ..at
+            },
+            "",
+        );
+    }
+    if sign == ":" && !body {
+        let message =
+            format!("a body stands in braces: `{} {{ … }}`", quoted(said(text, Span { end: at.start, ..head })));
+        return Diagnostic::error("syntax::colon_body", message, at, "`{` must stand here, and `}` at the end");
+    }
+    let code = if body { "syntax::in_head" } else { "syntax::missing_body" };
+    if !body {
+        let message = format!("`{keyword}` has no body: `{{` is missing");
+        return Diagnostic::error(code, message, at, "`{ … }` was expected before this");
+    }
+    let message = format!("`{}` cannot stand between `{keyword}` and its `{{`", quoted(said(text, junk)));
+    let report = Diagnostic::error(code, message, junk, "not expected here");
+    match form(keyword) {
+        Some(form) => report.note(format!("the form is `{form}`")),
+        None => report,
+    }
+}
+
+/// How a construct is written.
+fn form(keyword: &str) -> Option<&'static str> {
+    Some(match keyword {
+        "block" => "block name(parameters) : inputs -> outputs where facts { … }",
+        "model" => "model name(parameters) : (x: f32[…]) -> f32[…] where facts { … }",
+        "train" => "train model(overrides) { … }",
+        "residual" => "residual pre layernorm { … } skip { … }",
+        "repeat" => "repeat n { … }",
+        "for" => "for c in [64, 128] { … }",
+        "if" | "else" => "if d % 2 == 0 { … } else { … }",
+        "parallel" => "parallel join sum { | a | b }",
+        _ => return None,
+    })
+}
+
+/// `a == b ? x : y`.
+pub(super) fn ternary(text: &str, at: Span) -> Diagnostic {
+    let _ = text;
+    Diagnostic::error("syntax::ternary", "a choice is written `if a == b { … } else { … }`", at, "there is no `?`")
+        .note("the condition is over numbers and dims: it is decided when the file is checked, not when it runs")
+}
+
+/// `block f : {`.
+pub(in crate::syntax) fn missing_signature(colon: Span) -> Diagnostic {
+    let message = "after `:` come the inputs and outputs: `: [batch, d] -> [batch, d]`";
+    Diagnostic::error("syntax::missing_signature", message, colon, "nothing follows")
+}
+
+/// `: [batch, d] -> {`.
+pub(in crate::syntax) fn missing_outputs(arrow: Span) -> Diagnostic {
+    let message = "after `->` come the outputs: `-> f32[batch, classes]`";
+    Diagnostic::error("syntax::missing_outputs", message, arrow, "nothing follows")
+}
+
+/// `model f { … }`.
+pub(in crate::syntax) fn model_without_signature(text: &str, name: &Name, header: Span) -> Diagnostic {
+    let message = format!("model `{}` does not say what flows in and out", name.text);
+    let form = format!("{} : (x: f32[batch, 784]) -> f32[batch, 10]", quoted(said(text, header)));
+    Diagnostic::error("syntax::model_signature", message, name.span, "a model has a signature")
+        .note(format!("for instance `{form}`"))
+}
+
+/// A construct without its `{ … }`.
+pub(in crate::syntax) fn missing_body(text: &str, head: Span) -> Diagnostic {
+    let place = Span { start: head.end, ..head };
+    if let Some(comment) = swallowed(text, head.end) {
+        return floor_division(head.file, text, comment.start as usize);
+    }
+    let (at, keyword, _) = first_token(text, head);
+    let message = format!("`{keyword}` has no body: `{{` is missing");
+    let report =
+        Diagnostic::error("syntax::missing_body", message, at, "needs `{ … }`").label(place, "`{` is missing here");
+    match form(keyword) {
+        Some(form) => report.note(format!("the form is `{form}`")),
+        None => report,
+    }
+}
+
+/// `residual layernorm {` and `residual pre {`.
+pub(in crate::syntax) fn residual_head(text: &str, word: &Name) -> Diagnostic {
+    let said = said(text, word.span);
+    let end = Span { start: word.span.end, ..word.span };
+    if matches!(word.text.as_str(), "pre" | "post" | "deep") {
+        let message = format!("`{}` needs a norm: `residual {said} layernorm {{ … }}`", word.text);
+        return Diagnostic::error("syntax::residual_norm", message, word.span, "which norm?").mend(
+            text,
+            end,
+            " layernorm",
+        );
+    }
+    let start = Span { end: word.span.start, ..word.span };
+    let message = format!("say where the norm stands: `residual pre {said}` or `residual post {said}`");
+    Diagnostic::error(
+        "syntax::residual_placement",
+        message,
+        word.span,
+        "`pre`, `post` or `deep` is missing before this",
+    )
+    .mend(text, start, "pre ")
+}
+
+/// `repeat {`.
+pub(in crate::syntax) fn repeat_count(text: &str, head: Span) -> Diagnostic {
+    let _ = text;
+    Diagnostic::error("syntax::repeat_count", "say how often: `repeat 3 { … }`", head, "the number is missing")
+}
+
+/// `for c [64, 128] {`.
+pub(in crate::syntax) fn for_form(text: &str, head: Span) -> Diagnostic {
+    let _ = text;
+    let message = "a loop is written `for c in [64, 128] { … }` or `for i in range(3) { … }`";
+    Diagnostic::error("syntax::for_form", message, head, "not a complete loop")
+}
+
+/// `parallel {`.
+pub(in crate::syntax) fn parallel_join(text: &str, head: Span) -> Diagnostic {
+    let keyword = Span { end: head.start + "parallel".len() as u32, ..head };
+    let message = "a parallel says how its branches are joined: `parallel join concat(axis = 1) { … }`";
+    let report = Diagnostic::error("syntax::parallel_join", message, head, "how are the branches joined?");
+    if said(text, head).contains("join") {
+        report
+    } else {
+        report.mend(text, Span { start: keyword.end, ..keyword }, " join sum")
+    }
+}
+
+/// `and` between facts.
+pub(in crate::syntax) fn and_word(text: &str, word: Span) -> Diagnostic {
+    let sign = said(text, word);
+    if matches!(sign, "or" | "||") {
+        let message = format!("there is no `{sign}`: all facts must hold");
+        return Diagnostic::error("syntax::or", message, word, "facts are joined by `,`, which means and")
+            .note("two cases are two `if`s, or an `else if`");
+    }
+    let gap = around(text, word.start).0;
+    let before = Span { start: word.start - (gap.len() - gap.trim_end().len()) as u32, ..word };
+    Diagnostic::error("syntax::and", format!("`{sign}` is written `,` here"), word, "facts are joined by `,`")
+        .mend(text, before, ",")
+}
+
+/// `1 <= k <= 3`.
+pub(in crate::syntax) fn chain(text: &str, cond: Span, middle: Span, second: Span) -> Diagnostic {
+    let link = said(text, middle);
+    let place = Span { start: middle.end, end: second.start, ..second };
+    let first = said(text, Span { end: middle.end, ..cond });
+    let rest = said(text, Span { start: second.start, ..cond });
+    let message = format!("a comparison has two sides: write `{first}, {link} {rest}`");
+    Diagnostic::error("syntax::chain", message, second, "a second comparison").mend(text, place, &format!(", {link} "))
+}
+
+/// `if {`.
+pub(in crate::syntax) fn missing_condition(text: &str, span: Span) -> Diagnostic {
+    let _ = text;
+    Diagnostic::error("syntax::missing_condition", "a condition is missing: `if d % 2 == 0 { … }`", span, "here")
+}
+
+/// An entry whose body has a `}` and no `{`.
+pub(in crate::syntax) fn missing_opener(text: &str, header: Span, close: Span) -> Diagnostic {
+    let place = Span { start: header.end, ..header };
+    if let Some(comment) = swallowed(text, header.end) {
+        return floor_division(header.file, text, comment.start as usize);
+    }
+    let (at, keyword, _) = first_token(text, header);
+    let message = format!("`{keyword}` has no body: `{{` is missing");
+    Diagnostic::error("syntax::missing_body", message, at, "`{` is missing at the end of its header")
+        .label(close, "this `}` ends the body")
+        .mend(text, place, " {")
+}
