@@ -3,10 +3,15 @@
 #[macro_use]
 pub mod kernels;
 pub mod data;
+pub mod exec;
 pub mod diagnostic;
+pub mod export;
 pub mod ir;
 pub mod ops;
 pub mod optim;
+pub mod passes;
+pub mod pipeline;
 pub mod syntax;
 pub mod tensor;
 pub mod text;
+pub mod train;

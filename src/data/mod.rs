@@ -1,6 +1,35 @@
 //! Where rows come from: sources, readers of files, batches.
+//!
+//! Everything that comes from outside is checked here, once, before training starts: sizes against the bytes that are
+//! there, numbers for being finite, labels for being whole and in range. What is wrong is said with its file and row.
+//! Knows no operator and no graph: the model's inputs and targets come as [`Port`]s.
+
+mod batches;
+mod csv_file;
+mod dataset;
+mod digits;
+mod error;
+mod idx;
+mod literal;
+pub mod npy;
+pub mod npz;
+mod sources;
+pub mod tensors;
+mod text_file;
 
 use crate::ir::attr::AttrDef;
+
+pub use batches::{Batches, permutation};
+pub use dataset::{Dataset, Port, SliceMut, convert};
+pub use error::{DataError, near_or_all, nearest};
+pub use literal::Literal;
+pub use sources::{Loaded, SOURCES, load, read_tensor, source_of_path};
+
+/// The largest file of data or weights that is read.
+pub const FILE_LIMIT: u64 = 64 << 30;
+
+/// The most that a compressed file may unpack to: 1 MB of a hostile one could become 1 GB.
+pub const EXPANDED_LIMIT: u64 = 4 << 30;
 
 /// A source of data.
 pub struct SourceDef {
@@ -11,9 +40,6 @@ pub struct SourceDef {
     /// Its attributes.
     pub attrs: &'static [AttrDef],
 }
-
-/// All of them.
-pub static SOURCES: &[&SourceDef] = &[];
 
 /// The source of a name.
 pub fn find_source(name: &str) -> Option<&'static SourceDef> {

@@ -114,21 +114,35 @@ fn line(key: &str, text: &str, options: &RenderOptions) -> String {
 fn wrapped(key: &str, text: &str, options: &RenderOptions) -> String {
     let room = options.width.max(40) - 9;
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    for word in unbroken(text) {
         let last = lines.len() - 1;
         let long = unicode_width::UnicodeWidthStr::width(lines[last].as_str())
-            + unicode_width::UnicodeWidthStr::width(word)
+            + unicode_width::UnicodeWidthStr::width(word.as_str())
             >= room;
         if long && !lines[last].is_empty() {
-            lines.push(word.to_string());
+            lines.push(word);
         } else {
             if !lines[last].is_empty() {
                 lines[last].push(' ');
             }
-            lines[last].push_str(word);
+            lines[last].push_str(&word);
         }
     }
     line(key, &lines.join("\n         "), options)
+}
+
+/// The words of a text; what stands in backquotes is one word.
+fn unbroken(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![];
+    let mut quoted = false;
+    for word in text.split(' ') {
+        match words.last_mut() {
+            Some(last) if quoted => *last = format!("{last} {word}"),
+            _ => words.push(word.to_string()),
+        }
+        quoted ^= word.matches('`').count() % 2 == 1;
+    }
+    words
 }
 
 fn word(severity: Severity) -> &'static str {

@@ -52,7 +52,7 @@ pub(super) fn draw(source: &Source, labels: &[&Label], options: &RenderOptions) 
     let mut drawn = String::new();
     let rendered = handler(options).render_report(&mut drawn, &drawing).is_ok();
     let place = place(source, labels[0].span);
-    let corner = if options.unicode { "╭─[" } else { ",-[" };
+    let corner = if options.unicode { "╭─" } else { ",-" };
     if !rendered || !drawn.contains(corner) {
         return format!("  {place}: {}\n", labels[0].text);
     }
@@ -79,6 +79,10 @@ pub(super) fn place(source: &Source, span: Span) -> String {
 fn on_one_line(text: &str, span: Span) -> (usize, usize) {
     let start = (span.start as usize).min(text.len());
     let end = (span.end as usize).clamp(start, text.len());
+    if start == text.len() && text.ends_with('\n') {
+        // The end of the text is shown at the end of its last line.
+        return (start - 1, 0);
+    }
     let line = text.get(start..end).and_then(|said| said.find('\n')).unwrap_or(end - start);
     (start, line)
 }
@@ -101,14 +105,14 @@ fn join(drawn: &str, place: &str, corner: &str, options: &RenderOptions) -> Stri
     };
     let width = sections.iter().map(gutter).max().unwrap_or(3);
     let pad = " ".repeat(width);
-    let mut out = format!("{pad}{corner}{place}]\n");
+    let mut out = format!("{pad}{corner}[{place}]\n");
     for (at, section) in sections.iter().enumerate() {
         if at > 0 {
             out.push_str(&format!("{pad}{}\n", if options.unicode { '⋮' } else { ':' }));
         }
         let indent = " ".repeat(width - gutter(section).min(width));
         for line in section.iter().filter(|line| !line.trim().is_empty()) {
-            out.push_str(&format!("{indent}{line}").trim_end());
+            out.push_str(format!("{indent}{line}").trim_end());
             out.push('\n');
         }
     }

@@ -75,6 +75,8 @@ pub enum Init {
     Orthogonal(f64),
     /// The identity matrix.
     Eye,
+    /// Rows by blocks, each initialised as a matrix of its own (queries, keys, values).
+    Blocks(Vec<(i64, Init)>),
 }
 
 /// A declared layer as a value of the number world.

@@ -2,7 +2,7 @@
 //! written in it.
 
 use super::attr::{Attr, Attrs};
-use super::graph::{Graph, Origin, Port};
+use super::graph::{Graph, Origin, Port, Source};
 use super::op::{Body, OpDef, Role};
 use super::shape::Type;
 use crate::ir::dim::Dim;
@@ -108,6 +108,21 @@ impl Builder {
         (0..outs).map(|index| self.var(Port { node, index })).collect()
     }
 
+    /// The seed of the run, or the number of the step: `i64[]`, from the host.
+    pub fn host(&self, op: &'static OpDef, source: Source) -> Var<'_> {
+        let mut graph = self.graph.borrow_mut();
+        let found = graph.sources.iter().find(|(_, known)| **known == source).map(|(node, _)| *node);
+        let port = match found {
+            Some(node) => Port { node, index: 0 },
+            None => {
+                let ty = graph.shapes.ty(DType::I64, &[]);
+                graph.add_source(op, source, ty, 0)
+            }
+        };
+        drop(graph);
+        self.var(port)
+    }
+
     /// Uses an operator with one output.
     pub fn one<'g>(&'g self, op: &'static OpDef, attrs: Attrs, ins: &[Var<'g>]) -> Var<'g> {
         let ins: Vec<Option<Var<'g>>> = ins.iter().copied().map(Some).collect();
@@ -146,6 +161,16 @@ impl<'g> Var<'g> {
     pub fn with(self, other: Var<'g>, op: &'static OpDef, given: &[(&str, Attr)]) -> Var<'g> {
         self.builder.one(op, Attrs::with(op.attrs, given), &[self, other])
     }
+}
+
+/// A list attribute of sizes.
+pub fn shape_attr(dims: &[Dim]) -> Attr {
+    Attr::List(dims.iter().map(|&dim| Attr::Dim(dim)).collect())
+}
+
+/// A list attribute of integers.
+pub fn ints_attr(values: impl IntoIterator<Item = usize>) -> Attr {
+    Attr::List(values.into_iter().map(|value| Attr::Int(value as i64)).collect())
 }
 
 /// What an expansion sees.

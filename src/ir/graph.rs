@@ -60,7 +60,7 @@ pub struct Origin {
 }
 
 /// What a source node stands for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// An input of the model, or a target.
     Input(String),
@@ -170,6 +170,11 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// An empty graph over these sizes.
+    pub fn over(shapes: Shapes) -> Graph {
+        Graph { shapes, ..Graph::default() }
+    }
+
     /// Interns an origin; nodes added with it carry it.
     pub fn origin(&mut self, origin: Origin) -> u32 {
         if self.origins.last() != Some(&origin) {

@@ -197,6 +197,7 @@ pub enum Body {
     /// Something from outside: an input, a parameter, a scalar of the host.
     Source,
     /// Elementwise over operands of equal shape, of fewer leading axes, or scalars: one instruction of the tile bytecode.
+    /// An absent second operand stands for the number in attribute `value`; attribute `flip` exchanges the two.
     Map {
         /// The instruction.
         op: &'static MapOp,
@@ -212,7 +213,7 @@ pub enum Body {
         /// Which one.
         kernel: &'static Kernel,
         /// Its numbers.
-        args: fn(&ArgsCx<'_>) -> Args,
+        args: fn(&mut ArgsCx<'_>) -> Args,
     },
     /// An expression over other operators; several outputs give several values.
     Expand(for<'a, 'g> fn(&'a mut ExpandCx<'_, 'g>) -> Vec<Var<'g>>),
@@ -244,6 +245,8 @@ pub struct Facts {
     pub mixes_rows: bool,
     /// It only changes metadata.
     pub view: bool,
+    /// The run may end here: every thread waits for it.
+    pub stops: bool,
 }
 
 impl Facts {
@@ -255,6 +258,7 @@ impl Facts {
         random: false,
         mixes_rows: false,
         view: false,
+        stops: false,
     };
 }
 
@@ -634,16 +638,15 @@ pub struct CostCx<'a> {
     pub outs: &'a [Type],
 }
 
-/// What chooses a kernel's numbers: attributes and concrete views (pointers mean nothing yet).
+/// What chooses a kernel's numbers: attributes (symbolic sizes already replaced by numbers) and concrete views. The
+/// views may be permuted here into the order that the kernel speaks of; their pointers are not to be moved.
 pub struct ArgsCx<'a> {
     /// The bound attributes.
     pub attrs: &'a Attrs,
     /// The operands.
-    pub ins: &'a [Option<View>],
+    pub ins: &'a mut [Option<View>],
     /// The outputs.
-    pub outs: &'a [Option<View>],
-    /// The key of the application, for randomness.
-    pub key: u64,
+    pub outs: &'a mut [Option<View>],
 }
 
 /// What a view sees: its operand, and the shape that the rule promised.
@@ -652,6 +655,8 @@ pub struct ViewCx<'a> {
     pub attrs: &'a Attrs,
     /// The operand; the result keeps its pointer, or moves it.
     pub input: View,
-    /// The promised sizes.
+    /// Which output.
+    pub index: usize,
+    /// Its promised sizes.
     pub shape: &'a [usize],
 }

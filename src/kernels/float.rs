@@ -1,10 +1,13 @@
 //! The two float types, and the transcendental functions as straight-line code that vectorises.
 
+use super::math;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// f32 or f64.
 ///
-/// The functions below are our own polynomials, the same bits on every processor; see each for its largest error.
+/// The transcendental functions are our own polynomials (`math`): the same bits on every processor, and loops over them
+/// vectorise. f32: within 1 ulp for exp and ln, 1.5 for erf, 2 for sin and cos, 3 for tanh and sigmoid; f64: within
+/// 4e-16 relative to the result.
 pub trait Float:
     Copy
     + PartialOrd
@@ -41,10 +44,18 @@ pub trait Float:
     fn sqrt(self) -> Self;
     /// The absolute value.
     fn abs(self) -> Self;
+    /// The largest integer not above it.
+    fn floor(self) -> Self;
+    /// Its size with the sign of another.
+    fn copysign(self, sign: Self) -> Self;
     /// Neither NaN nor infinite.
     fn finite(self) -> bool;
+    /// Whether it is NaN.
+    fn nan(self) -> bool;
     /// The larger; NaN wins.
     fn maximum(self, other: Self) -> Self;
+    /// The smaller; NaN wins.
+    fn minimum(self, other: Self) -> Self;
     /// e to the power.
     fn exp(self) -> Self;
     /// The natural logarithm.
@@ -62,7 +73,7 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($t:ty) => {
+    ($t:ident) => {
         impl Float for $t {
             const ZERO: $t = 0.0;
             const ONE: $t = 1.0;
@@ -88,40 +99,56 @@ macro_rules! float {
                 <$t>::abs(self)
             }
             #[inline(always)]
+            fn floor(self) -> $t {
+                <$t>::floor(self)
+            }
+            #[inline(always)]
+            fn copysign(self, sign: $t) -> $t {
+                <$t>::copysign(self, sign)
+            }
+            #[inline(always)]
             fn finite(self) -> bool {
                 self.is_finite()
+            }
+            #[inline(always)]
+            fn nan(self) -> bool {
+                self.is_nan()
             }
             #[inline(always)]
             fn maximum(self, other: $t) -> $t {
                 if self > other || self.is_nan() { self } else { other }
             }
             #[inline(always)]
+            fn minimum(self, other: $t) -> $t {
+                if self < other || self.is_nan() { self } else { other }
+            }
+            #[inline(always)]
             fn exp(self) -> $t {
-                <$t>::exp(self)
+                math::$t::exp(self)
             }
             #[inline(always)]
             fn ln(self) -> $t {
-                <$t>::ln(self)
+                math::$t::ln(self)
             }
             #[inline(always)]
             fn tanh(self) -> $t {
-                <$t>::tanh(self)
+                math::$t::tanh(self)
             }
             #[inline(always)]
             fn erf(self) -> $t {
-                todo!("the vector functions come with the next commit")
+                math::$t::erf(self)
             }
             #[inline(always)]
             fn sigmoid(self) -> $t {
-                1.0 / (1.0 + (-self).exp())
+                math::$t::sigmoid(self)
             }
             #[inline(always)]
             fn sin(self) -> $t {
-                <$t>::sin(self)
+                math::$t::sin(self)
             }
             #[inline(always)]
             fn cos(self) -> $t {
-                <$t>::cos(self)
+                math::$t::cos(self)
             }
         }
     };

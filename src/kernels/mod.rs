@@ -3,8 +3,33 @@
 //! A kernel is told which *units* of its output to compute, and computes each of them whole, in an order of sums that
 //! is part of its definition: the bits depend neither on how units are cut among threads nor on the vector width.
 
-pub mod call;
-pub mod float;
-pub mod map;
 #[macro_use]
 pub mod simd;
+
+pub mod attention;
+pub mod axes;
+pub mod batchnorm;
+pub mod call;
+pub mod conv;
+pub mod conv_weight;
+pub mod copy;
+pub mod count;
+pub mod float;
+pub mod gather;
+pub mod gemm;
+pub mod guard;
+pub mod lanes;
+pub mod loss;
+pub mod map;
+pub mod math;
+pub mod norm;
+pub mod pool;
+pub mod random;
+pub mod reduce;
+pub mod softmax;
+mod spatial;
+mod tile;
+pub mod update;
+
+#[cfg(test)]
+mod twin;

@@ -1,9 +1,47 @@
 //! The catalogue: every operator, defined once.
 
+/// Defines operators: the doc comment is the manual (field `doc`), and the list names them all.
+macro_rules! ops {
+    ($list:ident; $($(#[doc = $doc:expr])* $name:ident = $def:expr;)*) => {
+        $($(#[doc = $doc])* pub static $name: OpDef = OpDef { doc: concat!($($doc, "\n"),*), ..$def };)*
+        /// The operators of this file.
+        pub(super) static $list: &[&OpDef] = &[$(&$name),*];
+    };
+}
+
+pub mod activation;
+pub mod arithmetic;
+pub mod attention;
+pub mod conv;
+pub mod embedding;
+mod expr;
+pub mod linear;
+pub mod loss;
+pub mod movement;
+pub mod norm;
+pub mod pool;
+pub mod random;
+pub mod reduce;
+pub mod source;
+
 use crate::ir::op::OpDef;
 
 /// The families, in the order of the reference.
-pub static FAMILIES: &[Family] = &[];
+pub static FAMILIES: &[Family] = &[
+    Family { title: "Activations", ops: activation::OPS },
+    Family { title: "Arithmetic", ops: arithmetic::OPS },
+    Family { title: "Along an axis", ops: reduce::OPS },
+    Family { title: "Linear algebra", ops: linear::OPS },
+    Family { title: "Convolution", ops: conv::OPS },
+    Family { title: "Pooling", ops: pool::OPS },
+    Family { title: "Normalisation", ops: norm::OPS },
+    Family { title: "Embedding and position", ops: embedding::OPS },
+    Family { title: "Attention", ops: attention::OPS },
+    Family { title: "Randomness", ops: random::OPS },
+    Family { title: "Shape", ops: movement::OPS },
+    Family { title: "Losses and metrics", ops: loss::OPS },
+    Family { title: "Sources", ops: source::OPS },
+];
 
 /// Operators of a kind.
 pub struct Family {

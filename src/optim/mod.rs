@@ -4,10 +4,10 @@ mod optimizers;
 mod schedules;
 
 use crate::ir::attr::{AttrDef, Attrs};
-use crate::kernels::call::{Args, Kernel};
+use crate::ir::op::OpDef;
 
 pub use optimizers::OPTIMIZERS;
-pub use schedules::SCHEDULES;
+pub use schedules::{SCHEDULES, Schedule};
 
 /// How many host scalars an optimizer's update reads: learning rate, step (from 1), gradient scale, and room for more.
 pub const HYPERS: usize = 8;
@@ -24,10 +24,9 @@ pub struct OptimizerDef {
     pub attrs: &'static [AttrDef],
     /// The names of its state tensors, each of the parameter's shape (torch's: `exp_avg`).
     pub slots: fn(&Attrs) -> Vec<&'static str>,
-    /// The update kernel: operands (p, g, slots…, hyper), outputs (p, slots…, sum of squares a row).
-    pub kernel: &'static Kernel,
-    /// Its numbers; the flag says whether weight decay acts on this parameter.
-    pub args: fn(&Attrs, bool) -> Args,
+    /// The update as an operator: operands (p, g, three slots or fewer, hyper), outputs (p, three slots, partial sums of
+    /// squares of g). Its attributes are the optimizer's.
+    pub op: &'static OpDef,
 }
 
 /// A learning-rate schedule.

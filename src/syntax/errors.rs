@@ -48,12 +48,18 @@ fn first_token(text: &str, span: Span) -> (Span, &str, Kind) {
     }
 }
 
-/// What stands on a line before and after an offset.
+/// What stands on a line before and after an offset, at most 500 bytes of each.
 fn around(text: &str, at: u32) -> (&str, &str) {
     let at = (at as usize).min(text.len());
-    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
-    let end = text[at..].find('\n').map_or(text.len(), |i| at + i);
-    (&text[start..at], &text[at..end])
+    let boundary = |mut at: usize| {
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let left = text[boundary(at.saturating_sub(500))..at].rsplit('\n').next().unwrap_or("");
+    let right = text[at..boundary((at + 500).min(text.len())).max(at)].split('\n').next().unwrap_or("");
+    (left, right)
 }
 
 /// A short quotation of what was typed: its first line, cut at 40 characters.

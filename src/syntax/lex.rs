@@ -11,7 +11,7 @@ pub enum Kind {
     Number,
     /// `"…"`, up to the quote or the end of the line.
     Str,
-    /// `'…'`, which another language's hand has typed.
+    /// `'…'` or `“…”`, which another language's hand or a word processor has typed.
     QuotedStr,
     /// An infix sign, punctuation, or a character the language does not have.
     Sign,
@@ -112,6 +112,10 @@ fn next(rest: &str, c: char) -> (Kind, usize) {
         '\'' => match rest[1..line()].find('\'') {
             Some(i) => (Kind::QuotedStr, i + 2),
             None => (Kind::Sign, 1),
+        },
+        '“' | '„' | '‘' => match rest[c.len_utf8()..line()].find(['”', '“', '’']) {
+            Some(i) => (Kind::QuotedStr, c.len_utf8() + i + '”'.len_utf8()),
+            None => (Kind::Sign, c.len_utf8()),
         },
         c if c.is_ascii_alphabetic() || c == '_' => (Kind::Word, rest.find(|c| !is_word(c)).unwrap_or(rest.len())),
         c if c.is_ascii_digit() || (c == '.' && rest[1..].starts_with(|c: char| c.is_ascii_digit())) => {

@@ -12,7 +12,7 @@ use super::ast::*;
 use super::errors;
 use super::grammar::{Grammar, Rule};
 use super::lex::is_keyword;
-use super::scan::{Comment, Scan, scan};
+use super::scan::{Comment, MAX_REPORTS, Scan, scan};
 use crate::diagnostic::Diagnostic;
 use crate::text::Span;
 use pest::Parser;
@@ -41,7 +41,7 @@ pub fn parse(file: u16, text: &str) -> Parsed {
     let mask = std::mem::take(&mut scan.mask);
     let mut tree = Tree { file, text, diagnostics: vec![] };
     let entries = match Grammar::parse(Rule::file, &mask) {
-        Ok(pairs) => tree.entries(pairs),
+        Ok(pairs) => tree.entries(pairs, !scan.faults.is_empty()),
         // The grammar is total; what is left is the engine's own limit on calls.
         Err(_) => {
             tree.diagnostics.push(errors::unreadable(Span::new(file, 0, 0)));
@@ -73,6 +73,7 @@ fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> Vec<Diagnost
     all.sort_by_key(|d| (d.labels[0].span.start, d.code));
     all.dedup_by(|a, b| a.code == b.code && a.labels[0].span == b.labels[0].span);
     forgive_braces(text, &mut all);
+    all.truncate(MAX_REPORTS);
     all
 }
 
@@ -81,7 +82,7 @@ fn forgive_braces(text: &str, all: &mut Vec<Diagnostic>) {
     let mut until = 0;
     all.retain(|d| {
         let at = d.labels[0].span.start as usize;
-        if d.code == "syntax::missing_body" {
+        if d.code == "syntax::missing_body" && at >= until {
             let next = ["\nblock ", "\nmodel ", "\ntrain "].iter().filter_map(|word| text[at..].find(word)).min();
             until = next.map_or(text.len() + 1, |next| at + next);
         }
@@ -151,7 +152,7 @@ impl<'t> Tree<'t> {
         name
     }
 
-    fn entries(&mut self, pairs: Pairs<'_, Rule>) -> Vec<Entry> {
+    fn entries(&mut self, pairs: Pairs<'_, Rule>, told: bool) -> Vec<Entry> {
         let mut entries = vec![];
         // Lines outside of all bodies are told once a run.
         let mut outside = false;
@@ -166,6 +167,10 @@ impl<'t> Tree<'t> {
                     Rule::block => entries.extend(self.block(first).map(Entry::Block)),
                     Rule::model => entries.extend(self.block(first).map(Entry::Model)),
                     Rule::train => entries.extend(self.train(first).map(Entry::Train)),
+                    // A stray bracket that the scan let pass: something before it must have said why.
+                    Rule::stray if self.diagnostics.is_empty() && !told => {
+                        self.report(errors::outside(self.text, span));
+                    }
                     Rule::junk if !outside => self.report(errors::outside(self.text, span)),
                     _ => {}
                 }
@@ -300,6 +305,13 @@ impl<'t> Tree<'t> {
             let name = kids.take(Rule::name_any).map(|name| self.name(name, errors::Role::Value));
             kids.take(Rule::colon);
             let ty = kids.take(Rule::typed);
+            if let (None, Some(ty)) = (&name, &ty)
+                && !ty.as_str().contains('[')
+            {
+                let word = self.span(ty);
+                self.report(errors::missing_type(self.text, word));
+                continue;
+            }
             let junk = kids.take(Rule::item_junk).map(|junk| self.span(&junk));
             match (&name, &ty, junk) {
                 (_, _, Some(junk)) => self.report(errors::in_type(self.text, junk)),

@@ -4,6 +4,11 @@
 //! length, so that spans hold, in which comments and the newlines that end no statement are blank, stray brackets are
 //! gone, and `\x01` stands where an entry at column 0 closes everything that is open.
 
+mod brackets;
+mod newlines;
+
+pub(super) use newlines::continues_after;
+
 use super::errors;
 use super::lex::{Kind, Token, lex};
 use crate::diagnostic::Diagnostic;
@@ -13,6 +18,9 @@ use crate::text::Span;
 pub const MAX_BLOCKS: usize = 64;
 /// More parentheses and brackets than this inside each other are refused.
 pub const MAX_LEVELS: usize = 128;
+
+/// More reports than this are not made: nobody reads them.
+pub(super) const MAX_REPORTS: usize = 100;
 
 /// A comment, for the formatter and the editor.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +72,10 @@ struct Scanner<'t> {
     mask: Vec<u8>,
     scan: Scan,
     stack: Vec<Open>,
+    /// The byte of each newline.
+    line_ends: Vec<usize>,
+    /// For each token, the next one that is neither newline nor comment.
+    following: Vec<usize>,
     /// The last `block`, `model` or `train` at column 0, as long as no `{` has followed it.
     headless: Option<usize>,
     /// Braces whose closer stands further left than their line: the likely place of a missing brace.
@@ -87,6 +99,8 @@ impl<'t> Scanner<'t> {
             mask: text.as_bytes().to_vec(),
             scan,
             stack: vec![],
+            line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
+            following: vec![],
             headless: None,
             suspects: vec![],
         }
@@ -122,7 +136,7 @@ impl<'t> Scanner<'t> {
                 matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}');
             if turns || (c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}')) {
                 let span = Span::new(self.file, at, at + c.len_utf8());
-                self.scan.faults.push(errors::control_character(span, c));
+                self.fault(|_| errors::control_character(span, c));
                 self.blank(at, at + c.len_utf8());
             } else if c == '\u{feff}' {
                 self.blank(at, at + c.len_utf8());
@@ -132,33 +146,47 @@ impl<'t> Scanner<'t> {
 
     /// Python's `d // 2` inside a call: the comment that swallowed the closing parenthesis is read as code.
     fn divisions(&mut self) {
-        let mut at = 0;
+        let tokens = std::mem::take(&mut self.tokens);
+        let mut line = 0;
         let mut open = 0i32;
-        while at < self.tokens.len() {
-            match self.tokens[at].kind {
-                Kind::Newline => open = 0,
+        for token in tokens {
+            match token.kind {
+                Kind::Newline => (line, open) = (self.tokens.len() + 1, 0),
                 Kind::Open => open += 1,
                 Kind::Close => open -= 1,
-                Kind::Comment if open > 0 && at > 0 && self.tokens[at - 1].ends_operand(self.text) => {
-                    if divides(&self.say(at)[2..]) {
-                        self.uncomment(at);
-                    }
+                Kind::Comment if self.divides(line, token, open) => {
+                    self.uncomment(token);
+                    continue;
                 }
                 _ => {}
             }
-            at += 1;
+            self.tokens.push(token);
         }
     }
 
-    /// Replaces the comment token by a sign and the tokens of the rest of the line.
-    fn uncomment(&mut self, comment: usize) {
-        let Token { start, end, .. } = self.tokens[comment];
-        let sign = Token { kind: Kind::Sign, start, end: start + 2 };
+    /// Whether a comment is the rest of a division, on a line that begins with token `line`.
+    fn divides(&self, line: usize, comment: Token, open: i32) -> bool {
+        let after_operand = self.tokens.len() > line && self.tokens.last().is_some_and(|t| t.ends_operand(self.text));
+        let rest = &comment.text(self.text)[2..];
+        after_operand && ((open > 0 && divides(rest)) || divides_in_head(self.say(line), rest))
+    }
+
+    /// Puts a sign and the tokens of the rest of the line in the place of a comment.
+    fn uncomment(&mut self, comment: Token) {
+        let Token { start, end, .. } = comment;
+        self.tokens.push(Token { kind: Kind::Sign, start, end: start + 2 });
         let rest = lex(&self.text[start + 2..end]).into_iter();
-        let rest = rest.map(|t| Token { start: t.start + start + 2, end: t.end + start + 2, ..t });
-        self.tokens.splice(comment..=comment, std::iter::once(sign).chain(rest));
+        self.tokens.extend(rest.map(|t| Token { start: t.start + start + 2, end: t.end + start + 2, ..t }));
         self.mask[start + 1] = b' ';
-        self.scan.faults.push(errors::floor_division(self.file, self.text, start));
+        self.fault(|scanner| errors::floor_division(scanner.file, scanner.text, start));
+    }
+
+    /// Keeps a fault, as long as there are not too many to read.
+    fn fault(&mut self, report: impl FnOnce(&Scanner<'t>) -> Diagnostic) {
+        if self.scan.faults.len() < MAX_REPORTS {
+            let report = report(self);
+            self.scan.faults.push(report);
+        }
     }
 
     /// Comments, strings and foreign signs.
@@ -169,11 +197,11 @@ impl<'t> Scanner<'t> {
             match token.kind {
                 Kind::Comment => self.comment(at),
                 Kind::HashComment => {
-                    self.scan.faults.push(errors::hash_comment(self.span(at), self.say(at)));
+                    self.fault(|scanner| errors::hash_comment(scanner.span(at), scanner.say(at)));
                     self.comment(at);
                 }
                 Kind::BlockComment => {
-                    self.scan.faults.push(errors::block_comment(self.span(at), self.say(at)));
+                    self.fault(|scanner| errors::block_comment(scanner.span(at), scanner.say(at)));
                     self.comment(at);
                 }
                 Kind::QuotedStr => self.single_quotes(at),
@@ -183,9 +211,10 @@ impl<'t> Scanner<'t> {
                     let control = c.is_control() || self.mask[token.start] == b' ';
                     if !c.is_ascii() && !control {
                         let known = errors::foreign_sign(c);
-                        if !told.contains(&c) {
+                        let again = c.is_alphabetic() && self.scan.muted.last().is_some_and(|m| m.1 >= token.start);
+                        if !told.contains(&c) && !again {
                             told.push(c);
-                            self.scan.faults.push(errors::foreign_character(self.span(at), c, known));
+                            self.fault(|scanner| errors::foreign_character(scanner.span(at), c, known));
                         }
                         self.overwrite(at, known.unwrap_or(""));
                         self.mute_line(token.start);
@@ -204,16 +233,14 @@ impl<'t> Scanner<'t> {
     }
 
     fn single_quotes(&mut self, at: usize) {
-        let Token { start, end, .. } = self.tokens[at];
-        self.scan.faults.push(errors::single_quotes(self.span(at), self.say(at)));
-        self.mask[start] = b'"';
-        self.mask[end - 1] = b'"';
+        let said = self.say(at);
+        self.fault(|scanner| errors::single_quotes(scanner.span(at), said));
+        let mut inner = said.chars();
+        inner.next();
+        inner.next_back();
         // A double quote inside would end the string for the grammar.
-        for byte in &mut self.mask[start + 1..end - 1] {
-            if *byte == b'"' {
-                *byte = b' ';
-            }
-        }
+        let string = format!("\"{}\"", inner.as_str().replace('"', " "));
+        self.overwrite(at, &string);
     }
 
     fn string(&mut self, at: usize) {
@@ -221,7 +248,7 @@ impl<'t> Scanner<'t> {
         if said.len() >= 2 && said.ends_with('"') {
             return;
         }
-        self.scan.faults.push(errors::open_string(self.text, self.span(at)));
+        self.fault(|scanner| errors::open_string(scanner.text, scanner.span(at)));
         self.mute_line(self.tokens[at].start);
         let empty = format!("\"{}\"", " ".repeat(said.len().saturating_sub(2)));
         self.overwrite(at, if said.len() < 2 { "0" } else { &empty });
@@ -229,15 +256,20 @@ impl<'t> Scanner<'t> {
 
     /// No complaints of the grammar about the rest of this line.
     fn mute_line(&mut self, start: usize) {
+        if self.scan.muted.len() >= MAX_REPORTS {
+            return;
+        }
         self.scan.muted.push((start, self.line_end(start)));
     }
 
     fn line_start(&self, at: usize) -> usize {
-        self.text[..at].rfind('\n').map_or(0, |i| i + 1)
+        let line = self.line_ends.partition_point(|&end| end < at);
+        if line == 0 { 0 } else { self.line_ends[line - 1] + 1 }
     }
 
     fn line_end(&self, at: usize) -> usize {
-        self.text[at..].find('\n').map_or(self.text.len(), |i| at + i)
+        let line = self.line_ends.partition_point(|&end| end < at);
+        self.line_ends.get(line).copied().unwrap_or(self.text.len())
     }
 
     /// The number of white bytes that begin the line of `at`.
@@ -246,276 +278,22 @@ impl<'t> Scanner<'t> {
         line.len() - line.trim_start_matches([' ', '\t']).len()
     }
 
-    // ---- Brackets -----------------------------------------------------------------------------------------------
-
-    fn pair(&mut self) {
-        self.scan.partner = vec![None; self.tokens.len()];
-        let mut deep: Option<(usize, usize)> = None;
-        for at in 0..self.tokens.len() {
-            let token = self.tokens[at];
-            match token.kind {
-                Kind::Open => {
-                    if self.stack.is_empty() && self.say(at) == "{" {
-                        self.headless = None;
-                    }
-                    self.stack.push(Open { token: at, sign: self.text.as_bytes()[token.start] });
-                    if deep.is_none() && self.too_deep() {
-                        deep = Some((self.stack.len(), token.start));
-                        self.refuse_depth(at);
-                    }
-                }
-                Kind::Close => self.close(at),
-                Kind::Word if self.enters(at) => {
-                    if !self.stack.is_empty() {
-                        self.close_all(at);
-                        self.mask[token.start - 1] = 1;
-                    }
-                    self.headless = matches!(self.say(at), "block" | "model" | "train").then_some(at);
-                }
-                _ => {}
-            }
-            if let Some((depth, start)) = deep
-                && self.stack.len() < depth
-            {
-                self.blank(start, if token.kind == Kind::Close { token.end } else { token.start.saturating_sub(1) });
-                deep = None;
-            }
-        }
-        if let Some((_, start)) = deep {
-            self.blank(start, self.text.len());
-        }
-        self.close_all(self.tokens.len());
-    }
-
-    fn too_deep(&self) -> bool {
-        let blocks = self.stack.iter().filter(|open| open.sign == b'{').count();
-        blocks > MAX_BLOCKS || self.stack.len() - blocks > MAX_LEVELS
-    }
-
-    fn refuse_depth(&mut self, at: usize) {
-        if !self.scan.too_deep {
-            self.scan.too_deep = true;
-            self.scan.faults.push(errors::too_deep(self.span(at), self.say(at), self.span(self.stack[0].token)));
-        }
-    }
-
-    /// Whether a token at column 0 begins an entry and so closes everything that is open.
-    fn enters(&self, at: usize) -> bool {
-        let token = self.tokens[at];
-        if self.line_start(token.start) != token.start {
-            return false;
-        }
-        let rest = self.tokens[at + 1..].iter().take_while(|t| t.kind != Kind::Newline);
-        match self.say(at) {
-            "block" | "model" | "train" => true,
-            "dim" => rest.into_iter().all(|t| t.text(self.text) != "="),
-            "use" => rest.into_iter().next().is_some_and(|t| t.kind == Kind::Str),
-            _ => false,
-        }
-    }
-
-    fn close(&mut self, at: usize) {
-        let sign = self.say(at).as_bytes()[0];
-        let wanted = opener(sign);
-        let floor = match sign {
-            b'}' => 0,
-            _ => self.stack.iter().rposition(|open| open.sign == b'{').map_or(0, |i| i + 1),
-        };
-        let Some(found) = self.stack[floor..].iter().rposition(|open| open.sign == wanted) else {
-            return self.close_wrongly(at, floor);
-        };
-        while self.stack.len() > floor + found + 1 {
-            self.unclosed(Some(at));
-        }
-        if let Some(open) = self.stack.pop() {
-            self.scan.partner[open.token] = Some(at);
-            let (start, end) = (self.tokens[open.token].start, self.tokens[at].start);
-            let begins_line = self.text[self.line_start(end)..end].trim().is_empty();
-            if sign == b'}' && begins_line && self.indent(start) > self.indent(end) {
-                self.suspects.push(open.token);
-            }
-        }
-    }
-
-    /// A closer of the wrong kind closes what is open; one for which nothing is open is taken away.
-    fn close_wrongly(&mut self, at: usize, floor: usize) {
-        let token = self.tokens[at];
-        if self.stack.len() > floor
-            && let Some(open) = self.stack.pop()
-        {
-            let right = closer(open.sign);
-            self.scan.partner[open.token] = Some(at);
-            self.scan.faults.push(errors::mismatched(
-                self.span(at),
-                self.say(at),
-                self.span(open.token),
-                right,
-                self.text,
-            ));
-            self.mask[token.start] = right as u8;
-            return;
-        }
-        if sign_is_brace(self.say(at)) && self.begin_body(at) {
-            return;
-        }
-        let last = (0..at).rev().find(|&i| self.tokens[i].kind == Kind::Close && self.say(i) == self.say(at));
-        self.scan.faults.push(errors::stray(self.text, self.span(at), last.map(|i| self.span(i))));
-        self.blank(token.start, token.end);
-        self.scan.muted.push((self.line_start(token.start), self.line_end(token.start)));
-    }
-
-    /// A `}` that closes an entry whose `{` is missing: puts one where its header ends. Returns whether it could.
-    fn begin_body(&mut self, at: usize) -> bool {
-        let Some(entry) = self.headless.take() else { return false };
-        let newlines = (entry..at).filter(|&i| self.tokens[i].kind == Kind::Newline);
-        let ends = |&i: &usize| !matches!(self.say(i + 1), ":" | "->" | "where") && self.say(i + 1) != "\n";
-        let Some(newline) = newlines.into_iter().find(ends) else { return false };
-        let header = self.tokens[entry..newline].iter().rfind(|t| !t.is_comment()).map_or(0, |t| t.end);
-        self.mask[self.tokens[newline].start] = b'{';
-        let header = Span::new(self.file, self.tokens[entry].start, header);
-        self.scan.faults.push(errors::missing_opener(self.text, header, self.span(at)));
-        true
-    }
-
-    /// Takes the innermost open bracket as unclosed, noticed at token `at` (none: the end of the text).
-    fn unclosed(&mut self, at: Option<usize>) {
-        let Some(open) = self.stack.pop() else { return };
-        let noticed = match at.filter(|&at| at < self.tokens.len()) {
-            Some(at) => Some(self.span(at)),
-            None => None,
-        };
-        let start = self.tokens[open.token].start;
-        if open.sign != b'{' {
-            self.mute_line(start);
-            self.scan.faults.push(errors::unclosed(
-                self.text,
-                self.span(open.token),
-                closer(open.sign),
-                self.line_close(start),
-                noticed,
-            ));
-            return;
-        }
-        let inside = self.suspects.iter().copied().filter(|&token| token > open.token).max();
-        let guilty = inside.unwrap_or(open.token);
-        self.suspects.retain(|&token| token < open.token);
-        let place = noticed.unwrap_or(Span::new(self.file, self.text.len(), self.text.len()));
-        self.scan.faults.push(errors::missing_brace(
-            self.text,
-            self.span(guilty),
-            place,
-            noticed.and(at).map(|at| self.say(at)),
-        ));
-    }
-
-    /// Where a closing bracket is missing in the line of `start`: after its last token, before a body and comments.
-    fn line_close(&self, start: usize) -> Span {
-        let line = self.tokens.iter().filter(|t| t.start >= start && t.start < self.line_end(start));
-        let line = line.take_while(|t| !t.is_comment() && !matches!(t.text(self.text), "{" | "}" | ";"));
-        let end = line.last().map_or(start, |t| t.end);
-        Span::new(self.file, end, end)
-    }
-
-    fn close_all(&mut self, at: usize) {
-        while !self.stack.is_empty() {
-            // Only the outermost brace is told: the others follow from it.
-            if self.stack.len() > 1 && self.stack.last().is_some_and(|open| open.sign == b'{') {
-                self.stack.pop();
-            } else {
-                self.unclosed(Some(at));
-            }
-        }
-        self.suspects.clear();
-    }
-
-    // ---- Newlines -----------------------------------------------------------------------------------------------
-
-    /// Blanks the newlines that end no statement.
-    fn newlines(&mut self) {
-        let mut closers: Vec<(usize, u8)> = vec![];
-        let mut before: Option<usize> = None;
-        for at in 0..self.tokens.len() {
-            let token = self.tokens[at];
-            match token.kind {
-                Kind::Newline if self.mask[token.start] == 1 => closers.clear(),
-                Kind::Newline if self.mask[token.start] != b'\n' => {}
-                Kind::Newline => {
-                    let inside = closers.last().map(|c| c.1);
-                    if inside.is_some_and(|sign| sign != b'{') || self.continues(before, at, inside.is_none()) {
-                        self.blank(token.start, token.end);
-                    }
-                }
-                Kind::Comment | Kind::HashComment | Kind::BlockComment => {}
-                Kind::Open => {
-                    let sign = self.text.as_bytes()[token.start];
-                    match self.scan.partner[at] {
-                        Some(partner) => closers.push((partner, sign)),
-                        None if sign == b'{' => closers.push((usize::MAX, sign)),
-                        None => {}
-                    }
-                    before = Some(at);
-                }
-                _ => {
-                    while closers.last().is_some_and(|c| c.0 <= at) {
-                        closers.pop();
-                    }
-                    before = Some(at);
-                }
-            }
-        }
-    }
-
-    /// Whether the newline at `at` stands inside a statement, by the tokens around it.
-    fn continues(&self, before: Option<usize>, at: usize, top: bool) -> bool {
-        let after =
-            (at + 1..self.tokens.len()).find(|&i| self.tokens[i].kind != Kind::Newline && !self.tokens[i].is_comment());
-        let before = before.map_or("", |i| self.say(i));
-        let Some(after) = after else { return false };
-        continues_after(before)
-            || match self.say(after) {
-                "{" | "}" | "|>" | "|" | "else" => true,
-                "join" => before == "parallel",
-                "skip" => self.opens_next(after),
-                "->" | ":" | "where" => top,
-                _ => false,
-            }
-    }
-
-    /// Whether the token after this one, newlines and comments apart, is `{`.
-    fn opens_next(&self, at: usize) -> bool {
-        let mut rest = self.tokens[at + 1..].iter().filter(|t| t.kind != Kind::Newline && !t.is_comment());
-        rest.next().is_some_and(|t| t.text(self.text) == "{")
-    }
-
     fn finish(self) -> Scan {
         let mask = String::from_utf8(self.mask).unwrap_or_else(|_| " ".repeat(self.text.len()));
         Scan { mask, ..self.scan }
     }
 }
 
-/// Whether a statement goes on after a line that ends with this token.
-pub(super) fn continues_after(token: &str) -> bool {
-    matches!(
-        token,
-        "{" | ","
-            | "="
-            | "|>"
-            | "|"
-            | "+"
-            | "-"
-            | "*"
-            | "/"
-            | "%"
-            | "^"
-            | "->"
-            | ":"
-            | "=="
-            | "!="
-            | "<"
-            | "<="
-            | ">"
-            | ">="
-    )
+/// The same in `repeat d // 2 {` and `dim h = d // 2`, where the line begins with the construct.
+fn divides_in_head(keyword: &str, rest: &str) -> bool {
+    let operand = |said: &str| !said.is_empty() && said.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    match keyword {
+        "repeat" | "if" | "for" | "block" | "model" => {
+            rest.trim_end().strip_suffix('{').is_some_and(|rest| operand(rest.trim()))
+        }
+        "dim" => operand(rest.trim()),
+        _ => false,
+    }
 }
 
 /// Whether what stands after `//` looks like the rest of a division inside a call: an operand, then a sign or closer.
@@ -524,24 +302,4 @@ fn divides(rest: &str) -> bool {
     let operand = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
     let next = rest[operand..].trim_start();
     operand > 0 && next.starts_with([')', ']', ',', '*', '+', '-']) && rest.contains([')', ']'])
-}
-
-fn sign_is_brace(sign: &str) -> bool {
-    sign == "}"
-}
-
-fn opener(sign: u8) -> u8 {
-    match sign {
-        b')' => b'(',
-        b']' => b'[',
-        _ => b'{',
-    }
-}
-
-fn closer(sign: u8) -> char {
-    match sign {
-        b'(' => ')',
-        b'[' => ']',
-        _ => '}',
-    }
 }

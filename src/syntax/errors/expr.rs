@@ -137,7 +137,7 @@ pub(in crate::syntax) fn slice(text: &str, base: Span, index: Span) -> Diagnosti
     let message =
         format!("`{}{}`: an index takes one number, of a list", quoted(said(text, base)), quoted(said(text, index)));
     Diagnostic::error("syntax::slice", message, index, "not how a part of a value is taken").note(
-        "a part of a value is taken by a stage: `slice(axis = 1, from = 0, to = 1)`, or `select(axis = 1, at = 0)`",
+        "a part of a value is taken by a stage: `slice(axis = 1, from = 0, to = 1)`, or `select(axis = 1, index = 0)`",
     )
 }
 
@@ -150,7 +150,6 @@ pub(in crate::syntax) fn empty_index(span: Span) -> Diagnostic {
 pub(in crate::syntax) fn empty_item(text: &str, span: Span, whole: Span) -> Diagnostic {
     let _ = span;
     let end = Span { end: span.start + 1, ..span };
-    let open = said(text, whole).chars().next().unwrap_or('(');
     if said(text, whole).trim_matches(['(', ')', ' ', '\n']).is_empty() {
         return Diagnostic::error(
             "syntax::empty_parenthesis",
@@ -159,12 +158,7 @@ pub(in crate::syntax) fn empty_item(text: &str, span: Span, whole: Span) -> Diag
             "no value",
         );
     }
-    let report = Diagnostic::error(
-        "syntax::empty_item",
-        format!("nothing stands before this `,` in `{open}…`"),
-        end,
-        "one `,` too many",
-    );
+    let report = Diagnostic::error("syntax::empty_item", "nothing stands before this `,`", end, "one `,` too many");
     if said(text, end) == "," { report.mend(text, end, "") } else { report }
 }
 
@@ -309,9 +303,6 @@ pub(in crate::syntax) fn missing_type(text: &str, name: Span) -> Diagnostic {
 /// `([batch, d])`.
 pub(in crate::syntax) fn unnamed_port(text: &str, ty: Span) -> Diagnostic {
     let said = quoted(said(text, ty));
-    if !said.contains('[') {
-        return missing_type(text, ty);
-    }
     let start = Span { end: ty.start, ..ty };
     Diagnostic::error(
         "syntax::unnamed_port",

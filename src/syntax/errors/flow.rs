@@ -14,7 +14,7 @@ pub(in crate::syntax) fn in_statement(text: &str, good: Span, junk: Span) -> Dia
         return ternary(text, Span { start: question, end: question + 1, ..at });
     }
     match (sign, kind) {
-        (",", _) => comma(text, at),
+        (",", _) => comma(text, at, rest),
         ("|" | "||", _) => Diagnostic::error("syntax::single_bar", "a stage follows after `|>`", at, "write `|>`")
             .note("a single `|` begins a branch of `parallel`")
             .mend(text, at, "|>"),
@@ -39,6 +39,8 @@ pub(in crate::syntax) fn in_statement(text: &str, good: Span, junk: Span) -> Dia
             let message = format!("there is no `{sign}` between values");
             Diagnostic::error("syntax::and", message, at, "facts are joined by `,` in `where` and `if`")
         }
+        ("else", _) => lonely(sign, at),
+        ("skip", _) if rest["skip".len()..].trim_start().starts_with('{') => lonely(sign, at),
         (":", _) => after_colon(text, good, at),
         ("=", _) => Diagnostic::error(
             "syntax::assignment",
@@ -55,10 +57,28 @@ pub(in crate::syntax) fn in_statement(text: &str, good: Span, junk: Span) -> Dia
     }
 }
 
+/// `else { … }` after something else than an `if`.
+fn lonely(sign: &str, at: Span) -> Diagnostic {
+    let opener = if sign == "else" { "if … { … }" } else { "residual … { … }" };
+    let message = format!("this `{sign}` belongs to no `{opener}`");
+    Diagnostic::error("syntax::lonely_word", message, at, format!("no `{opener}` right before it"))
+}
+
 /// `relu, linear(3)`.
-fn comma(text: &str, at: Span) -> Diagnostic {
-    Diagnostic::error("syntax::comma", "stages on one line are separated by `;`, not by `,`", at, "write `;`")
-        .mend(text, at, ";")
+fn comma(text: &str, at: Span, rest: &str) -> Diagnostic {
+    let mut depth = 0;
+    let mut mended = String::new();
+    for c in rest.lines().next().unwrap_or(",").chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        mended.push(if c == ',' && depth == 0 { ';' } else { c });
+    }
+    let message = "stages on one line are separated by `;`, not by `,`";
+    let run = Span { end: at.start + mended.len() as u32, ..at };
+    Diagnostic::error("syntax::comma", message, at, "write `;`").mend(text, run, &mended)
 }
 
 /// `while x: …`, `x: f32 = …`.
@@ -101,12 +121,8 @@ pub(in crate::syntax) fn unreadable_statement(text: &str, span: Span) -> Diagnos
     match (sign, kind) {
         ("+" | "-" | "*" | "/" | "%" | "^" | "**", _) => leading_sign(text, span),
         ("=", _) => Diagnostic::error("syntax::missing_left", "a name is missing before this `=`", at, "which name?"),
-        ("else" | "skip", _) => {
-            let opener = if sign == "else" { "if … { … }" } else { "residual … { … }" };
-            let message = format!("this `{sign}` belongs to no `{opener}`");
-            Diagnostic::error("syntax::lonely_word", message, at, "nothing before it")
-        }
-        (",", _) => comma(text, at),
+        ("else" | "skip", _) => lonely(sign, at),
+        (",", _) => comma(text, at, ","),
         ("@", _) => Diagnostic::error("syntax::decorator", "there are no decorators", at, "not a stage"),
         _ => {
             let message = format!("`{}` is no statement", quoted(said(text, span)));
@@ -203,12 +219,16 @@ pub(in crate::syntax) fn update_sign(text: &str, stmt: Span, sign: Span) -> Diag
         return Diagnostic::error(code, "a value is named by `=`", sign, "write `=`").mend(text, sign, "=");
     }
     let infix = &update[..1];
+    let right = quoted(said(text, Span { start: sign.end, ..stmt }));
+    let right = if right.is_empty() { "y" } else { &right };
     let message = format!("a name is bound once: there is no `{update}`");
     let report = Diagnostic::error(code, message, sign, "values are never changed");
     if infix == "+" {
-        report.note(format!("`residual {{ … }}` adds a branch to the value; `{left} + y` is the sum as a new value"))
+        report.note(format!(
+            "`residual {{ … }}` adds a branch to the value; `{left} + {right}` is the sum as a new value"
+        ))
     } else {
-        report.note(format!("`{left} {infix} y` is a new value"))
+        report.note(format!("`{left} {infix} {right}` is a new value"))
     }
 }
 

@@ -103,8 +103,12 @@ pub(in crate::syntax) fn block_comment(span: Span, said: &str) -> Diagnostic {
 
 /// `'same'`.
 pub(in crate::syntax) fn single_quotes(span: Span, said: &str) -> Diagnostic {
-    let mended = format!("\"{}\"", &said[1..said.len() - 1]);
-    Diagnostic::error("syntax::single_quotes", "a string stands in double quotes", span, "single quotes").fix(
+    let mut inner = said.chars();
+    let sign = inner.next().unwrap_or('\'');
+    inner.next_back();
+    let mended = format!("\"{}\"", inner.as_str().replace('"', ""));
+    let label = if sign == '\'' { "single quotes" } else { "a word processor's quotes" };
+    Diagnostic::error("syntax::single_quotes", "a string stands in double quotes", span, label).fix(
         span,
         mended.clone(),
         mended,
@@ -116,7 +120,7 @@ pub(in crate::syntax) fn open_string(text: &str, span: Span) -> Diagnostic {
     let sign = Span { end: span.start + 1, ..span };
     // The word right after the quote is what was most likely meant.
     let inner = &said(text, span)[1..];
-    let word = inner.find(|c: char| matches!(c, ')' | ',' | ' ' | ']' | '}')).unwrap_or(inner.len());
+    let word = inner.find([')', ',', ' ', ']', '}']).unwrap_or(inner.len());
     let end = Span { start: sign.end + word as u32, end: sign.end + word as u32, ..span };
     Diagnostic::error(
         "syntax::open_string",
@@ -165,14 +169,16 @@ pub(in crate::syntax) fn stray(text: &str, span: Span, last: Option<Span>) -> Di
 pub(in crate::syntax) fn unclosed(text: &str, open: Span, right: char, end: Span, noticed: Option<Span>) -> Diagnostic {
     let sign = said(text, open);
     let message = format!("this `{sign}` is never closed: `{right}` is missing");
-    let report = Diagnostic::error("syntax::unclosed_bracket", message, open, "opened here");
-    let report = match noticed {
-        Some(place) if end.start <= place.start => {
-            report.label(place, format!("`{}` comes before the `{right}`", said(text, place)))
+    // A closer of another bracket in the same line is where the missing one was due.
+    let end = match noticed {
+        Some(place) if !text[open.start as usize..place.start as usize].contains('\n') => {
+            Span { end: place.start, ..place }
         }
-        _ => report.label(end, format!("`{right}` is missing here")),
+        _ => end,
     };
-    report.mend(text, end, &right.to_string())
+    Diagnostic::error("syntax::unclosed_bracket", message, open, "opened here")
+        .label(end, format!("`{right}` is missing here"))
+        .mend(text, end, &right.to_string())
 }
 
 /// `{` that nothing closes. `before` is the entry that stands where `}` was expected.
@@ -188,7 +194,8 @@ pub(in crate::syntax) fn missing_brace(text: &str, open: Span, place: Span, befo
     };
     let (replacement, line) = match before {
         Some(_) => ("}\n\n", place.start),
-        None => ("\n}\n", place.start),
+        None if text.ends_with('\n') => ("}\n", text.len() as u32),
+        None => ("\n}\n", text.len() as u32),
     };
     let fix = Span { start: line, end: line, ..place };
     Diagnostic::error("syntax::missing_brace", message, open, "opened here").label(place, label).fix(

@@ -111,7 +111,7 @@ impl Tree<'_> {
         let span = self.span(&pair);
         let kind = match pair.as_rule() {
             Rule::number => self.number(pair.as_str(), span),
-            Rule::string => ExprKind::Str(unquoted(self.said(span))),
+            Rule::string => ExprKind::Str(unquoted(pair.as_str())),
             Rule::call => ExprKind::Call(self.call(pair, errors::Role::Value)),
             Rule::paren => ExprKind::Tuple(self.elems(pair)),
             Rule::list => ExprKind::List(self.items(pair)),

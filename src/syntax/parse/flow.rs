@@ -303,9 +303,10 @@ impl Tree<'_> {
         kids.take(Rule::kw_if);
         let first = self.arm(&mut kids, whole);
         let mut arms = vec![];
+        let mut many = false;
         while let Some(arm) = kids.take(Rule::else_if) {
             let span = self.span(&arm);
-            if arms.len() == MAX_ELSE {
+            if arms.len() == MAX_ELSE && !std::mem::replace(&mut many, true) {
                 self.report(errors::too_many_else(span, MAX_ELSE));
             }
             if arms.len() >= MAX_ELSE {

@@ -1,0 +1,104 @@
+//! One run: every thread walks the steps and computes its share of each.
+
+use super::arena::{Arena, OutOfMemory};
+use super::pool::{Barrier, Pool};
+use crate::kernels::call::{Fault, FaultKind, View, Worker};
+use crate::passes::plan::{PERSISTENT, Plan, SCRATCH, cut};
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+/// A plan whose views point into memory.
+pub struct Bound {
+    /// The plan.
+    pub plan: Plan,
+    /// One workspace a thread.
+    work: Vec<Arena>,
+    fault: Fault,
+}
+
+impl Bound {
+    /// Points every view into these arenas.
+    pub fn new(mut plan: Plan, persistent: &Arena, scratch: &Arena, threads: usize) -> Result<Bound, OutOfMemory> {
+        let settle = |view: &mut View| {
+            let at = view.ptr.as_ptr().addr();
+            let (arena, offset) =
+                if at >= SCRATCH { (scratch, at - SCRATCH) } else { (persistent, at.saturating_sub(PERSISTENT)) };
+            debug_assert!(offset <= arena.len(), "the plan was made for these arenas");
+            // SAFETY: the offset lies inside the arena (or one past it, for a view without elements).
+            view.ptr = unsafe { NonNull::new_unchecked(arena.start().as_ptr().add(offset)) };
+        };
+        for step in &mut plan.steps {
+            step.call.ins.iter_mut().chain(step.call.outs.iter_mut()).flatten().for_each(settle);
+        }
+        plan.inputs.iter_mut().for_each(|(_, view)| settle(view));
+        plan.outputs.iter_mut().for_each(|(_, view)| settle(view));
+        let threads = if plan.single { 1 } else { threads };
+        let work = (0..threads).map(|_| Arena::new(plan.work + 64)).collect::<Result<_, _>>()?;
+        Ok(Bound { plan, work, fault: Fault::default() })
+    }
+
+    /// Points every view of one scratch arena into another.
+    pub fn rebase(&mut self, old: &Arena, new: &Arena) {
+        let (start, end) = (old.start().as_ptr().addr(), old.start().as_ptr().addr() + old.len());
+        let move_view = |view: &mut View| {
+            let at = view.ptr.as_ptr().addr();
+            if (start..end).contains(&at) {
+                // SAFETY: the new arena is larger.
+                view.ptr = unsafe { NonNull::new_unchecked(new.start().as_ptr().add(at - start)) };
+            }
+        };
+        for step in &mut self.plan.steps {
+            step.call.ins.iter_mut().chain(step.call.outs.iter_mut()).flatten().for_each(move_view);
+        }
+        self.plan.inputs.iter_mut().for_each(|(_, view)| move_view(view));
+        self.plan.outputs.iter_mut().for_each(|(_, view)| move_view(view));
+    }
+
+    /// Runs all steps; the first fault, if there was one.
+    pub fn run(&self, pool: &Pool) -> Option<(u32, FaultKind)> {
+        self.fault.clear();
+        if self.plan.single || pool.threads() == 1 {
+            self.walk(0, 1, &Barrier::default());
+        } else {
+            let barrier = Barrier::default();
+            let threads = pool.threads();
+            pool.broadcast(|thread| self.walk(thread, threads, &barrier));
+        }
+        self.fault.first()
+    }
+
+    fn walk(&self, thread: usize, threads: usize, barrier: &Barrier) {
+        let _leaving = BreakOnPanic(barrier);
+        let arena = &self.work[thread];
+        // SAFETY: each thread has a workspace of its own, and takes one slice of it a run.
+        let work = unsafe { std::slice::from_raw_parts_mut(arena.start().as_ptr(), self.plan.work) };
+        let mut worker = Worker { work, fault: &self.fault, step: 0 };
+        let group = if threads == 1 { 0 } else { self.plan.group };
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            if step.barrier && (!barrier.wait(threads) || self.fault.stop.load(Ordering::Acquire)) {
+                return;
+            }
+            if threads == 1 && self.fault.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let range = cut(step.units, group, thread, threads);
+            if !range.is_empty() {
+                worker.step = index as u32;
+                // SAFETY: the plan placed live buffers of the right types and sizes, and its barriers keep other
+                // threads from what this range touches.
+                unsafe { step.kernel.run[self.plan.width](&step.call, &mut worker, range) };
+            }
+        }
+    }
+}
+
+/// Lets the other threads go if this one panics.
+struct BreakOnPanic<'a>(&'a Barrier);
+
+impl Drop for BreakOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.break_up();
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! A session: weights, plans and threads of one model.
+
+use super::arena::{Arena, OutOfMemory};
+use super::bind::{BindError, Binding, bind};
+use super::init::fill;
+use super::pool::Pool;
+use super::run::Bound;
+use crate::ir::graph::{Graph, Output, Source};
+use crate::kernels::call::{FaultKind, View};
+use crate::passes::plan::{Persistent, Place, Plan, PlanError, plan};
+use crate::tensor::{DType, Tensor};
+use indexmap::IndexMap;
+use ndarray::{ArrayD, IxDyn};
+
+/// Numbers that the host hands in at each run.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// The seed of all randomness.
+    pub seed: u64,
+    /// The number of the step, from 0.
+    pub step: u64,
+    /// For each optimizer group: learning rate, update number from 1, and what else its kernel says.
+    pub hypers: Vec<Vec<f64>>,
+}
+
+/// Why a run did not happen, or did not end well.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RunError {
+    /// Inputs do not fit.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Sizes cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Not enough memory.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+    /// Something happened on the way.
+    #[error("{}", show_fault(.0))]
+    Fault(FaultReport),
+    /// A tensor does not fit its parameter.
+    #[error("`{name}` is {wanted:?}, and what is given is {found:?}")]
+    Weight {
+        /// Which.
+        name: String,
+        /// Its shape.
+        wanted: Vec<usize>,
+        /// What was given.
+        found: Vec<usize>,
+    },
+    /// There is no such parameter.
+    #[error("there is no parameter `{0}`")]
+    NoWeight(String),
+}
+
+/// A fault of a run, with the place of the node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultReport {
+    /// What happened.
+    pub kind: FaultKind,
+    /// The path of the layer (or parameter).
+    pub path: String,
+    /// The place in the text.
+    pub span: crate::text::Span,
+}
+
+fn show_fault(fault: &FaultReport) -> String {
+    let path = if fault.path.is_empty() { "the model" } else { &fault.path };
+    match fault.kind {
+        FaultKind::IndexOutOfRange => format!("{path}: an id or label lies outside its table"),
+        FaultKind::LossNotFinite => "the loss is not finite".into(),
+        FaultKind::GradientNotFinite => format!("the gradient of {path} is not finite"),
+        FaultKind::CastOutOfRange => format!("{path}: a value that is no integer was cast to one"),
+    }
+}
+
+/// Weights, plans and threads. It owns all its memory, and may be sent to another thread.
+pub struct Session {
+    graphs: Vec<Graph>,
+    float: DType,
+    pool: Pool,
+    layout: Persistent,
+    persistent: Arena,
+    scratch: Arena,
+    plans: IndexMap<(usize, Vec<(String, i64)>), Bound>,
+}
+
+/// What is handed in under `cotangent NAME` is the gradient of the output NAME.
+pub const COTANGENT: &str = "cotangent ";
+
+/// The graph of a session that is meant: an index in the order given to [`Session::new`].
+pub type Which = usize;
+
+impl Session {
+    /// A session over compiled graphs that share parameters by path. Parameters are zero until set or initialised.
+    pub fn new(graphs: Vec<Graph>, float: DType, threads: usize) -> Result<Session, RunError> {
+        let mut layout = Persistent::default();
+        for graph in &graphs {
+            layout.add(graph);
+        }
+        let persistent = Arena::new(layout.len)?;
+        let scratch = Arena::new(1)?;
+        Ok(Session { graphs, float, pool: Pool::new(threads), layout, persistent, scratch, plans: IndexMap::new() })
+    }
+
+    /// The graphs.
+    pub fn graphs(&self) -> &[Graph] {
+        &self.graphs
+    }
+
+    /// The width of floats.
+    pub fn float(&self) -> DType {
+        self.float
+    }
+
+    /// Parameters and statistics by path, optimizer slots as `path@0`, in a fixed order.
+    pub fn places(&self) -> impl Iterator<Item = (&str, &Place)> {
+        self.layout.places.iter().map(|(name, place)| (name.as_str(), place))
+    }
+
+    /// Bytes of all parameters, statistics and slots.
+    pub fn persistent_bytes(&self) -> usize {
+        self.layout.len
+    }
+
+    /// Initialises all parameters and statistics; optimizer slots become zero.
+    pub fn init(&mut self, seed: u64) {
+        let params: Vec<_> = self.graphs.iter().flat_map(|graph| graph.params.iter().cloned()).collect();
+        for (name, place) in self.layout.places.clone() {
+            let view = self.view(&place);
+            let init = params.iter().find(|param| param.path == name).map(|param| param.init.clone());
+            let init = init.unwrap_or(crate::ir::attr::Init::Zeros);
+            // SAFETY: the session is borrowed mutably, so no plan runs; the view lies in its arena.
+            unsafe {
+                match place.dtype {
+                    DType::F32 => fill(view.slice_mut::<f32>(0, view.len()), &place.shape, &init, seed, &name),
+                    DType::F64 => fill(view.slice_mut::<f64>(0, view.len()), &place.shape, &init, seed, &name),
+                    DType::I64 => view.slice_mut::<i64>(0, view.len()).fill(0),
+                    DType::Bool => view.slice_mut::<u8>(0, view.len()).fill(0),
+                }
+            }
+        }
+    }
+
+    fn view(&self, place: &Place) -> View {
+        // SAFETY: every place lies inside the persistent arena.
+        let ptr = unsafe { std::ptr::NonNull::new_unchecked(self.persistent.start().as_ptr().add(place.offset)) };
+        View::dense(ptr, place.dtype, &place.shape)
+    }
+
+    /// Sets a parameter, statistic or slot; floats of either width are taken.
+    pub fn set(&mut self, name: &str, value: &Tensor) -> Result<(), RunError> {
+        let place = self.layout.places.get(name).ok_or_else(|| RunError::NoWeight(name.into()))?;
+        if place.shape != value.shape() {
+            let (wanted, found) = (place.shape.clone(), value.shape().to_vec());
+            return Err(RunError::Weight { name: name.into(), wanted, found });
+        }
+        write(&self.view(place), value);
+        Ok(())
+    }
+
+    /// A copy of a parameter, statistic or slot.
+    pub fn get(&self, name: &str) -> Option<Tensor> {
+        self.layout.places.get(name).map(|place| read(&self.view(place)))
+    }
+
+    /// Makes the plan of a graph for these sizes, if there is none yet.
+    pub fn prepare(&mut self, which: Which, binding: &Binding) -> Result<usize, RunError> {
+        let key = (which, binding.iter().map(|(name, size)| (name.clone(), *size)).collect::<Vec<_>>());
+        if let Some(index) = self.plans.get_index_of(&key) {
+            return Ok(index);
+        }
+        let plan = self.plan(which, binding)?;
+        if plan.scratch > self.scratch.len() || self.plans.is_empty() {
+            let scratch = Arena::new(plan.scratch)?;
+            for bound in self.plans.values_mut() {
+                bound.rebase(&self.scratch, &scratch);
+            }
+            self.scratch = scratch;
+        }
+        let bound = Bound::new(plan, &self.persistent, &self.scratch, self.pool.threads())?;
+        Ok(self.plans.insert_full(key, bound).0)
+    }
+
+    /// A plan of a graph for these sizes, not bound to memory: to look at, or to know what it needs.
+    pub fn plan(&self, which: Which, binding: &Binding) -> Result<Plan, RunError> {
+        Ok(plan(&self.graphs[which], &|name| binding.get(name).copied(), &self.layout, self.float)?)
+    }
+
+    /// Runs a graph on these inputs; the sizes follow from their shapes, and from `known`.
+    pub fn run(&mut self, which: Which, inputs: &[(&str, &Tensor)], known: &Binding, host: &Host) -> Result<Vec<(Output, Tensor)>, RunError> {
+        let own = inputs.iter().filter(|(name, _)| !name.starts_with(COTANGENT));
+        let given: Vec<_> = own.map(|(name, tensor)| (*name, tensor.dtype(), tensor.shape())).collect();
+        let binding = bind(&self.graphs[which], &given, known)?;
+        let index = self.prepare(which, &binding)?;
+        self.feed(index, inputs, host);
+        self.execute(which, index)?;
+        Ok(self.outputs(index))
+    }
+
+    /// Writes the inputs of a prepared plan: by name, without looking at their shapes again.
+    pub fn feed(&mut self, plan: usize, inputs: &[(&str, &Tensor)], host: &Host) {
+        for (source, view) in &self.plans[plan].plan.inputs {
+            match source {
+                Source::Input(name) => {
+                    if let Some((_, tensor)) = inputs.iter().find(|(given, _)| given == name) {
+                        write(view, tensor);
+                    }
+                }
+                Source::Cotangent(name) => {
+                    let cotangent = |given: &str| given.strip_prefix(COTANGENT) == Some(name.as_str());
+                    if let Some((_, tensor)) = inputs.iter().find(|(given, _)| cotangent(given)) {
+                        write(view, tensor);
+                    }
+                }
+                Source::Seed => write_scalar(view, host.seed as i64),
+                Source::Step => write_scalar(view, host.step as i64),
+                Source::Hyper(group) => {
+                    if let Some(hyper) = host.hypers.get(*group as usize) {
+                        // SAFETY: no plan runs while the session is borrowed mutably; the view is f64 and this long.
+                        let target = unsafe { view.slice_mut::<f64>(0, view.len()) };
+                        target.iter_mut().zip(hyper).for_each(|(to, from)| *to = *from);
+                    }
+                }
+                Source::Param(_) | Source::Slot(..) => {}
+            }
+        }
+    }
+
+    /// The memory of a prepared plan's input of that name, as floats: to fill in place where speed matters.
+    pub fn input_f32(&mut self, plan: usize, name: &str) -> Option<&mut [f32]> {
+        let wanted = |source: &Source| matches!(source, Source::Input(own) if own == name);
+        let (_, view) = self.plans[plan].plan.inputs.iter().find(|(source, _)| wanted(source))?;
+        // SAFETY: no plan runs while the session is borrowed mutably; the view is dense.
+        (view.dtype == DType::F32).then(|| unsafe { view.slice_mut::<f32>(0, view.len()) })
+    }
+
+    /// Runs a prepared plan on what was fed.
+    pub fn execute(&mut self, which: Which, plan: usize) -> Result<(), RunError> {
+        match self.plans[plan].run(&self.pool) {
+            None => Ok(()),
+            Some((step, kind)) => {
+                let node = self.plans[plan].plan.steps[step as usize].node;
+                let origin = self.graphs[which].origin_of(node);
+                Err(RunError::Fault(FaultReport { kind, path: origin.path.clone(), span: origin.span }))
+            }
+        }
+    }
+
+    /// Copies of a plan's outputs after a run.
+    pub fn outputs(&self, plan: usize) -> Vec<(Output, Tensor)> {
+        self.plans[plan].plan.outputs.iter().map(|(output, view)| (output.clone(), read(view))).collect()
+    }
+
+    /// A scalar output of the last run, as f64.
+    pub fn scalar(&self, plan: usize, wanted: &Output) -> Option<f64> {
+        let (_, view) = self.plans[plan].plan.outputs.iter().find(|(output, _)| output == wanted)?;
+        // SAFETY: outputs are live scalars of this type, and no plan runs while the session is borrowed.
+        unsafe {
+            match view.dtype {
+                DType::F32 => Some(f64::from(view.scalar::<f32>())),
+                DType::F64 => Some(view.scalar::<f64>()),
+                DType::I64 => Some(view.scalar::<i64>() as f64),
+                DType::Bool => None,
+            }
+        }
+    }
+}
+
+fn write_scalar(view: &View, value: i64) {
+    // SAFETY: host scalars are live i64 scalars; the session is borrowed mutably.
+    unsafe { *view.as_ptr::<i64>() = value }
+}
+
+/// Copies a tensor into a dense view; floats are converted to its width.
+fn write(view: &View, tensor: &Tensor) {
+    let len = view.len().min(tensor.len());
+    // SAFETY: the view is dense and live, of this type, and nobody else touches it: the session is borrowed mutably.
+    unsafe {
+        match (view.dtype, tensor) {
+            (DType::F32, Tensor::F32(a)) => copy(view.slice_mut(0, len), a, |x| x),
+            (DType::F32, Tensor::F64(a)) => copy(view.slice_mut(0, len), a, |x| x as f32),
+            (DType::F64, Tensor::F64(a)) => copy(view.slice_mut(0, len), a, |x| x),
+            (DType::F64, Tensor::F32(a)) => copy(view.slice_mut(0, len), a, f64::from),
+            (DType::I64, Tensor::I64(a)) => copy(view.slice_mut(0, len), a, |x| x),
+            (DType::Bool, Tensor::Bool(a)) => copy(view.slice_mut(0, len), a, u8::from),
+            _ => {}
+        }
+    }
+}
+
+fn copy<S: Copy, D>(to: &mut [D], from: &ArrayD<S>, convert: impl Fn(S) -> D) {
+    match from.as_slice() {
+        Some(slice) => to.iter_mut().zip(slice).for_each(|(to, &from)| *to = convert(from)),
+        None => to.iter_mut().zip(from.iter()).for_each(|(to, &from)| *to = convert(from)),
+    }
+}
+
+/// A copy of a view's elements.
+fn read(view: &View) -> Tensor {
+    let shape: Vec<usize> = view.shape().iter().map(|&dim| dim as usize).collect();
+    // SAFETY: outputs and places are live and of this type; no plan runs while the session is borrowed.
+    unsafe {
+        match view.dtype {
+            DType::F32 => Tensor::F32(array(&shape, gather::<f32>(view))),
+            DType::F64 => Tensor::F64(array(&shape, gather::<f64>(view))),
+            DType::I64 => Tensor::I64(array(&shape, gather::<i64>(view))),
+            DType::Bool => Tensor::Bool(array(&shape, gather::<u8>(view).into_iter().map(|x| x != 0).collect())),
+        }
+    }
+}
+
+fn array<T: Clone + Default>(shape: &[usize], values: Vec<T>) -> ArrayD<T> {
+    ArrayD::from_shape_vec(IxDyn(shape), values).unwrap_or_else(|_| ArrayD::default(IxDyn(&[0])))
+}
+
+/// The elements of any view, row-major.
+///
+/// # Safety
+/// The view is live, of this type, and nobody writes to it.
+unsafe fn gather<T: Copy>(view: &View) -> Vec<T> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if view.is_dense() {
+            return view.slice::<T>(0, view.len()).to_vec();
+        }
+        let mut out = Vec::with_capacity(view.len());
+        let mut index = vec![0usize; view.rank()];
+        for _ in 0..view.len() {
+            let at: isize = index.iter().enumerate().map(|(axis, &i)| i as isize * view.stride(axis)).sum();
+            out.push(*view.as_ptr::<T>().offset(at));
+            for axis in (0..view.rank()).rev() {
+                index[axis] += 1;
+                if index[axis] < view.dim(axis) {
+                    break;
+                }
+                index[axis] = 0;
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,3 @@
+//! What leaves the program for others to read: weights, under PyTorch's names and layouts.
+
+pub mod weights;

@@ -1,0 +1,517 @@
+//! Pooling over one to three spatial axes: the largest or the mean of each window, and their gradients.
+
+use super::call::{Access, Args, Call, FaultKind, Kernel, Layout, Worker};
+use super::float::Float;
+use super::spatial::{Carver, Images, room_of, triple};
+use std::ops::Range;
+
+/// Output columns that are pooled together.
+const WIDTH: usize = 64;
+
+/// The largest of each window, and where it is.
+///
+/// Operand: x `[B, c, S…]` (any strides). Outputs: y `[B, c, S'…]`, indices i64 of the same shape: the flat position in
+/// the plane of x. `ints[0..3]` window, `[3..6]` stride, `[6..9]` padding in front, `[9..12]` dilation (the first
+/// entries for fewer axes); the output's size says how many windows there are. Positions outside x are never chosen.
+/// A tie takes the first; a NaN wins (the last one's index); only -inf: the first position inside.
+pub static MAXPOOL: Kernel = Kernel {
+    name: "maxpool",
+    run: [maxpool::<f32>, maxpool::<f64>],
+    units: planes,
+    work: plane_work,
+    reads: &[(Layout::Any, Access::Batch)],
+    writes: &[Access::Unit],
+    inplace: &[],
+};
+
+/// The gradient of `MAXPOOL`.
+///
+/// Operands: indices `[B, c, S'…]` i64, dy of the same shape (any strides). Output: dx `[B, c, S…]`. Where windows
+/// chose the same position, their dy are added in the order of the windows, from 0. An index outside the plane is
+/// reported and left out.
+pub static MAXPOOL_GRAD: Kernel = Kernel {
+    name: "maxpool_grad",
+    run: [maxpool_grad::<f32>, maxpool_grad::<f64>],
+    units: planes,
+    work: |_| 0,
+    reads: &[(Layout::Any, Access::Batch)],
+    writes: &[Access::Unit],
+    inplace: &[],
+};
+
+/// The mean of each window.
+///
+/// Operand: x `[B, c, S…]` (any strides). Output: y `[B, c, S'…]`. `ints` as for `MAXPOOL` (no dilation); `ints[12]` = 1:
+/// positions in the padding count too (those beyond it, in a last window that hangs over, do not); `nums[0]`: a fixed
+/// divisor, or 0.
+///
+/// Order of sums: a chain from 0 over the window's positions inside x, row-major; then one division.
+pub static AVGPOOL: Kernel = Kernel {
+    name: "avgpool",
+    run: [avgpool::<f32>, avgpool::<f64>],
+    units: planes,
+    work: plane_work,
+    reads: &[(Layout::Any, Access::Batch)],
+    writes: &[Access::Unit],
+    inplace: &[],
+};
+
+/// The gradient of `AVGPOOL`.
+///
+/// Operand: dy `[B, c, S'…]` (any strides). Output: dx `[B, c, S…]`; arguments as for `AVGPOOL`. Each position adds
+/// dy / divisor of the windows that cover it, in their order, from 0.
+pub static AVGPOOL_GRAD: Kernel = Kernel {
+    name: "avgpool_grad",
+    run: [avgpool_grad::<f32>, avgpool_grad::<f64>],
+    units: planes,
+    work: |_| 0,
+    reads: &[(Layout::Any, Access::Batch)],
+    writes: &[Access::Unit],
+    inplace: &[],
+};
+
+fn planes(call: &Call) -> usize {
+    // The first output may be dead while the second lives.
+    let view = call.outs.iter().flatten().next().expect("a kernel runs only while an output lives");
+    view.dim(0) * view.dim(1)
+}
+
+fn plane_work(call: &Call) -> usize {
+    let x = call.input(0);
+    room_of(x.dtype.size(), Images::<f32>::of(x).buffer())
+}
+
+/// The windows of a plane.
+struct Windows {
+    from: [usize; 3],
+    to: [usize; 3],
+    size: [usize; 3],
+    stride: [usize; 3],
+    pad: [usize; 3],
+    dilation: [usize; 3],
+}
+
+impl Windows {
+    fn of(args: &Args, rank: usize, from: [usize; 3], to: [usize; 3], dilated: bool) -> Windows {
+        Windows {
+            from,
+            to,
+            size: triple(args, 0, rank, 1),
+            stride: triple(args, 3, rank, 1).map(|stride| stride.max(1)),
+            pad: triple(args, 6, rank, 0),
+            dilation: if dilated { triple(args, 9, rank, 1).map(|d| d.max(1)) } else { [1; 3] },
+        }
+    }
+
+    /// The taps of window `o` along an axis that lie inside, and where the first of them is.
+    #[inline(always)]
+    fn taps(&self, axis: usize, o: usize) -> (Range<usize>, usize) {
+        let (start, pad, step) = (o * self.stride[axis], self.pad[axis], self.dilation[axis]);
+        let first = pad.saturating_sub(start).div_ceil(step).min(self.size[axis]);
+        let last = (self.from[axis] + pad).saturating_sub(start).div_ceil(step).min(self.size[axis]);
+        (first..last.max(first), (start + first * step).saturating_sub(pad))
+    }
+
+    /// The columns whose tap `k` lies inside, out of some.
+    #[inline(always)]
+    fn columns(&self, k: usize, among: Range<usize>) -> Range<usize> {
+        let (reach, pad, stride) = (k * self.dilation[2], self.pad[2], self.stride[2]);
+        let first = pad.saturating_sub(reach).div_ceil(stride);
+        let last = (self.from[2] + pad).saturating_sub(reach).div_ceil(stride);
+        let first = first.clamp(among.start, among.end);
+        first..last.clamp(first, among.end)
+    }
+
+    /// What `AVGPOOL` divides by, along an axis: positions inside, or inside the padded plane.
+    #[inline(always)]
+    fn extent(&self, axis: usize, o: usize, padded: bool) -> usize {
+        if padded {
+            self.size[axis].min((self.from[axis] + 2 * self.pad[axis]).saturating_sub(o * self.stride[axis]))
+        } else {
+            self.taps(axis, o).0.len()
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
+        let [depth, rows, columns] = self.to;
+        (0..depth * rows).map(move |line| (line / rows, line % rows, line * columns))
+    }
+}
+
+unsafe fn maxpool<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<usize>) {
+    let x = Images::<T>::of(call.input(0));
+    let view = call.outs.iter().flatten().next().expect("a kernel runs only while an output lives");
+    let windows = Windows::of(&call.args, view.rank(), x.size, Images::<T>::of(view).size, true);
+    let len = windows.to.iter().product::<usize>();
+    let buffer = Carver::new(worker.work).take(x.buffer());
+    for unit in units {
+        // SAFETY: x may be read; the planes of this unit are ours to write.
+        unsafe {
+            let plane = x.load(unit / x.channels, unit % x.channels, buffer);
+            let y = call.outs[0].as_ref().map(|y| y.slice_mut::<T>(unit * len, len));
+            let indices = call.outs.get(1).and_then(Option::as_ref).map(|i| i.slice_mut::<i64>(unit * len, len));
+            max_plane(plane, y, indices, &windows);
+        }
+    }
+}
+
+multiversion! {
+    fn max_plane<T: Float>(x: &[T], y: Option<&mut [T]>, indices: Option<&mut [i64]>, windows: &Windows) {
+        let (mut y, mut indices) = (y, indices);
+        let row = windows.from[2];
+        for (d, h, at) in windows.lines() {
+            let (deep, first_d) = windows.taps(0, d);
+            let (high, first_h) = windows.taps(1, h);
+            for start in (0..windows.to[2]).step_by(WIDTH) {
+                let among = start..windows.to[2].min(start + WIDTH);
+                let (mut best, mut chosen) = ([T::NEG_INF; WIDTH], [-1i32; WIDTH]);
+                for kd in 0..deep.len() {
+                    for kh in 0..high.len() {
+                        let line = (first_d + kd * windows.dilation[0]) * windows.from[1] + first_h + kh * windows.dilation[1];
+                        for k in 0..windows.size[2] {
+                            let columns = windows.columns(k, among.clone());
+                            if columns.is_empty() {
+                                continue;
+                            }
+                            let from = columns.start * windows.stride[2] + k * windows.dilation[2] - windows.pad[2];
+                            let x = &x[line * row + from..(line + 1) * row];
+                            let to = columns.start - start..columns.end - start;
+                            let (best, chosen) = (&mut best[to.clone()], &mut chosen[to]);
+                            let first = (line * row + from) as i32;
+                            match windows.stride[2] {
+                                1 => take_larger::<T, 1>(best, chosen, x, first, 1),
+                                2 => take_larger::<T, 2>(best, chosen, x, first, 2),
+                                stride => take_larger::<T, 0>(best, chosen, x, first, stride),
+                            }
+                        }
+                    }
+                }
+                let (to, len) = (at + among.start, among.len());
+                if let Some(y) = &mut y {
+                    y[to..to + len].copy_from_slice(&best[..len]);
+                }
+                if let Some(indices) = &mut indices {
+                    for (to, &chosen) in indices[to..to + len].iter_mut().zip(&chosen) {
+                        *to = i64::from(chosen.max(0));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Compares a row of windows with one of their taps.
+#[inline(always)]
+fn take_larger<T: Float, const STRIDE: usize>(best: &mut [T], chosen: &mut [i32], x: &[T], first: i32, stride: usize) {
+    let stride = if STRIDE == 0 { stride } else { STRIDE };
+    let x = &x[..(best.len() - 1) * stride + 1];
+    for (i, (best, chosen)) in best.iter_mut().zip(chosen).enumerate() {
+        let value = x[i * stride];
+        let position = first + (i * stride) as i32;
+        let larger = value > *best || value.nan() || *chosen < 0;
+        *best = if larger { value } else { *best };
+        *chosen = if larger { position } else { *chosen };
+    }
+}
+
+unsafe fn maxpool_grad<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<usize>) {
+    let (indices, dy) = (call.input(0), Images::<T>::of(call.input(1)));
+    let dx = call.output(0);
+    let len = Images::<T>::of(dx).plane_len();
+    // Only sizes and strides are taken from the wrong type.
+    let places = Images::<T>::of(indices);
+    let base = indices.as_ptr::<i64>().cast_const();
+    let mut missed = false;
+    for unit in units {
+        let (b, channel) = (unit / dy.channels, unit % dy.channels);
+        // SAFETY: the plane of this unit is ours to write.
+        let dx = unsafe { dx.slice_mut::<T>(unit * len, len) };
+        dx.fill(T::ZERO);
+        let offset = b as isize * places.batch_step + channel as isize * places.channel_step;
+        for (d, h, w) in positions(dy.size) {
+            // SAFETY: a window of this plane, in both operands.
+            let (place, dy) = unsafe {
+                let at = [d, h, w];
+                let step = |step: [isize; 3]| (0..3).map(|a| at[a] as isize * step[a]).sum::<isize>();
+                (
+                    *base.wrapping_offset(offset + step(places.step)),
+                    *dy.plane(b, channel).wrapping_offset(step(dy.step)),
+                )
+            };
+            match usize::try_from(place).ok().and_then(|place| dx.get_mut(place)) {
+                Some(dx) => *dx += dy,
+                None => missed = true,
+            }
+        }
+    }
+    if missed {
+        worker.report(FaultKind::IndexOutOfRange);
+    }
+}
+
+fn positions(size: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..size[0]).flat_map(move |d| (0..size[1]).flat_map(move |h| (0..size[2]).map(move |w| (d, h, w))))
+}
+
+unsafe fn avgpool<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<usize>) {
+    let (x, y) = (Images::<T>::of(call.input(0)), call.output(0));
+    let windows = Windows::of(&call.args, y.rank(), x.size, Images::<T>::of(y).size, false);
+    let len = windows.to.iter().product::<usize>();
+    let buffer = Carver::new(worker.work).take(x.buffer());
+    for unit in units {
+        // SAFETY: x may be read; the plane of this unit is ours to write.
+        unsafe {
+            let plane = x.load(unit / x.channels, unit % x.channels, buffer);
+            mean_plane(plane, y.slice_mut::<T>(unit * len, len), &windows, call.args.ints[12] != 0, call.args.nums[0]);
+        }
+    }
+}
+
+/// The divisor of a window.
+#[inline(always)]
+fn divisor<T: Float>(windows: &Windows, at: [usize; 3], padded: bool, fixed: f64) -> T {
+    if fixed != 0.0 {
+        return T::of(fixed);
+    }
+    let count: usize = (0..3).map(|axis| windows.extent(axis, at[axis], padded)).product();
+    T::of(count as f64)
+}
+
+multiversion! {
+    fn mean_plane<T: Float>(x: &[T], y: &mut [T], windows: &Windows, padded: bool, fixed: f64) {
+        let row = windows.from[2];
+        for (d, h, at) in windows.lines() {
+            let (deep, first_d) = windows.taps(0, d);
+            let (high, first_h) = windows.taps(1, h);
+            for start in (0..windows.to[2]).step_by(WIDTH) {
+                let among = start..windows.to[2].min(start + WIDTH);
+                let mut sums = [T::ZERO; WIDTH];
+                for kd in 0..deep.len() {
+                    for kh in 0..high.len() {
+                        let line = (first_d + kd) * windows.from[1] + first_h + kh;
+                        for k in 0..windows.size[2] {
+                            let columns = windows.columns(k, among.clone());
+                            if columns.is_empty() {
+                                continue;
+                            }
+                            let from = columns.start * windows.stride[2] + k - windows.pad[2];
+                            let x = &x[line * row + from..(line + 1) * row];
+                            let sums = &mut sums[columns.start - start..columns.end - start];
+                            match windows.stride[2] {
+                                1 => add_strided::<T, 1>(sums, x, 1),
+                                2 => add_strided::<T, 2>(sums, x, 2),
+                                stride => add_strided::<T, 0>(sums, x, stride),
+                            }
+                        }
+                    }
+                }
+                for (w, (y, sum)) in among.clone().zip(y[at + among.start..at + among.end].iter_mut().zip(sums)) {
+                    let outside = deep.is_empty() || high.is_empty() || windows.taps(2, w).0.is_empty();
+                    *y = if outside { T::ZERO } else { sum / divisor(windows, [d, h, w], padded, fixed) };
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_strided<T: Float, const STRIDE: usize>(sums: &mut [T], x: &[T], stride: usize) {
+    let stride = if STRIDE == 0 { stride } else { STRIDE };
+    let x = &x[..(sums.len() - 1) * stride + 1];
+    for (i, sum) in sums.iter_mut().enumerate() {
+        *sum += x[i * stride];
+    }
+}
+
+unsafe fn avgpool_grad<T: Float>(call: &Call, _: &mut Worker<'_>, units: Range<usize>) {
+    let (dy, dx) = (Images::<T>::of(call.input(0)), call.output(0));
+    let windows = Windows::of(&call.args, dx.rank(), Images::<T>::of(dx).size, dy.size, false);
+    let len = windows.from.iter().product::<usize>();
+    let [_, rows, columns] = windows.from;
+    for unit in units {
+        // SAFETY: the plane of this unit is ours to write.
+        let dx = unsafe { dx.slice_mut::<T>(unit * len, len) };
+        dx.fill(T::ZERO);
+        let plane = dy.plane(unit / dy.channels, unit % dy.channels);
+        for (d, h, _) in windows.lines() {
+            let ((deep, first_d), (high, first_h)) = (windows.taps(0, d), windows.taps(1, h));
+            for w in 0..windows.to[2] {
+                let (wide, first) = windows.taps(2, w);
+                let at = [d, h, w];
+                let offset = (0..3).map(|a| at[a] as isize * dy.step[a]).sum::<isize>();
+                // SAFETY: a window of this plane.
+                let dy = unsafe { *plane.wrapping_offset(offset) };
+                let share = dy / divisor(&windows, at, call.args.ints[12] != 0, call.args.nums[0]);
+                for kd in first_d..first_d + deep.len() {
+                    for kh in first_h..first_h + high.len() {
+                        let line = (kd * rows + kh) * columns + first;
+                        dx[line..line + wide.len()].iter_mut().for_each(|dx| *dx += share);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::spatial::testing::{Array, indices, run_all_ways, values};
+
+    /// x and y shapes; window, stride, pad, dilation.
+    type Case = (&'static [usize], &'static [usize], [[i32; 3]; 4]);
+
+    const CASES: &[Case] = &[
+        (&[2, 3, 6, 8], &[2, 3, 3, 4], [[2, 2, 1], [2, 2, 1], [0, 0, 0], [1, 1, 1]]),
+        (&[2, 3, 7, 9], &[2, 3, 4, 5], [[3, 3, 1], [2, 2, 1], [1, 1, 0], [1, 1, 1]]),
+        (&[1, 2, 5, 6], &[1, 2, 3, 3], [[2, 3, 1], [2, 2, 1], [0, 1, 0], [1, 1, 1]]), // the last rows hang over
+        (&[2, 1, 150], &[2, 1, 149], [[4, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0]]),
+        (&[1, 2, 31], &[1, 2, 9], [[3, 0, 0], [3, 0, 0], [1, 0, 0], [2, 0, 0]]),
+        (&[1, 2, 4, 5, 6], &[1, 2, 2, 4, 3], [[2, 2, 3], [2, 1, 2], [0, 0, 1], [1, 1, 1]]),
+        (&[1, 1, 1, 1], &[1, 1, 1, 1], [[1, 1, 1], [1, 1, 1], [0, 0, 0], [1, 1, 1]]),
+        (&[0, 2, 4, 4], &[0, 2, 2, 2], [[2, 2, 1], [2, 2, 1], [0, 0, 0], [1, 1, 1]]),
+        (&[1, 1, 7, 7], &[1, 1, 1, 1], [[7, 7, 1], [7, 7, 1], [0, 0, 0], [1, 1, 1]]),
+    ];
+
+    fn args(case: &Case) -> Args {
+        let mut args = Args::default();
+        for (i, three) in case.2.iter().enumerate() {
+            args.ints[3 * i..3 * i + 3].copy_from_slice(three);
+        }
+        args
+    }
+
+    /// The positions of a window inside x, row-major, with their flat index.
+    fn window(case: &Case, o: &[usize], dilated: bool) -> Vec<(Vec<usize>, usize)> {
+        let [size, stride, pad, dilation] = case.2;
+        let taps: Vec<usize> = (0..o.len() - 2).map(|a| size[a] as usize).collect();
+        let mut found = Vec::new();
+        'taps: for k in indices(&taps) {
+            let (mut at, mut flat) = (o[..2].to_vec(), 0);
+            for a in 0..k.len() {
+                let step = if dilated { i64::from(dilation[a]) } else { 1 };
+                let i = o[2 + a] as i64 * i64::from(stride[a]) + k[a] as i64 * step - i64::from(pad[a]);
+                if i < 0 || i >= case.0[2 + a] as i64 {
+                    continue 'taps;
+                }
+                at.push(i as usize);
+                flat = flat * case.0[2 + a] + i as usize;
+            }
+            found.push((at, flat));
+        }
+        found
+    }
+
+    fn orders(rank: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..rank).collect();
+        order.swap(1, rank - 1);
+        order
+    }
+
+    fn check_max<T: Float>() {
+        for case in CASES {
+            let mut x = Array::new(case.0, values::<T>(case.0.iter().product(), 1));
+            let len = x.data.len();
+            for (i, x) in x.data.iter_mut().enumerate() {
+                *x = T::of((x.to_f64() * 4.0).round()); // ties
+                if i % 23 == 5 && len > 40 {
+                    *x = T::of(f64::NAN);
+                }
+            }
+            if len > 1 {
+                x.data[..len / 2].iter_mut().step_by(2).for_each(|x| *x = T::NEG_INF);
+            }
+            let (mut y, mut chosen) = (Array::<T>::zeros(case.1), Array::<i64>::zeros(case.1));
+            for o in indices(case.1) {
+                let (mut best, mut index) = (T::NEG_INF, None);
+                for (at, flat) in window(case, &o, true) {
+                    let value = x.get(&at);
+                    if value > best || value.nan() || index.is_none() {
+                        (best, index) = (value, Some(flat));
+                    }
+                }
+                let at = y.at(&o);
+                (y.data[at], chosen.data[at]) = (best, index.unwrap_or(0) as i64);
+            }
+            for x in [x.clone(), x.laid(&orders(case.0.len()), 2)] {
+                let (found, places) = (Array::<T>::zeros(case.1), Array::<i64>::zeros(case.1));
+                let outs = [Some(found.view()), Some(places.view())];
+                run_all_ways::<T>(&MAXPOOL, &[Some(x.view())], &outs, args(case), || {
+                    let same = |(a, b): (&T, &T)| a == b || a.nan() && b.nan();
+                    assert!(found.data.iter().zip(&y.data).all(same), "{case:?}");
+                    assert_eq!(places, chosen, "{case:?}");
+                });
+                run_all_ways::<T>(&MAXPOOL, &[Some(x.view())], &[None, outs[1]], args(case), || ());
+            }
+            let dy = Array::new(case.1, values::<T>(case.1.iter().product(), 2));
+            let mut wanted = Array::<T>::zeros(case.0);
+            let plane = case.0[2..].iter().product::<usize>();
+            for o in indices(case.1) {
+                wanted.data[(o[0] * case.0[1] + o[1]) * plane + chosen.get(&o) as usize] += dy.get(&o);
+            }
+            for dy in [dy.clone(), dy.laid(&orders(case.0.len()), 2)] {
+                let dx = Array::<T>::zeros(case.0);
+                let ins = [Some(chosen.view()), Some(dy.view())];
+                run_all_ways::<T>(&MAXPOOL_GRAD, &ins, &[Some(dx.view())], args(case), || assert_eq!(dx, wanted));
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_and_its_gradient_are_their_naive_twins() {
+        check_max::<f32>();
+        check_max::<f64>();
+    }
+
+    fn check_mean<T: Float>() {
+        for case in CASES {
+            let (x, dy) = (
+                Array::new(case.0, values::<T>(case.0.iter().product(), 1)),
+                Array::new(case.1, values::<T>(case.1.iter().product(), 2)),
+            );
+            for (padded, fixed) in [(0, 0.0), (1, 0.0), (0, 3.0)] {
+                let mut args = args(case);
+                (args.ints[12], args.nums[0]) = (padded, fixed);
+                let (mut y, mut dx) = (Array::<T>::zeros(case.1), Array::<T>::zeros(case.0));
+                for o in indices(case.1) {
+                    let inside = window(case, &o, false);
+                    let [size, stride, pad, _] = case.2;
+                    let mut count = inside.len() as i64;
+                    if padded == 1 {
+                        // As PyTorch has it.
+                        count = (0..o.len() - 2)
+                            .map(|a| {
+                                let start = o[2 + a] as i64 * i64::from(stride[a]) - i64::from(pad[a]);
+                                (start + i64::from(size[a])).min(case.0[2 + a] as i64 + i64::from(pad[a])) - start
+                            })
+                            .product();
+                    }
+                    let divisor = T::of(if fixed != 0.0 { fixed } else { count as f64 });
+                    let at = y.at(&o);
+                    y.data[at] = inside.iter().fold(T::ZERO, |sum, (i, _)| sum + x.get(i)) / divisor;
+                    for (i, _) in &inside {
+                        let to = dx.at(i);
+                        dx.data[to] += dy.data[at] / divisor;
+                    }
+                }
+                for (x, dy) in
+                    [(x.clone(), dy.clone()), (x.laid(&orders(x.shape.len()), 2), dy.laid(&orders(x.shape.len()), 1))]
+                {
+                    let (found, found_dx) = (Array::<T>::zeros(case.1), Array::<T>::zeros(case.0));
+                    run_all_ways::<T>(&AVGPOOL, &[Some(x.view())], &[Some(found.view())], args, || {
+                        assert_eq!(found, y, "{case:?}")
+                    });
+                    run_all_ways::<T>(&AVGPOOL_GRAD, &[Some(dy.view())], &[Some(found_dx.view())], args, || {
+                        assert_eq!(found_dx, dx, "{case:?}")
+                    });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_and_its_gradient_are_their_naive_twins() {
+        check_mean::<f32>();
+        check_mean::<f64>();
+    }
+}

@@ -1,0 +1,125 @@
+//! Activations.
+
+use super::arithmetic::{MAP_MAXIMUM, RELU_GATE, chain, map_op};
+use crate::ir::attr::{AttrDef, AttrDefault, AttrKind};
+use crate::ir::build::{ExpandCx, Var};
+use crate::ir::op::{Body, Facts, Gradient, OpDef, Operand};
+use crate::kernels::map;
+
+const ONE: &[Operand] = &[Operand::float("x")];
+const KINK: Facts = Facts { kinks: &[0.0], ..Facts::NONE };
+
+const FORM: &[AttrDef] = &[AttrDef::new(
+    "form",
+    &[AttrKind::Choice(&["exact", "tanh", "sigmoid"])],
+    AttrDefault::Str("exact"),
+    "which formula",
+)
+.torch("approximate")];
+
+fn gelu<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
+    let form = match cx.attrs.str("form") {
+        Some("tanh") => &GELU_TANH,
+        Some("sigmoid") => &GELU_SIGMOID,
+        _ => &GELU_EXACT,
+    };
+    vec![cx.x(0).op(form)]
+}
+
+ops! { OPS;
+
+/// Zero for negative x, x itself otherwise. Its gradient at 0 is 0.
+///
+/// Cheap, and the reason that deep plain networks began to train; a unit whose input is always negative learns nothing.
+RELU = OpDef {
+    formula: "max(0, x)",
+    source: "Nair and Hinton 2010",
+    torch: "nn.ReLU",
+    example: "x: f32[3] = [-1, 0, 2] -> [0, 0, 2]",
+    facts: KINK,
+    gradient: Gradient::Formula(|cx| vec![Some(cx.x(0).with(cx.dy(), &RELU_GATE, &[]))]),
+    ..map_op("relu", &map::ops::RELU, ONE)
+};
+
+/// Squeezes any number into 0…1: the probability of a logit.
+///
+/// Saturates on both sides; stacked without residuals its gradients vanish (derivative at most 1/4).
+SIGMOID = OpDef {
+    formula: "1 / (1 + e^-x)",
+    torch: "nn.Sigmoid",
+    example: "x: f32[2] = [-1, 0] -> [0.26894142, 0.5]",
+    gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * (cx.y(0) * (1.0 - cx.y(0))))]),
+    ..map_op("sigmoid", &map::ops::SIGMOID, ONE)
+};
+
+/// Squeezes any number into -1…1, odd and zero-centred.
+TANH = OpDef {
+    formula: "(e^x - e^-x) / (e^x + e^-x)",
+    torch: "nn.Tanh",
+    example: "x: f32[2] = [-1, 0] -> [-0.7615942, 0]",
+    gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * (1.0 - cx.y(0) * cx.y(0)))]),
+    ..map_op("tanh", &map::ops::TANH, ONE)
+};
+
+/// x times its sigmoid: smooth, slightly negative for negative x. Also called swish.
+SILU = OpDef {
+    formula: "x * sigmoid(x)",
+    source: "Elfwing et al. 2017",
+    torch: "nn.SiLU",
+    example: "x: f32[2] = [-1, 1] -> [-0.26894142, 0.7310586]",
+    gradient: Gradient::Formula(|cx| chain(cx, &SILU_DERIVATIVE)),
+    ..map_op("silu", &map::ops::SILU, ONE)
+};
+
+/// x times the probability that a standard normal is below x.
+///
+/// `form = "exact"` uses erf; `"tanh"` is 0.5 x (1 + tanh(sqrt(2/π) (x + 0.044715 x³))), at most 4.7323e-4 away (at
+/// x = 2.70); `"sigmoid"` is x·sigmoid(1.702 x). The constant is sqrt(2/π): texts that write sqrt(π/2) are wrong by up to
+/// 0.092.
+GELU = OpDef {
+    name: "gelu",
+    formula: "x * Phi(x) = x / 2 * (1 + erf(x / sqrt(2)))",
+    source: "Hendrycks and Gimpel 2016",
+    torch: "nn.GELU",
+    example: "x: f32[2] = [1, -1] -> [0.84134475, -0.15865525]",
+    attrs: FORM,
+    body: Body::Expand(gelu),
+    ..OpDef::DEFAULT
+};
+
+/// The exact form.
+GELU_EXACT = OpDef {
+    gradient: Gradient::Formula(|cx| chain(cx, &GELU_EXACT_DERIVATIVE)),
+    ..map_op("map.gelu_exact", &map::ops::GELU, ONE)
+};
+
+/// The tanh form.
+GELU_TANH = OpDef {
+    gradient: Gradient::Formula(|cx| chain(cx, &GELU_TANH_DERIVATIVE)),
+    ..map_op("map.gelu_tanh", &map::ops::GELU_TANH, ONE)
+};
+
+/// The sigmoid form.
+GELU_SIGMOID = OpDef {
+    gradient: Gradient::Formula(|cx| chain(cx, &GELU_SIGMOID_DERIVATIVE)),
+    ..map_op("map.gelu_sigmoid", &map::ops::GELU_SIGMOID, ONE)
+};
+
+/// Phi(x) + x·phi(x).
+GELU_EXACT_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_exact'", &map::ops::GELU_DERIVATIVE, ONE) };
+
+/// The derivative of the tanh form.
+GELU_TANH_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_tanh'", &map::ops::GELU_TANH_DERIVATIVE, ONE) };
+
+/// The derivative of the sigmoid form.
+GELU_SIGMOID_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.gelu_sigmoid'", &map::ops::GELU_SIGMOID_DERIVATIVE, ONE) };
+
+/// s(x)·(1 + x·(1 - s(x))).
+SILU_DERIVATIVE = OpDef { gradient: Gradient::Zero, ..map_op("map.silu'", &map::ops::SILU_DERIVATIVE, ONE) };
+
+}
+
+/// max(x, value), for expressions that need a floor.
+pub(super) fn at_least<'g>(x: Var<'g>, value: f64) -> Var<'g> {
+    x.then(&MAP_MAXIMUM, &[("value", crate::ir::attr::Attr::Float(value))])
+}

@@ -1,0 +1,271 @@
+//! Convolution over one to three axes.
+
+use super::linear::{bias_init, check_pin, weight_init};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
+use crate::ir::build::{ExpandCx, GradCx, Var};
+use crate::ir::dim::{Dim, Dims};
+use crate::ir::op::{
+    ArgsCx, Body, CostCx, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamCx, ParamDef, RuleCx, Why, size_of,
+};
+use crate::kernels::call::Args;
+use crate::kernels::conv;
+
+const CONV_ATTRS: &[AttrDef] = &[
+    AttrDef::required("out", &[AttrKind::Size], "channels of the result; `in -> out` checks the input")
+        .torch("out_channels"),
+    AttrDef::required("kernel", &[AttrKind::PerAxis], "the window, for every axis or one an axis").torch("kernel_size"),
+    AttrDef::new("stride", &[AttrKind::PerAxis], AttrDefault::Int(1), "from one window to the next"),
+    AttrDef::new(
+        "pad",
+        &[AttrKind::PerAxisZero, AttrKind::Choice(&["same", "valid", "causal"])],
+        AttrDefault::Int(0),
+        "rows added on both sides",
+    )
+    .torch("padding"),
+    AttrDef::new("dilation", &[AttrKind::PerAxis], AttrDefault::Int(1), "from one input of a window to the next"),
+    AttrDef::new("groups", &[AttrKind::Size], AttrDefault::Int(1), "channel groups that do not see each other"),
+    AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "whether a bias is added"),
+    AttrDef::new("pad_mode", &[AttrKind::Choice(&["zeros"])], AttrDefault::Str("zeros"), "what is added")
+        .torch("padding_mode"),
+    AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .named(),
+    AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
+    AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
+    AttrDef::new("in", &[AttrKind::Size], AttrDefault::None, "the pinned input").named().torch("in_channels"),
+];
+
+/// An attribute with one entry an axis.
+pub(super) fn per_axis(cx: &RuleCx<'_>, name: &'static str, axes: usize) -> Result<Vec<i64>, Misfit> {
+    per_axis_of(cx.attrs, name, axes).ok_or_else(|| cx.bad_attr(name, format!("must be a number, or a list of {axes}")))
+}
+
+/// The same outside of rules.
+pub(super) fn per_axis_of(attrs: &Attrs, name: &str, axes: usize) -> Option<Vec<i64>> {
+    match attrs.get(name) {
+        Attr::Int(value) => Some(vec![*value; axes]),
+        _ => attrs.ints(name).filter(|list| list.len() == axes),
+    }
+}
+
+/// Padding in front and behind, an axis.
+fn pads(attrs: &Attrs, axes: usize, kernel: &[i64], dilation: &[i64]) -> Option<Vec<(i64, i64)>> {
+    let reach = |i: usize| dilation[i] * (kernel[i] - 1);
+    match attrs.str("pad") {
+        Some("same") => Some((0..axes).map(|i| (reach(i) / 2, reach(i) - reach(i) / 2)).collect()),
+        Some("causal") => Some((0..axes).map(|i| (reach(i), 0)).collect()),
+        Some(_) => Some(vec![(0, 0); axes]),
+        None => Some(per_axis_of(attrs, "pad", axes)?.into_iter().map(|pad| (pad, pad)).collect()),
+    }
+}
+
+/// The size of a window's output: floor((h + pads - reach - 1) / stride) + 1; the padded input must hold a window.
+pub(super) fn window_out(
+    cx: &mut RuleCx<'_>,
+    axis: usize,
+    size: Dim,
+    pads: i64,
+    reach: i64,
+    stride: i64,
+) -> Result<Dim, Misfit> {
+    let pads = cx.shapes.dims.constant(pads);
+    let padded = cx.shapes.dims.add(size, pads);
+    let window = cx.shapes.dims.constant(reach + 1);
+    cx.at_least(0, axis, padded, window, Why::Window)?;
+    let room = cx.shapes.dims.sub(padded, window);
+    let stride = cx.shapes.dims.constant(stride);
+    let steps = cx.shapes.dims.floor_div(room, stride);
+    Ok(cx.shapes.dims.add(steps, Dims::ONE))
+}
+
+fn conv_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+    let dims = cx.rank(0, 3, 5)?;
+    let axes = dims.len() - 2;
+    check_pin(cx, 1, dims[1])?;
+    let out = cx.size("out").ok_or_else(|| cx.bad_attr("out", "must be given"))?;
+    let groups = cx.size("groups").unwrap_or(Dims::ONE);
+    cx.divides(0, 1, dims[1], groups, Why::Groups)?;
+    let misfit = Misfit {
+        attr: Some("out"),
+        wanted: Some(groups),
+        found: Some(out),
+        ..Misfit::of(MisfitKind::Divides(Why::Groups))
+    };
+    cx.need(crate::ir::op::Condition::Divides { what: out, by: groups }, misfit)?;
+    let (kernel, stride) = (per_axis(cx, "kernel", axes)?, per_axis(cx, "stride", axes)?);
+    let dilation = per_axis(cx, "dilation", axes)?;
+    if cx.attrs.str("pad") == Some("same") && stride.iter().any(|&s| s != 1) {
+        return Err(cx.bad_attr("pad", "can be \"same\" only with stride 1"));
+    }
+    let pads = pads(cx.attrs, axes, &kernel, &dilation);
+    let pads = pads.ok_or_else(|| cx.bad_attr("pad", format!("must be a number, or a list of {axes}")))?;
+    let mut shape = vec![dims[0], out];
+    for i in 0..axes {
+        let reach = dilation[i] * (kernel[i] - 1);
+        shape.push(window_out(cx, i + 2, dims[i + 2], pads[i].0 + pads[i].1, reach, stride[i])?);
+    }
+    let dtype = cx.operand(0)?.dtype;
+    cx.out_of(dtype, &shape);
+    Ok(())
+}
+
+fn conv_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
+    let dims = cx.dims(0);
+    let sizes = (size_of(cx.shapes, cx.attrs.get("out")), size_of(cx.shapes, cx.attrs.get("groups")));
+    let ((Some(out), Some(groups)), Some(&c)) = (sizes, dims.get(1)) else { return vec![] };
+    let Some(kernel) = per_axis_of(cx.attrs, "kernel", dims.len() - 2) else { return vec![] };
+    let mut shape = vec![out, cx.shapes.dims.floor_div(c, groups)];
+    shape.extend(kernel.iter().map(|&k| cx.shapes.dims.constant(k)));
+    let fan = cx.shapes.dims.product(&shape[1..]);
+    let fan = cx.shapes.dims.as_const(fan);
+    let mut params = vec![ParamDef::weight("weight", &shape, weight_init(cx, fan))];
+    if cx.attrs.flag("bias") {
+        params.push(ParamDef::other("bias", &[out], bias_init(cx, fan)));
+    }
+    params
+}
+
+fn conv<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
+    let (x, weight) = (cx.x(0), cx.param("weight").expect("a convolution declares its weight"));
+    let axes = x.rank() - 2;
+    let list = |name: &str| per_axis_of(cx.attrs, name, axes).unwrap_or_else(|| vec![1; axes]);
+    let (kernel, stride, dilation) = (list("kernel"), list("stride"), list("dilation"));
+    let pads = pads(cx.attrs, axes, &kernel, &dilation).unwrap_or_default();
+    let ints = |values: Vec<i64>| Attr::List(values.into_iter().map(Attr::Int).collect());
+    let given = [
+        ("kernel", ints(kernel)),
+        ("stride", ints(stride)),
+        ("pad", ints(pads.iter().map(|p| p.0).collect())),
+        ("pad_end", ints(pads.iter().map(|p| p.1).collect())),
+        ("dilation", ints(dilation)),
+        ("groups", cx.attrs.get("groups").clone()),
+    ];
+    let attrs = Attrs::with(CONV_PLAIN.attrs, &given);
+    cx.builder.apply(&CONV_PLAIN, attrs, &[Some(x), Some(weight), cx.param("bias")])
+}
+
+/// Attributes of the primitives: all lists, one entry an axis.
+const PLAIN: &[AttrDef] = &[
+    AttrDef::required("kernel", &[AttrKind::PerAxis], "window"),
+    AttrDef::required("stride", &[AttrKind::PerAxis], "stride"),
+    AttrDef::required("pad", &[AttrKind::PerAxisZero], "in front"),
+    AttrDef::required("pad_end", &[AttrKind::PerAxisZero], "behind"),
+    AttrDef::required("dilation", &[AttrKind::PerAxis], "dilation"),
+    AttrDef::required("groups", &[AttrKind::Size], "groups"),
+    AttrDef::new("shape", &[AttrKind::Shape], AttrDefault::None, "the sizes of the result, for gradients"),
+];
+
+fn plain_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+    let (dims, weight) = (cx.rank(0, 3, 5)?, cx.dims(1)?);
+    let axes = dims.len() - 2;
+    let (kernel, stride) = (per_axis(cx, "kernel", axes)?, per_axis(cx, "stride", axes)?);
+    let (front, behind) = (per_axis(cx, "pad", axes)?, per_axis(cx, "pad_end", axes)?);
+    let dilation = per_axis(cx, "dilation", axes)?;
+    let mut shape = vec![dims[0], weight[0]];
+    for i in 0..axes {
+        let reach = dilation[i] * (kernel[i] - 1);
+        shape.push(window_out(cx, i + 2, dims[i + 2], front[i] + behind[i], reach, stride[i])?);
+    }
+    let dtype = cx.operand(0)?.dtype;
+    cx.out_of(dtype, &shape);
+    Ok(())
+}
+
+/// The shape rule of gradients: the shape is an attribute.
+pub(super) fn told_shape(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+    let dims = super::source::shape_dims(cx.shapes, cx.attrs.get("shape")).unwrap_or_default();
+    let dtype = cx.operand(cx.ins.len() - 1)?.dtype;
+    cx.out_of(dtype, &dims);
+    Ok(())
+}
+
+fn conv_args(cx: &mut ArgsCx<'_>) -> Args {
+    let mut args = Args::default();
+    for (at, name) in [(0, "stride"), (3, "pad"), (6, "dilation")] {
+        for (i, value) in cx.attrs.ints(name).unwrap_or_default().into_iter().take(3).enumerate() {
+            args.ints[at + i] = value as i32;
+        }
+    }
+    args.ints[9] = cx.attrs.int("groups").unwrap_or(1) as i32;
+    args
+}
+
+fn conv_gradient<'g>(cx: &GradCx<'_, 'g>) -> Vec<Option<Var<'g>>> {
+    let (x, weight, dy) = (cx.x(0), cx.x(1), cx.dy());
+    let back = |op: &'static OpDef, like: Var<'g>, ins: [Var<'g>; 2]| {
+        let attrs = cx.attrs.replaced("shape", crate::ir::build::shape_attr(&like.dims()));
+        cx.builder.one(op, attrs, &ins)
+    };
+    let axes: Vec<usize> = (0..x.rank()).filter(|&axis| axis != 1).collect();
+    vec![
+        cx.when(0, || back(&CONV_GRAD_INPUT, x, [dy, weight])),
+        cx.when(1, || back(&CONV_GRAD_WEIGHT, weight, [x, dy])),
+        cx.when(2, || dy.sum(&axes, false)),
+    ]
+}
+
+fn conv_flops(cx: &mut CostCx<'_>) -> Dim {
+    let count = cx.shapes.count(cx.outs[0]);
+    let dims = cx.ins[0].map_or(vec![], |ty| cx.shapes.dims(ty).to_vec());
+    let kernel = per_axis_of(cx.attrs, "kernel", dims.len().saturating_sub(2)).unwrap_or_default();
+    let window = cx.shapes.dims.constant(kernel.iter().product());
+    let groups = size_of(cx.shapes, cx.attrs.get("groups")).unwrap_or(Dims::ONE);
+    let channels = dims.get(1).map_or(Dims::ONE, |&c| cx.shapes.dims.floor_div(c, groups));
+    let inner = cx.shapes.dims.mul(window, channels);
+    let inner = cx.shapes.dims.scale(inner, 2);
+    cx.shapes.dims.mul(count, inner)
+}
+
+ops! { OPS;
+
+/// A small window of weights slides over the spatial axes; every output sees its neighbourhood only.
+///
+/// One to three spatial axes by rank, channels on axis 1. `groups = c` is depthwise. Output sizes are
+/// floor((h + 2·pad - dilation·(kernel - 1) - 1) / stride) + 1.
+CONV = OpDef {
+    name: "conv",
+    formula: "y[b, o, p] = sum_c,k x[b, c, p·stride + k·dilation - pad] · weight[o, c, k] + bias[o]",
+    shape: "[B, c, S…] -> [B, out, S'…]",
+    source: "LeCun et al. 1989",
+    torch: "nn.Conv2d",
+    attrs: CONV_ATTRS,
+    rule: conv_rule,
+    params: conv_params,
+    body: Body::Expand(conv),
+    flops: Some(conv_flops),
+    ..OpDef::DEFAULT
+};
+
+/// The convolution itself.
+CONV_PLAIN = OpDef {
+    name: "conv.plain",
+    attrs: PLAIN,
+    operands: &[Operand::float("x"), Operand::float("weight"), Operand::float("bias").optional()],
+    rule: plain_rule,
+    body: Body::Kernel { kernel: &conv::CONV, args: conv_args },
+    gradient: Gradient::Formula(conv_gradient),
+    ..OpDef::DEFAULT
+};
+
+/// Its gradient for x.
+CONV_GRAD_INPUT = OpDef {
+    name: "conv.plain'x",
+    attrs: PLAIN,
+    operands: &[Operand::float("dy"), Operand::float("weight")],
+    rule: told_shape,
+    body: Body::Kernel { kernel: &conv::CONV_GRAD_INPUT, args: conv_args },
+    gradient: Gradient::Zero,
+    ..OpDef::DEFAULT
+};
+
+/// Its gradient for the weight.
+CONV_GRAD_WEIGHT = OpDef {
+    name: "conv.plain'weight",
+    attrs: PLAIN,
+    operands: &[Operand::float("x"), Operand::float("dy")],
+    rule: told_shape,
+    body: Body::Kernel { kernel: &conv::CONV_GRAD_WEIGHT, args: conv_args },
+    gradient: Gradient::Zero,
+    ..OpDef::DEFAULT
+};
+
+}

@@ -1,0 +1,153 @@
+//! Tables and positions.
+
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init};
+use crate::ir::build::shape_attr;
+use crate::ir::op::{ArgsCx, Body, Gradient, OpDef, Operand, ParamDef, Why, size_of};
+use crate::kernels::call::Args;
+use crate::kernels::{attention, gather};
+
+const PAD: AttrDef =
+    AttrDef::new("padding_index", &[AttrKind::Int], AttrDefault::None, "an id whose row gets no gradient")
+        .torch("padding_idx");
+
+const ATTRS: &[AttrDef] = &[
+    AttrDef::required("vocab", &[AttrKind::Size], "the number of rows").torch("num_embeddings"),
+    AttrDef::required("d", &[AttrKind::Size], "the width of a row").torch("embedding_dim"),
+    PAD,
+    AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "normal(1) otherwise").named(),
+];
+
+const PLAIN: &[AttrDef] =
+    &[PAD, AttrDef::new("shape", &[AttrKind::Shape], AttrDefault::None, "of the table, for the gradient")];
+
+fn pad_args(cx: &mut ArgsCx<'_>) -> Args {
+    let mut args = Args::default();
+    args.ints[0] = cx.attrs.int("padding_index").unwrap_or(-1) as i32;
+    args
+}
+
+const ROPE: &[AttrDef] = &[
+    AttrDef::new("base", &[AttrKind::Number], AttrDefault::Float(10000.0), "of the geometric series of angles")
+        .within(Domain::Positive),
+    AttrDef::new(
+        "pairing",
+        &[AttrKind::Choice(&["half", "interleaved"])],
+        AttrDefault::Str("half"),
+        "which two are rotated together",
+    ),
+    AttrDef::new("dims", &[AttrKind::Size], AttrDefault::None, "how many of the last axis are rotated; all otherwise"),
+    AttrDef::new("offset", &[AttrKind::Int], AttrDefault::Int(0), "the first position"),
+    AttrDef::new("inverse", &[AttrKind::Bool], AttrDefault::Bool(false), "rotates back").named(),
+];
+
+fn rope_args(cx: &mut ArgsCx<'_>) -> Args {
+    let mut args = Args::default();
+    args.nums[0] = cx.attrs.float("base").unwrap_or(10000.0);
+    args.ints[0] = i32::from(cx.attrs.str("pairing") == Some("interleaved"));
+    args.ints[1] = cx.attrs.int("dims").unwrap_or(0) as i32;
+    args.ints[2] = cx.attrs.int("offset").unwrap_or(0) as i32;
+    args.ints[3] = i32::from(cx.attrs.flag("inverse"));
+    args
+}
+
+ops! { OPS;
+
+/// A table of learned rows, one an id.
+///
+/// An id outside 0 … vocab - 1 is an error at run time. `unembed(layer)` is its tied transpose.
+EMBEDDING = OpDef {
+    name: "embedding",
+    formula: "y_i = weight[id_i]",
+    shape: "i64[..] -> f32[.., d]",
+    torch: "nn.Embedding",
+    attrs: ATTRS,
+    operands: &[Operand::int("ids")],
+    rule: |cx| {
+        let mut dims = cx.rank(0, 0, 7)?;
+        let d = cx.size("d").ok_or_else(|| cx.bad_attr("d", "must be given"))?;
+        if let (Some(index), Some(vocab)) = (cx.attrs.int("padding_index"), cx.attrs.int("vocab"))
+            && !(-vocab..vocab).contains(&index)
+        {
+            return Err(cx.bad_attr("padding_index", format!("must lie in 0 … {}", vocab - 1)));
+        }
+        dims.push(d);
+        cx.out_of(crate::tensor::DType::F32, &dims);
+        Ok(())
+    },
+    params: |cx| {
+        let size = |cx: &mut crate::ir::op::ParamCx<'_>, name: &str| size_of(cx.shapes, cx.attrs.get(name));
+        let (Some(vocab), Some(d)) = (size(cx, "vocab"), size(cx, "d")) else { return vec![] };
+        vec![ParamDef::weight("weight", &[vocab, d], cx.init("init", Init::Normal(1.0, 0.0)))]
+    },
+    body: Body::Expand(|cx| {
+        let table = cx.param("weight").expect("an embedding declares its table");
+        let vocab = cx.attrs.int("vocab").unwrap_or(0);
+        let index = cx.attrs.int("padding_index").map(|index| if index < 0 { index + vocab } else { index });
+        let given: Vec<(&str, Attr)> = index.map(|index| ("padding_index", Attr::Int(index))).into_iter().collect();
+        vec![cx.builder.one(&LOOKUP, Attrs::with(PLAIN, &given), &[cx.x(0), table])]
+    }),
+    flops: Some(|cx| cx.shapes.dims.constant(0)),
+    ..OpDef::DEFAULT
+};
+
+/// Rotary positions: pairs of the last axis are rotated by angles that grow with the position.
+///
+/// Products of two rotated vectors depend on the distance of their positions only. `pairing = "half"`: (x_i, x_{i + d/2}),
+/// LLaMA's; `"interleaved"`: (x_2i, x_{2i+1}), the paper's.
+ROPE_OP = OpDef {
+    name: "rope",
+    formula: "pair i at position p turns by p·base^(-2i/d)",
+    shape: "[.., seq, head_dim] -> same",
+    source: "Su et al. 2021",
+    example: "x: f32[1, 2] = [1, 2] -> [1, 2]",
+    attrs: ROPE,
+    rule: |cx| {
+        let dims = cx.rank(0, 2, 8)?;
+        let last = dims.len() - 1;
+        let two = cx.shapes.dims.constant(2);
+        let turned = cx.size("dims").unwrap_or(dims[last]);
+        cx.divides(0, last, turned, two, Why::Pairs)?;
+        cx.at_least(0, last, dims[last], turned, Why::Pairs)?;
+        crate::ir::op::same_as_first(cx)
+    },
+    body: Body::Kernel { kernel: &attention::ROPE, args: rope_args },
+    gradient: Gradient::Formula(|cx| {
+        let back = !cx.attrs.flag("inverse");
+        vec![Some(cx.builder.one(&ROPE_OP, cx.attrs.replaced("inverse", Attr::Bool(back)), &[cx.dy()]))]
+    }),
+    ..OpDef::DEFAULT
+};
+
+/// Rows of a table.
+LOOKUP = OpDef {
+    name: "gather.rows",
+    attrs: PLAIN,
+    operands: &[Operand::int("ids"), Operand::float("table")],
+    rule: |cx| {
+        let (mut dims, table) = (cx.dims(0)?, cx.rank(1, 2, 2)?);
+        dims.push(table[1]);
+        let dtype = cx.operand(1)?.dtype;
+        cx.out_of(dtype, &dims);
+        Ok(())
+    },
+    body: Body::Kernel { kernel: &gather::EMBEDDING, args: pad_args },
+    gradient: Gradient::Formula(|cx| {
+        let shape = shape_attr(&cx.x(1).dims());
+        let back = || cx.builder.one(&LOOKUP_GRAD, cx.attrs.replaced("shape", shape), &[cx.x(0), cx.dy()]);
+        vec![None, cx.when(1, back)]
+    }),
+    ..OpDef::DEFAULT
+};
+
+/// The gradient of the table: rows added in the order of their ids.
+LOOKUP_GRAD = OpDef {
+    name: "gather.rows'",
+    attrs: PLAIN,
+    operands: &[Operand::int("ids"), Operand::float("dy")],
+    rule: super::conv::told_shape,
+    body: Body::Kernel { kernel: &gather::EMBEDDING_GRAD, args: pad_args },
+    gradient: Gradient::Zero,
+    ..OpDef::DEFAULT
+};
+
+}

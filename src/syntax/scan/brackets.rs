@@ -1,0 +1,198 @@
+//! Brackets: pairs, what is not closed, what closes nothing, and what is too deep.
+
+use super::super::errors;
+use super::super::lex::Kind;
+use super::{MAX_BLOCKS, MAX_LEVELS, Open, Scanner};
+use crate::text::Span;
+
+impl Scanner<'_> {
+    /// Pairs all brackets.
+    pub(super) fn pair(&mut self) {
+        self.scan.partner = vec![None; self.tokens.len()];
+        for at in 0..self.tokens.len() {
+            let token = self.tokens[at];
+            match token.kind {
+                Kind::Open => {
+                    if self.stack.is_empty() && self.say(at) == "{" {
+                        self.headless = None;
+                    }
+                    self.stack.push(Open { token: at, sign: self.text.as_bytes()[token.start] });
+                    if self.too_deep() {
+                        return self.refuse_depth(at);
+                    }
+                }
+                Kind::Close => self.close(at),
+                Kind::Word if self.enters(at) => {
+                    if !self.stack.is_empty() {
+                        self.close_all(at);
+                        self.mask[token.start - 1] = 1;
+                    }
+                    self.headless = matches!(self.say(at), "block" | "model" | "train").then_some(at);
+                }
+                _ => {}
+            }
+        }
+        self.close_all(self.tokens.len());
+    }
+
+    fn too_deep(&self) -> bool {
+        let blocks = self.stack.iter().filter(|open| open.sign == b'{').count();
+        blocks > MAX_BLOCKS || self.stack.len() - blocks > MAX_LEVELS
+    }
+
+    /// Nothing is read from here on: what follows cannot be understood without what is too deep.
+    fn refuse_depth(&mut self, at: usize) {
+        self.scan.too_deep = true;
+        self.scan.faults.push(errors::too_deep(self.span(at), self.say(at), self.span(self.stack[0].token)));
+        self.blank(self.tokens[at].start, self.text.len());
+    }
+
+    /// Whether a token at column 0 begins an entry and so closes everything that is open.
+    pub(super) fn enters(&self, at: usize) -> bool {
+        let token = self.tokens[at];
+        if token.start > 0 && self.text.as_bytes()[token.start - 1] != b'\n' {
+            return false;
+        }
+        let rest = self.tokens[at + 1..].iter().take_while(|t| t.kind != Kind::Newline);
+        match self.say(at) {
+            "block" | "model" | "train" => true,
+            "dim" => rest.into_iter().all(|t| t.text(self.text) != "="),
+            "use" => rest.into_iter().next().is_some_and(|t| t.kind == Kind::Str),
+            _ => false,
+        }
+    }
+
+    fn close(&mut self, at: usize) {
+        let sign = self.say(at).as_bytes()[0];
+        let wanted = opener(sign);
+        let floor = match sign {
+            b'}' => 0,
+            _ => self.stack.iter().rposition(|open| open.sign == b'{').map_or(0, |i| i + 1),
+        };
+        let Some(found) = self.stack[floor..].iter().rposition(|open| open.sign == wanted) else {
+            return self.close_wrongly(at, floor);
+        };
+        while self.stack.len() > floor + found + 1 {
+            self.unclosed(Some(at));
+        }
+        if let Some(open) = self.stack.pop() {
+            self.scan.partner[open.token] = Some(at);
+            let (start, end) = (self.tokens[open.token].start, self.tokens[at].start);
+            let begins_line = self.text[self.line_start(end)..end].trim().is_empty();
+            if sign == b'}' && begins_line && self.indent(start) > self.indent(end) {
+                self.suspects.push(open.token);
+            }
+        }
+    }
+
+    /// A closer of the wrong kind closes what is open; one for which nothing is open is taken away.
+    fn close_wrongly(&mut self, at: usize, floor: usize) {
+        let token = self.tokens[at];
+        if self.stack.len() > floor
+            && let Some(open) = self.stack.pop()
+        {
+            let right = closer(open.sign);
+            self.scan.partner[open.token] = Some(at);
+            self.fault(|scanner| {
+                errors::mismatched(scanner.span(at), scanner.say(at), scanner.span(open.token), right, scanner.text)
+            });
+            self.mask[token.start] = right as u8;
+            return;
+        }
+        if sign_is_brace(self.say(at)) && self.begin_body(at) {
+            return;
+        }
+        let last = (0..at).rev().find(|&i| self.tokens[i].kind == Kind::Close && self.say(i) == self.say(at));
+        self.fault(|scanner| errors::stray(scanner.text, scanner.span(at), last.map(|i| scanner.span(i))));
+        self.blank(token.start, token.end);
+        self.scan.muted.push((self.line_start(token.start), self.line_end(token.start)));
+    }
+
+    /// A `}` that closes an entry whose `{` is missing: puts one where its header ends. Returns whether it could.
+    fn begin_body(&mut self, at: usize) -> bool {
+        let Some(entry) = self.headless.take() else { return false };
+        let newlines = (entry..at).filter(|&i| self.tokens[i].kind == Kind::Newline);
+        let ends = |&i: &usize| !matches!(self.say(i + 1), ":" | "->" | "where") && self.say(i + 1) != "\n";
+        let Some(newline) = newlines.into_iter().find(ends) else { return false };
+        let header = self.tokens[entry..newline].iter().rfind(|t| !t.is_comment()).map_or(0, |t| t.end);
+        self.mask[self.tokens[newline].start] = b'{';
+        let header = Span::new(self.file, self.tokens[entry].start, header);
+        self.fault(|scanner| errors::missing_opener(scanner.text, header, scanner.span(at)));
+        true
+    }
+
+    /// Takes the innermost open bracket as unclosed, noticed at token `at` (none: the end of the text).
+    fn unclosed(&mut self, at: Option<usize>) {
+        let Some(open) = self.stack.pop() else { return };
+        let noticed = at.filter(|&at| at < self.tokens.len()).map(|at| self.span(at));
+        let start = self.tokens[open.token].start;
+        if open.sign != b'{' && self.scan.muted.iter().any(|m| m.0 >= start && m.1 == self.line_end(start)) {
+            // An open string in this line has swallowed the closer.
+            return self.mute_line(start);
+        }
+        if open.sign != b'{' {
+            self.mute_line(start);
+            self.fault(|scanner| {
+                errors::unclosed(
+                    scanner.text,
+                    scanner.span(open.token),
+                    closer(open.sign),
+                    scanner.line_close(start),
+                    noticed,
+                )
+            });
+            return;
+        }
+        let inside = self.suspects.iter().copied().filter(|&token| token > open.token).max();
+        let guilty = inside.unwrap_or(open.token);
+        self.suspects.retain(|&token| token < open.token);
+        let place = noticed.unwrap_or(Span::new(self.file, self.text.trim_end().len(), self.text.trim_end().len()));
+        self.fault(|scanner| {
+            errors::missing_brace(scanner.text, scanner.span(guilty), place, noticed.and(at).map(|at| scanner.say(at)))
+        });
+    }
+
+    /// Where a closing bracket is missing in the line of `start`: after its last token, before a body and comments.
+    fn line_close(&self, start: usize) -> Span {
+        let end = self.line_end(start);
+        let first = self.tokens.partition_point(|t| t.start < start);
+        let line = self.tokens[first..]
+            .iter()
+            .take_while(|t| t.start < end)
+            .take_while(|t| !t.is_comment() && !matches!(t.text(self.text), "{" | "}" | ";"));
+        let end = line.last().map_or(start, |t| t.end);
+        Span::new(self.file, end, end)
+    }
+
+    fn close_all(&mut self, at: usize) {
+        while !self.stack.is_empty() {
+            // Only the outermost brace is told: the others follow from it.
+            if self.stack.len() > 1 && self.stack.last().is_some_and(|open| open.sign == b'{') {
+                self.stack.pop();
+            } else {
+                self.unclosed(Some(at));
+            }
+        }
+        self.suspects.clear();
+    }
+}
+
+fn sign_is_brace(sign: &str) -> bool {
+    sign == "}"
+}
+
+fn opener(sign: u8) -> u8 {
+    match sign {
+        b')' => b'(',
+        b']' => b'[',
+        _ => b'{',
+    }
+}
+
+fn closer(sign: u8) -> char {
+    match sign {
+        b'(' => ')',
+        b'[' => ']',
+        _ => '}',
+    }
+}

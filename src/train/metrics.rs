@@ -1,0 +1,149 @@
+//! `metrics.jsonl`: one line a step, in shortest digits that read back the same.
+
+use crate::text::{FileError, Files};
+use std::fmt::Write;
+
+/// The largest log that is read back.
+const LIMIT: u64 = 4 << 30;
+
+/// A number of the run's own width: 0.1f32 is written `0.1`, not `0.10000000149011612`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Real {
+    /// f32.
+    Single(f32),
+    /// f64.
+    Double(f64),
+}
+
+/// What is logged of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The number of the step, from 1.
+    pub step: u64,
+    /// The loss before the step.
+    pub loss: Real,
+    /// The learning rate of the step.
+    pub lr: f64,
+    /// The norm of all gradients before clipping.
+    pub grad_norm: Option<Real>,
+    /// The loss's named parts.
+    pub terms: Vec<(String, Real)>,
+    /// Results on the held-out rows, if they were evaluated after this step.
+    pub valid: Vec<(String, f64)>,
+}
+
+impl Row {
+    /// The line, with its end.
+    pub fn line(&self) -> String {
+        let mut line = format!("{{\"step\":{},\"loss\":{},\"lr\":{}", self.step, real(self.loss), double(self.lr));
+        if let Some(norm) = self.grad_norm {
+            let _ = write!(line, ",\"grad_norm\":{}", real(norm));
+        }
+        let quoted = |name: &str| serde_json::Value::from(name).to_string();
+        let terms = self.terms.iter().map(|(name, value)| format!("{}:{}", quoted(name), real(*value)));
+        let valid = self.valid.iter().map(|(name, value)| format!("{}:{}", quoted(name), double(*value)));
+        for (key, parts) in [("terms", terms.collect::<Vec<_>>()), ("valid", valid.collect())] {
+            if !parts.is_empty() {
+                let _ = write!(line, ",\"{key}\":{{{}}}", parts.join(","));
+            }
+        }
+        line + "}\n"
+    }
+}
+
+fn real(value: Real) -> String {
+    match value {
+        Real::Single(value) if value.is_finite() => format!("{value:?}"),
+        Real::Double(value) => double(value),
+        Real::Single(_) => "null".into(),
+    }
+}
+
+/// JSON has no NaN and no infinity.
+fn double(value: f64) -> String {
+    if value.is_finite() { format!("{value:?}") } else { "null".into() }
+}
+
+/// The log of a run.
+#[derive(Debug)]
+pub struct Log {
+    path: String,
+    waiting: String,
+}
+
+impl Log {
+    /// Starts the log of a run that goes on from `step` (0: begins): lines of later steps, and a line that a kill cut
+    /// short, go.
+    pub fn start(files: &dyn Files, path: &str, step: u64) -> Result<Log, FileError> {
+        let kept = if step > 0 && files.exists(path) { keep(&files.read(path, LIMIT)?, step) } else { String::new() };
+        files.write(path, kept.as_bytes())?;
+        Ok(Log { path: path.into(), waiting: String::new() })
+    }
+
+    /// Adds a row; it reaches the file with the next `flush`.
+    pub fn add(&mut self, row: &Row) {
+        self.waiting.push_str(&row.line());
+    }
+
+    /// Writes what waits: before a checkpoint, so that the log is never behind it.
+    pub fn flush(&mut self, files: &dyn Files) -> Result<(), FileError> {
+        if !self.waiting.is_empty() {
+            files.append(&self.path, self.waiting.as_bytes())?;
+            self.waiting.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The whole lines up to a step.
+fn keep(bytes: &[u8], step: u64) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let belongs = |line: &&str| {
+        let row: Option<serde_json::Value> = serde_json::from_str(line).ok();
+        row.and_then(|row| row["step"].as_u64()).is_some_and(|at| at <= step)
+    };
+    text.split_inclusive('\n').filter(|line| line.ends_with('\n')).take_while(belongs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::memory::Memory;
+
+    fn row(step: u64) -> Row {
+        Row {
+            step,
+            loss: Real::Single(0.1),
+            lr: 3e-4,
+            grad_norm: Some(Real::Single(1e-7)),
+            terms: vec![],
+            valid: vec![],
+        }
+    }
+
+    #[test]
+    fn shortest_digits() {
+        assert_eq!(row(1).line(), "{\"step\":1,\"loss\":0.1,\"lr\":0.0003,\"grad_norm\":1e-7}\n");
+        let terms = vec![("k\"l".to_string(), Real::Double(0.1 + 0.2))];
+        let full = Row { loss: Real::Double(f64::NAN), terms, valid: vec![("accuracy".into(), 1.0)], ..row(2) };
+        let json: serde_json::Value = serde_json::from_str(&full.line()).expect("JSON");
+        assert_eq!(json["terms"]["k\"l"].as_f64(), Some(0.1 + 0.2));
+        assert!(json["loss"].is_null() && json["valid"]["accuracy"] == 1.0);
+    }
+
+    #[test]
+    fn a_resume_cuts_what_came_after() {
+        let files = Memory::default();
+        let mut log = Log::start(&files, "m", 0).expect("begun");
+        (1..=5).for_each(|step| log.add(&row(step)));
+        log.flush(&files).expect("written");
+        files.append("m", b"{\"step\":6,\"lo").expect("a kill");
+        let mut log = Log::start(&files, "m", 3).expect("resumed");
+        log.add(&row(4));
+        log.flush(&files).expect("written");
+        let text = String::from_utf8(files.read("m", 1 << 20).expect("there")).expect("text");
+        assert_eq!(text, (1..=4).map(|step| row(step).line()).collect::<String>());
+        Log::start(&files, "m", 0).expect("anew");
+        assert_eq!(files.read("m", 1 << 20).expect("there"), b"");
+    }
+}
