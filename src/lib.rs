@@ -3,8 +3,9 @@
 #[macro_use]
 pub mod kernels;
 pub mod data;
-pub mod exec;
 pub mod diagnostic;
+pub mod elaborate;
+pub mod exec;
 pub mod export;
 pub mod ir;
 pub mod ops;

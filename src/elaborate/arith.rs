@@ -135,7 +135,7 @@ impl<'a> Elab<'a> {
                 Operand::Tensor(self.apply_layer(layer, Val::Tuple(vec![]), call.span))
             }
             super::body::Resolved::Stage(..) | super::body::Resolved::Layer(_) => {
-                let written = self.sources.text(call.span).to_string();
+                let written = self.written(call.span).to_string();
                 let text = format!("`{word}` is a stage, and stands beside an infix sign");
                 let report = Diagnostic::error("type::bare_operand", text, call.span, "what should flow into it?");
                 let fixed = format!("(it |> {written})");
@@ -193,7 +193,7 @@ impl<'a> Elab<'a> {
             let report = Diagnostic::error("type::power", text, expr.span, "a tensor to a power");
             let report = match &expr.kind {
                 ExprKind::Binary(_, base, exponent) => {
-                    let (base, exponent) = (self.sources.text(base.span), self.sources.text(exponent.span));
+                    let (base, exponent) = (self.written(base.span), self.written(exponent.span));
                     let fixed = format!("({base} |> pow({exponent}))");
                     report.fix(expr.span, fixed.clone(), fixed)
                 }

@@ -93,6 +93,19 @@ impl Elab<'_> {
         self.fill_defaults(called, &seen, slots, sound).map(|attrs| Call { attrs, path })
     }
 
+    /// One attribute alone, checked; what is wrong is reported.
+    pub(super) fn one_attr(&mut self, defs: &'static [AttrDef], word: &str, arg: Given) -> Option<Attr> {
+        let name = arg.name.as_ref()?.text.clone();
+        let slot = defs.iter().position(|def| def.name == name)?;
+        match self.coerce(&defs[slot], &arg, None) {
+            Ok(attr) => Some(attr),
+            Err(wrong) => {
+                self.explain_wrong(Called { defs, word, span: arg.span }, slot, &arg, wrong);
+                None
+            }
+        }
+    }
+
     /// A list that is the only positional attribute may be written without brackets.
     fn spread(&self, called: Called<'_>, given: &[Given]) -> Vec<Given> {
         let lists =
@@ -165,7 +178,7 @@ impl Elab<'_> {
             }
             "inplace" => report.note("values never change in place: leave it out"),
             "dim" if has("axis") => report.fix(name.span, "axis", "`dim` is called `axis` here"),
-            _ => match torch.map(|def| def.name).or_else(|| near(&name.text, called.defs.iter().map(|def| def.name))) {
+            _ => match torch.map(|def| def.name).or_else(|| near(&name.text, called.defs.iter().map(|def| def.name).filter(|name| !name.starts_with('.')))) {
                 Some("in") => report.note("the input is inferred; pin it so: `in -> out` in the first place"),
                 Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
                 None if called.defs.is_empty() => report.note(format!("`{word}` has no attributes")),
@@ -279,7 +292,7 @@ impl Elab<'_> {
                 Err(Wrong::Choice(Some(word.clone())))
             }
             (AttrKind::Choice(options), Static::Stage(_) | Static::Init(_)) => {
-                let written = self.sources.text(arg.value_span);
+                let written = self.written(arg.value_span);
                 if options.contains(&written) { Err(Wrong::Choice(Some(written.into()))) } else { Err(Wrong::Kind) }
             }
             (AttrKind::Text, Static::Str(text)) => Ok(Attr::Str(text.clone())),
@@ -404,7 +417,7 @@ impl Elab<'_> {
         let def = &called.defs[slot];
         let (name, word, span) = (def.name, called.word, arg.value_span);
         let shown = self.shown(&arg.value);
-        let written = self.sources.text(span).to_string();
+        let written = self.written(span).to_string();
         let report = match wrong {
             Wrong::Silent => return,
             Wrong::Word(unknown) => return self.unknown_word(&unknown, span),
@@ -601,7 +614,7 @@ fn call_form(called: Called<'_>) -> String {
         AttrDefault::Floats(values) => format!("{} = {values:?}", def.name),
         AttrDefault::Same(other) => format!("{} = {other}", def.name),
     };
-    let args: Vec<String> = called.defs.iter().filter(|def| def.name != "in").map(shown).collect();
+    let args: Vec<String> = called.defs.iter().filter(|def| def.name != "in" && !def.name.starts_with('.')).map(shown).collect();
     format!("{}({})", called.word, args.join(", "))
 }
 
@@ -630,6 +643,7 @@ fn shown_init(init: &Init) -> String {
         Init::UniformFan(fan) => format!("uniform_fan({fan})"),
         Init::Orthogonal(gain) => format!("orthogonal({gain})"),
         Init::Eye => "eye".into(),
+        Init::Blocks(blocks) => blocks.first().map_or_else(String::new, |(_, init)| shown_init(init)),
     }
 }
 

@@ -5,7 +5,6 @@ use super::chain::{Frame, Producer};
 use super::number::Truth;
 use super::path::{Adds, placeholder};
 use super::scope::{Bound, Inst, Meaning, near};
-use super::sets::Set;
 use super::value::{Elem, Given, Static, Val};
 use super::{Elab, signature::Fit};
 use crate::diagnostic::Diagnostic;
@@ -31,9 +30,8 @@ impl<'a> Elab<'a> {
         &mut self,
         model: &'a Block,
         overrides: &[(String, Static, Span)],
-        sets: &[Set],
     ) -> Option<Structured> {
-        let read = self.read_model(model, overrides, sets);
+        let read = self.read_model(model, overrides);
         let made = read.map(|read| self.close_model(&model.name.text, read));
         self.settle_reports();
         made
@@ -44,13 +42,12 @@ impl<'a> Elab<'a> {
         &mut self,
         model: &'a Block,
         overrides: &[(String, Static, Span)],
-        sets: &[Set],
     ) -> Option<Read> {
         self.fresh();
         self.inst = Inst { name: model.name.text.clone(), model: true, header: model.header, ..Inst::default() };
         self.fact_home = (model.header, !model.conds.is_empty());
         self.chain.push(Frame::Model(model.name.text.clone()));
-        self.model_hypers(model, overrides, sets);
+        self.model_hypers(model, overrides);
         let Some(sig) = &model.sig else {
             let text = format!("the model `{}` needs a signature: what flows in and out", model.name.text);
             let report = Diagnostic::error("type::signature", text, model.name.span, "has none");
@@ -67,7 +64,7 @@ impl<'a> Elab<'a> {
         Some(Read { inputs, outputs })
     }
 
-    fn model_hypers(&mut self, model: &'a Block, overrides: &[(String, Static, Span)], sets: &[Set]) {
+    fn model_hypers(&mut self, model: &'a Block, overrides: &[(String, Static, Span)]) {
         for param in &model.params {
             let name = &param.name;
             if let Some((_, first)) = self.inst.hypers.get(&name.text) {
@@ -76,7 +73,7 @@ impl<'a> Elab<'a> {
                 continue;
             }
             let default = param.default.as_ref().map(|default| self.eval(default));
-            let set = self.set_value(sets, &name.text, default.as_ref(), name.span);
+            let set = self.set_value(&name.text, default.as_ref(), name.span);
             let given = overrides.iter().find(|(key, ..)| *key == name.text).map(|(_, value, _)| value.clone());
             let value = set.or(given).or(default).unwrap_or_else(|| {
                 let text = format!("the model's hyperparameter `{}` has no value", name.text);
@@ -111,7 +108,7 @@ impl<'a> Elab<'a> {
             Truth::Known(false) => self.report_false(cond, None),
             Truth::Open(condition) => {
                 self.prover.learn(&mut self.shapes.dims, condition);
-                let misfit = Misfit::of(MisfitKind::Sentence(self.sources.text(cond.span).to_string()));
+                let misfit = Misfit::of(MisfitKind::Sentence(self.written(cond.span).to_string()));
                 self.facts.push((Need { condition, misfit }, cond.span));
             }
         }
@@ -467,7 +464,7 @@ impl<'a> Elab<'a> {
     }
 
     fn leave_open(&mut self, condition: Condition, cond: &'a Cond, span: Span) -> bool {
-        let text = self.sources.text(cond.span).to_string();
+        let text = self.written(cond.span).to_string();
         if let Condition::AtLeast(..) = condition {
             let misfit = Misfit::of(MisfitKind::Sentence(text));
             self.needs.push((Need { condition, misfit }, span));
@@ -484,7 +481,7 @@ impl<'a> Elab<'a> {
 
     /// A fact that does not hold.
     pub(super) fn report_false(&mut self, cond: &'a Cond, call: Option<Span>) {
-        let written = self.sources.text(cond.span).to_string();
+        let written = self.written(cond.span).to_string();
         let mut names = vec![];
         super::signature::dim_names(&cond.left, &mut names);
         if let Some((_, right)) = &cond.right {

@@ -75,7 +75,7 @@ impl<'a> Elab<'a> {
             }
         }
         self.tail = None;
-        self.inst.scopes.pop();
+        self.last_scope = self.inst.scopes.pop().unwrap_or_default();
         self.it = outer;
         match current {
             Some(current) => current.val,
@@ -520,7 +520,7 @@ impl<'a> Elab<'a> {
         self.regions.push(Default::default());
         let val = self.body(taken, input, false);
         let region = self.regions.pop().unwrap_or_default();
-        let label = self.sources.text(head).trim().to_string();
+        let label = self.written(head).trim().to_string();
         let item = ScopeItem { kind: ScopeKind::If, label, path: placeholder(scope), region, span: head };
         self.emit(Item::Scope(item));
         self.calls = calls;
@@ -561,7 +561,7 @@ impl<'a> Elab<'a> {
         let val = self.stage_call(join, false);
         self.it = outer.map(|it| It { used: true, ..it });
         let region = self.regions.pop().unwrap_or_default();
-        let label = format!("parallel join {}", self.sources.text(join.span));
+        let label = format!("parallel join {}", self.written(join.span));
         let _ = head;
         self.emit(Item::Scope(ScopeItem { kind: ScopeKind::Parallel, label, path: placeholder(scope), region, span }));
         self.calls = calls;

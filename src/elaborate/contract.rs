@@ -146,7 +146,7 @@ impl<'a> Elab<'a> {
                     });
                     let value = if bound { self.eval(expr) } else { Static::Unknown };
                     let size = self.as_int(&value)?;
-                    Some(format!("{} = {size}", self.sources.text(expr.span)))
+                    Some(format!("{} = {size}", self.written(expr.span)))
                 }
                 Axis::Size(_) | Axis::Rest(_) | Axis::Any(_) => None,
             })
@@ -317,7 +317,7 @@ impl<'a> Elab<'a> {
         if header.is_empty() || fact.is_empty() {
             return report;
         }
-        let written = self.sources.text(header);
+        let written = self.written(header);
         let end = header.start + written.trim_end().len() as u32;
         let span = Span { start: end, end, ..header };
         let text = if has_where { format!(", {fact}") } else { format!(" where {fact}") };
@@ -356,7 +356,7 @@ impl<'a> Elab<'a> {
             _ => None,
         };
         if let (Some(Expr { span, .. }), Some((arg, _))) = (last, self.out_argument(place)) {
-            let text = self.sources.text(*span).to_string();
+            let text = self.written(*span).to_string();
             report = report.fix(arg, text.clone(), self.mended(arg, &text));
         }
         self.with_size_fix(report, place, wanted, found)
@@ -383,7 +383,7 @@ impl<'a> Elab<'a> {
 
     /// The argument that says the width of a stage, and the axis that it is (the last one, if none is said).
     fn out_argument(&self, place: Span) -> Option<(Span, Option<usize>)> {
-        let written = self.sources.text(place);
+        let written = self.written(place);
         let (word, rest) = written.split_once('(')?;
         let op = ops::find(word.trim())?;
         let first = op.attrs.iter().find(|def| def.positional)?;

@@ -160,12 +160,10 @@ impl Walk<'_> {
                 let next: Vec<u64> = run.params.iter().map(|&value| self.from(value)).collect();
                 left -= 1;
                 if let ([old], [new]) = (carried.as_slice(), next.as_slice()) {
-                    carried = vec![new + new.saturating_sub(*old) * left];
+                    let (more, new) = (new.saturating_sub(*old) * left, *new);
+                    carried = vec![new + more];
                     // The first copy stands for all: what follows it are the other copies, too.
-                    if left > 0 {
-                        let more = new.saturating_sub(*old) * left;
-                        self.lengthen(&run.region, more);
-                    }
+                    self.lengthen(&run.region, more);
                     break;
                 }
                 let still = carried == next;

@@ -60,7 +60,8 @@ pub struct Elaborated {
 /// Models and train sections of the first file are elaborated; of the others only blocks and dims count. Blocks with
 /// a signature are also checked once for all sizes.
 pub fn elaborate(files: &[ast::File], sources: &Sources, request: &Request) -> Elaborated {
-    let mut elab = Elab::new(files, sources, request);
+    let sets = sets::read(&request.sets, sources.0.len() as u16);
+    let mut elab = Elab::new(files, sources, request, &sets);
     elab.file()
 }
 
@@ -91,6 +92,13 @@ struct Elab<'a> {
     files: &'a [ast::File],
     sources: &'a Sources,
     request: &'a Request,
+    /// `--set`, read, and which of them reached something.
+    sets: &'a [sets::Set],
+    used_sets: std::collections::HashSet<usize>,
+    /// Attributes that train sections use, for near names.
+    train_attrs: indexmap::IndexSet<String>,
+    /// The names of the body that was read last.
+    last_scope: IndexMap<String, scope::Bound>,
     /// All blocks, of all files.
     blocks: Vec<&'a ast::Block>,
     block_names: IndexMap<String, usize>,
@@ -145,11 +153,15 @@ struct Elab<'a> {
 }
 
 impl<'a> Elab<'a> {
-    fn new(files: &'a [ast::File], sources: &'a Sources, request: &'a Request) -> Elab<'a> {
+    fn new(files: &'a [ast::File], sources: &'a Sources, request: &'a Request, sets: &'a [sets::Set]) -> Elab<'a> {
         Elab {
             files,
             sources,
             request,
+            sets,
+            used_sets: Default::default(),
+            train_attrs: Default::default(),
+            last_scope: Default::default(),
             blocks: vec![],
             block_names: IndexMap::new(),
             declared: IndexMap::new(),
@@ -211,13 +223,12 @@ impl<'a> Elab<'a> {
     fn file(&mut self) -> Elaborated {
         self.declare();
         let mut done = Elaborated::default();
-        let sets = self.sorted_sets();
         let entries = self.files.first().map_or(&[][..], |file| &file.entries);
         let mut models: IndexMap<&str, (&'a ast::Block, bool)> = IndexMap::new();
         for entry in entries {
             if let Entry::Model(model) = entry {
                 let before = self.reports.len();
-                let made = self.model(model, &[], &sets);
+                let made = self.model(model, &[]);
                 let sound = self.reports.len() == before;
                 models.insert(&model.name.text, (model, sound));
                 if sound && self.asked(&model.name.text, None) {
@@ -228,14 +239,14 @@ impl<'a> Elab<'a> {
         for entry in entries {
             if let Entry::Train(train) = entry {
                 let known = models.get(train.model.name.text.as_str()).copied();
-                let training = self.train(train, known, &sets);
+                let training = self.train(train, known);
                 let label = train.label.as_ref().map(|label| label.text.as_str());
                 if self.asked(&train.model.name.text, label) {
                     done.trainings.extend(training);
                 }
             }
         }
-        self.unused_sets(&sets);
+        self.unused_sets();
         for block in 0..self.blocks.len() {
             self.check_for_all_sizes(block);
         }

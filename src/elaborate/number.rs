@@ -412,7 +412,7 @@ impl<'a> Elab<'a> {
         let text = format!("`{} / {}` is a size only where `{fact}`", dims.show(x), dims.show(y));
         let quotient = dims.floor_div(x, y);
         let report = Diagnostic::error("where::fraction", text, span, "perhaps a fraction");
-        let written = self.sources.text(span).to_string();
+        let written = self.written(span).to_string();
         let report = self.with_fact_fix(report, &fact).fix(span, format!("floor({written})"), format!("floor({written})"));
         self.report(report.note(format!("say so: `where {fact}`; or cut it off: `floor({written})`")));
         Static::Dim(quotient)

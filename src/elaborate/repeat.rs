@@ -132,7 +132,7 @@ impl<'a> Elab<'a> {
             if self.limits.over {
                 break;
             }
-            let shown = format!("{} = {}", self.sources.text(lhs_span(vars)), self.shown(item));
+            let shown = format!("{} = {}", self.written(lhs_span(vars)), self.shown(item));
             let at = at as u64;
             let copy = self.copy(&copies, at, &current, &leaves, |elab| elab.bind_for(vars, item));
             let known = !copy.result.is_unknown();
@@ -272,7 +272,7 @@ impl<'a> Elab<'a> {
                 self.value(ty, Some(producer))
             })
             .collect();
-        let label = self.sources.text(copies.head).trim().to_string();
+        let label = self.written(copies.head).trim().to_string();
         self.emit(Item::Repeat(RepeatItem {
             id: copies.id,
             shared: copies.shared,

@@ -2,7 +2,7 @@
 
 use super::Elab;
 use super::chain::Frame;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Label};
 use crate::ir::structured::ValueId;
 use crate::text::Span;
 
@@ -19,7 +19,16 @@ pub(super) struct Report {
     others: Vec<String>,
 }
 
-impl Elab<'_> {
+impl<'a> Elab<'a> {
+    /// The text under a span; nothing for what was typed on the command line.
+    pub(super) fn written(&self, span: Span) -> &'a str {
+        let sources: &'a crate::text::Sources = self.sources;
+        match sources.0.get(usize::from(span.file)) {
+            Some(_) => sources.text(span),
+            None => "",
+        }
+    }
+
     /// Reports a mistake.
     pub(super) fn report(&mut self, mut diagnostic: Diagnostic) {
         if let Some(span) = self.report_at {
@@ -70,10 +79,16 @@ impl Elab<'_> {
     pub(super) fn finished_reports(&mut self) -> Vec<Diagnostic> {
         self.settle_reports();
         let mut reports = std::mem::take(&mut self.reports);
+        let files = self.sources.0.len();
         reports.sort_by_key(|report| report.diagnostic.labels[0].span);
         let finish = |report: Report| {
             let mut diagnostic = report.diagnostic;
             diagnostic.path = report.shown;
+            diagnostic.labels.retain(|label| usize::from(label.span.file) < files);
+            diagnostic.fixes.retain(|fix| usize::from(fix.span.file) < files);
+            if diagnostic.labels.is_empty() {
+                diagnostic.labels.push(Label { span: Span::default(), text: "from `--set`".into() });
+            }
             if !report.others.is_empty() {
                 diagnostic.notes.push(format!("also with {}", merged(&report.others)));
             }

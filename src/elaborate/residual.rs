@@ -90,7 +90,7 @@ impl<'a> Elab<'a> {
         let result = self.residual_parts(written, &placement, norm, x);
         let region = self.regions.pop().unwrap_or_default();
         self.chain.pop();
-        let label = self.sources.text(written.head).trim().to_string();
+        let label = self.written(written.head).trim().to_string();
         let (kind, span, path) = (ScopeKind::Residual, written.span, placeholder(self.scope));
         self.emit(Item::Scope(ScopeItem { kind, label, path, region, span }));
         self.calls = calls;

@@ -90,7 +90,7 @@ impl<'a> Elab<'a> {
                 None
             }
             Static::Ratio(..) => {
-                let (shown, written) = (self.shown(&value), self.sources.text(expr.span).to_string());
+                let (shown, written) = (self.shown(&value), self.written(expr.span).to_string());
                 let text = format!("a size is never a fraction, and this is {shown}");
                 let report = Diagnostic::error("type::fraction", text, expr.span, format!("= {shown}"));
                 self.report(report.fix(expr.span, format!("floor({written})"), format!("floor({written})")));
@@ -268,7 +268,7 @@ impl<'a> Elab<'a> {
 
     /// A signature as a user reads it, with the sizes put in: `[batch, d]` where d = 256.
     pub(super) fn shown_pattern(&self, typed: &Typed) -> String {
-        self.sources.text(typed.span).to_string()
+        self.written(typed.span).to_string()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod build;
 pub mod dim;
 pub mod graph;
 pub mod op;
+pub mod params;
 pub mod shape;
 pub mod structured;
 pub mod training;
