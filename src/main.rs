@@ -1,5 +1,5 @@
 //! The program `wythe`: see `cli`.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    wythe::cli::main()
 }

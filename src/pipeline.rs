@@ -8,9 +8,13 @@
 //! evaluation  ... with loss and metrics, in eval mode
 //! ```
 
+mod check;
+
+pub use check::{Checked, check};
+
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Mode, Var};
-use crate::ir::graph::{Graph, Output, Source};
+use crate::ir::graph::{Graph, Output, Port, Source};
 use crate::ir::structured::{Structured, Tail};
 use crate::ir::training::Training;
 use crate::ops::loss::GUARD;
@@ -106,6 +110,17 @@ pub fn evaluation(training: &Training, float: DType) -> Graph {
         push(&builder, Output::Metric(name.clone()), value);
     }
     lower(builder, Stage::Fused)
+}
+
+/// The forward pass of a training step with every value as an output, in order: to find the first that is not finite.
+/// Each is a `Term` with the path of its layer.
+pub fn probe(training: &Training, float: DType) -> Graph {
+    let mut graph = step(training, float, Stage::Flat);
+    graph.outputs.clear();
+    let values = graph.ids().filter(|id| !graph.node(*id).op.facts.stops);
+    let values = values.map(|id| (Output::Term(graph.origin_of(id).path.clone()), Port { node: id, index: 0 }));
+    graph.outputs = values.collect();
+    fuse(&graph)
 }
 
 fn lower(builder: Builder, stage: Stage) -> Graph {

@@ -10,7 +10,7 @@ mod dataset;
 mod digits;
 mod error;
 mod idx;
-mod literal;
+pub mod literal;
 pub mod npy;
 pub mod npz;
 mod sources;

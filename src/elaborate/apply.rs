@@ -357,11 +357,12 @@ impl<'a> Elab<'a> {
     fn place(&mut self, use_: Use<'_>, types: &[Type]) -> Val {
         let from = use_.operands.first().copied().flatten();
         let mut outs = vec![];
+        let block = self.enclosing();
         for (i, &ty) in types.iter().enumerate() {
             if use_.op.outputs.get(i).is_some_and(|output| output.saved) {
                 continue;
             }
-            let producer = Producer { word: use_.word.into(), from, span: use_.span, alias: false };
+            let producer = Producer { word: use_.word.into(), from, span: use_.span, alias: false, block: block.clone() };
             outs.push(self.value(ty, Some(producer)));
         }
         self.emit(Item::Op(OpItem {

@@ -614,8 +614,13 @@ fn call_form(called: Called<'_>) -> String {
         AttrDefault::Floats(values) => format!("{} = {values:?}", def.name),
         AttrDefault::Same(other) => format!("{} = {other}", def.name),
     };
-    let args: Vec<String> = called.defs.iter().filter(|def| def.name != "in" && !def.name.starts_with('.')).map(shown).collect();
+    let args: Vec<String> = called.defs.iter().filter(|def| worth_showing(def)).map(shown).collect();
     format!("{}({})", called.word, args.join(", "))
+}
+
+/// Attributes that a short form of a call names: not those that are rarely wanted.
+fn worth_showing(def: &AttrDef) -> bool {
+    def.positional || (def.default != AttrDefault::None && !def.name.starts_with('.'))
 }
 
 /// A float as short as it reads back.

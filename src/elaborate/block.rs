@@ -44,7 +44,7 @@ impl<'a> Elab<'a> {
         overrides: &[(String, Static, Span)],
     ) -> Option<Read> {
         self.fresh();
-        self.inst = Inst { name: model.name.text.clone(), model: true, header: model.header, ..Inst::default() };
+        self.inst = Inst { name: model.name.text.clone(), model: true, ..Inst::default() };
         self.fact_home = (model.header, !model.conds.is_empty());
         self.chain.push(Frame::Model(model.name.text.clone()));
         self.model_hypers(model, overrides);
@@ -124,7 +124,7 @@ impl<'a> Elab<'a> {
                 None => Val::Unknown,
                 Some(ty) => {
                     let name = port.name.as_ref().map(|name| name.text.clone());
-                    let producer = Producer { word: String::new(), from: None, span: port.ty.span, alias: false };
+                    let producer = Producer { word: String::new(), from: None, span: port.ty.span, alias: false, block: None };
                     let id = self.value(ty, Some(producer));
                     self.values[id.0 as usize].name = name.clone();
                     inputs.push(PortDef { name, value: id, span: port.ty.span });
@@ -197,6 +197,9 @@ impl<'a> Elab<'a> {
             layer.path = resolved.path_of(&layer.path);
         }
         for clash in clashes {
+            if self.reported_at(clash.second) {
+                continue;
+            }
             let text = format!("two parameters would have the path `{}`", clash.path);
             let report = Diagnostic::error("path::twice", text, clash.second, "named so again");
             let report = report.label(clash.first, "named so first");
@@ -221,7 +224,7 @@ impl<'a> Elab<'a> {
             (None, Some((path, span))) => self.paths.add(self.scope, Adds::Written(path, span)),
             (None, None) => self.paths.add(self.scope, Adds::Word(app.word.into())),
         };
-        let inst = Inst { name: block.name.text.clone(), hypers, header: block.header, ..Inst::default() };
+        let inst = Inst { name: block.name.text.clone(), hypers, ..Inst::default() };
         let caller = std::mem::replace(&mut self.inst, inst);
         let tail = self.tail.take();
         let (it, scope) = (self.it.take(), std::mem::replace(&mut self.scope, node));

@@ -3,6 +3,7 @@
 use super::Elab;
 use crate::ir::structured::ValueId;
 use crate::text::Span;
+use std::rc::Rc;
 
 /// How a value came to be.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub(super) struct Producer {
     pub from: Option<ValueId>,
     /// Where it stands.
     pub span: Span,
+    /// The block that it stands in, where it does.
+    pub block: Option<Rc<Frame>>,
     /// A boundary: what flowed in here (a residual's skip, a copy's input) came from `from` unchanged.
     pub alias: bool,
 }
@@ -131,6 +134,27 @@ impl Elab<'_> {
             }
         }
         None
+    }
+
+    /// The block that is being read, for the values that it makes.
+    pub(super) fn enclosing(&self) -> Option<Rc<Frame>> {
+        match self.chain.last() {
+            Some(frame @ Frame::Block(..)) => Some(Rc::new(frame.clone())),
+            Some(Frame::Model(_) | Frame::Copy(..) | Frame::Residual(_)) | None => None,
+        }
+    }
+
+    /// The block that a value was made in, if it is not one that is being read.
+    pub(super) fn made_in(&self, value: ValueId) -> Option<Frame> {
+        let mut at = value;
+        loop {
+            let producer = self.producers[at.0 as usize].as_ref()?;
+            match (&producer.block, producer.from) {
+                (Some(block), _) if !self.chain.contains(block) => return Some(block.as_ref().clone()),
+                (None, Some(from)) if producer.alias => at = from,
+                _ => return None,
+            }
+        }
     }
 
     /// A shape with the hyperparameters of its numbers: `f32[batch, 256]   (d = 256)`.

@@ -206,7 +206,7 @@ impl<'a> Elab<'a> {
             return None;
         }
         let word = self.inst.name.clone();
-        Some(Val::One(self.value(ty, Some(Producer { word, from: None, span, alias: false }))))
+        Some(Val::One(self.value(ty, Some(Producer { word, from: None, span, alias: false, block: None }))))
     }
 
     /// Checks a block with a signature once, its sizes being symbols: its contract must hold for all of them.
@@ -217,7 +217,7 @@ impl<'a> Elab<'a> {
         let before = self.reports.len();
         self.symbolic = true;
         self.fact_home = (block.header, !block.conds.is_empty());
-        self.inst = Inst { name: block.name.text.clone(), header: block.header, ..Inst::default() };
+        self.inst = Inst { name: block.name.text.clone(), ..Inst::default() };
         self.chain.push(Frame::Block(block.name.text.clone(), vec![]));
         self.contract_names = signature_names(block);
         self.symbolic_hypers(block);
@@ -288,7 +288,7 @@ impl<'a> Elab<'a> {
             if let Some(at) = port.ty.axes.iter().position(|axis| matches!(axis, Axis::Rest(_))) {
                 self.inst.rest = Some(vec![self.shapes.dims(ty)[at]]);
             }
-            let producer = Producer { word: String::new(), from: None, span: port.ty.span, alias: false };
+            let producer = Producer { word: String::new(), from: None, span: port.ty.span, alias: false, block: None };
             let id = self.value(ty, Some(producer));
             if let Some(name) = &port.name {
                 let what = Meaning::Value(Val::One(id));

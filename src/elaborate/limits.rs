@@ -81,7 +81,16 @@ impl Elab<'_> {
 
     /// Whether parameters are not too many.
     pub(super) fn allow_parameters(&mut self, params: &[ParamDef], span: Span) -> bool {
-        let count = params.iter().fold(0u128, |sum, def| sum.saturating_add(self.known_elements(&def.dims)));
+        let mut count = 0u128;
+        for def in params {
+            let elements = self.known_elements(&def.dims);
+            if elements > ELEMENTS {
+                let text = format!("a parameter of {} has more than 2^40 elements", self.shapes.show_dims(&def.dims));
+                self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
+                return false;
+            }
+            count = count.saturating_add(elements);
+        }
         self.limits.parameters = self.limits.parameters.saturating_add(count);
         self.check_parameters(span)
     }

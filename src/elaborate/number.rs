@@ -48,6 +48,8 @@ impl<'a> Elab<'a> {
                 self.arithmetic(*op, left, right, expr.span)
             }
             ExprKind::Index(list, index) => self.index(list, index, expr.span),
+            // An empty parenthesis was reported by the parser.
+            ExprKind::Tuple(elems) if elems.is_empty() => Static::Unknown,
             ExprKind::Tuple(elems) => {
                 let mut values = vec![];
                 for elem in elems {
@@ -411,6 +413,8 @@ impl<'a> Elab<'a> {
         let fact = self.prover.missing(dims, condition).unwrap_or_default();
         let text = format!("`{} / {}` is a size only where `{fact}`", dims.show(x), dims.show(y));
         let quotient = dims.floor_div(x, y);
+        // From here on it is taken to hold: one mistake, one report.
+        self.prover.learn(dims, condition);
         let report = Diagnostic::error("where::fraction", text, span, "perhaps a fraction");
         let written = self.written(span).to_string();
         let report = self.with_fact_fix(report, &fact).fix(span, format!("floor({written})"), format!("floor({written})"));

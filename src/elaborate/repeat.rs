@@ -211,7 +211,7 @@ impl<'a> Elab<'a> {
             .iter()
             .map(|&from| {
                 let ty = self.ty(from);
-                let producer = Producer { word: "|".into(), from: Some(from), span: copies.head, alias: true };
+                let producer = Producer { word: "|".into(), from: Some(from), span: copies.head, alias: true, block: None };
                 self.value(ty, Some(producer))
             })
             .collect();
@@ -268,7 +268,7 @@ impl<'a> Elab<'a> {
             .iter()
             .map(|&from| {
                 let ty = self.ty(from);
-                let producer = Producer { word: copies.name.clone(), from: Some(from), span: copies.head, alias: true };
+                let producer = Producer { word: copies.name.clone(), from: Some(from), span: copies.head, alias: true, block: None };
                 self.value(ty, Some(producer))
             })
             .collect();

@@ -8,7 +8,7 @@ use super::chain::{Frame, Producer};
 use super::deep::Deep;
 use super::path::{Adds, PathNode, placeholder};
 use super::scope::{Meaning, near};
-use super::value::{Given, Static, Val};
+use super::value::{Given, Static, Target, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::Attrs;
 use crate::ir::op::Condition;
@@ -87,15 +87,32 @@ impl<'a> Elab<'a> {
         let owners = self.owners;
         self.chain.push(Frame::Residual(x));
         self.regions.push(Default::default());
+        let label = self.residual_label(&placement, norm.as_ref());
         let result = self.residual_parts(written, &placement, norm, x);
         let region = self.regions.pop().unwrap_or_default();
         self.chain.pop();
-        let label = self.written(written.head).trim().to_string();
         let (kind, span, path) = (ScopeKind::Residual, written.span, placeholder(self.scope));
         self.emit(Item::Scope(ScopeItem { kind, label, path, region, span }));
         self.calls = calls;
         self.calls.push((None, self.owners > owners));
         result
+    }
+
+    /// As meant, not as written: `residual pre rmsnorm`, also where hyperparameters say so.
+    fn residual_label(&self, placement: &Placement, norm: Option<&Norm<'a>>) -> String {
+        let word = match placement {
+            Placement::Plain => return "residual".into(),
+            Placement::Pre => "pre",
+            Placement::Post => "post",
+            Placement::Deep(_) => "deep",
+        };
+        let norm = match norm.map(|norm| (&norm.resolved, norm.call)) {
+            Some((Resolved::Stage(Target::Op(op), _), _)) => op.name.to_string(),
+            Some((Resolved::Stage(Target::Block(block), _), _)) => self.blocks[*block].name.text.clone(),
+            Some((Resolved::Layer(_) | Resolved::Value(_) | Resolved::Broken, call)) => call.name.text.clone(),
+            None => String::new(),
+        };
+        format!("residual {word} {norm}").trim_end().to_string()
     }
 
     fn residual_parts(
@@ -174,7 +191,7 @@ impl<'a> Elab<'a> {
     /// The value that was meant, after a mistake: of the skip's type.
     pub(super) fn meant(&mut self, like: ValueId, span: Span) -> Val {
         let ty = self.ty(like);
-        Val::One(self.value(ty, Some(Producer { word: "residual".into(), from: Some(like), span, alias: true })))
+        Val::One(self.value(ty, Some(Producer { word: "residual".into(), from: Some(like), span, alias: true, block: None })))
     }
 
     fn equal_branches(&mut self, written: Written<'a>, skip: ValueId, branch: ValueId) -> bool {
@@ -224,7 +241,11 @@ impl<'a> Elab<'a> {
         } else {
             report = self.with_size_fix(report, place, &wanted, &found);
         }
+        let block = self.made_in(branch);
+        let depth = self.chain.len();
+        self.chain.extend(block);
         self.report_flow(report, branch);
+        self.chain.truncate(depth);
     }
 
     fn report_residual_tuple(&mut self, written: Written<'a>, branch: &Val, skip: &Val) {

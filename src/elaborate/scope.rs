@@ -24,8 +24,6 @@ pub(super) struct Inst {
     pub rest: Option<Vec<Dim>>,
     /// Names of the bodies, innermost last.
     pub scopes: Vec<IndexMap<String, Bound>>,
-    /// Which hyperparameters and inputs were read.
-    pub header: Span,
 }
 
 /// A name's meaning.
@@ -88,11 +86,6 @@ impl Elab<'_> {
         if let Some(scope) = self.inst.scopes.last_mut() {
             scope.insert(name.text.clone(), Bound { what, span: name.span });
         }
-    }
-
-    /// The word nearest to `word` among `candidates`, if it is near.
-    pub(super) fn near<'w>(word: &str, candidates: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-        near(word, candidates)
     }
 
     /// What an unknown stage was probably meant to be: an operator by another library's name, or a near word.

@@ -319,6 +319,9 @@ impl<'a> Elab<'a> {
         section: &mut Section,
     ) -> Option<Tail> {
         let Some((setting, _)) = settings.iter().find(|(setting, _)| setting.name.text == "loss") else {
+            if train.settings.iter().any(|setting| matches!(setting.value, SettingValue::Broken)) {
+                return None;
+            }
             let text = "a train section needs a loss";
             let report = Diagnostic::error("train::no_loss", text, train.header, "has none");
             self.report(report.note("for instance `loss cross_entropy` or `loss mse`"));

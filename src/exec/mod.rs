@@ -8,3 +8,5 @@ pub mod init;
 pub mod pool;
 pub mod run;
 pub mod session;
+#[cfg(test)]
+mod smoke;

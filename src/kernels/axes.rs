@@ -49,6 +49,9 @@ impl Axes {
 
     /// The offset of the combination with this number in row-major order.
     pub fn offset(&self, mut number: usize) -> isize {
+        if self.rank == 1 {
+            return number as isize * self.strides[0];
+        }
         let mut offset = 0;
         for axis in (0..self.rank).rev() {
             offset += (number % self.sizes[axis]) as isize * self.strides[axis];

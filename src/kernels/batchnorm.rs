@@ -205,20 +205,24 @@ multiversion! {
         let (add, step) = (|a: T, b: T| a + b, x.channel_step);
         // SAFETY: elements of x.
         let get = |row, column| unsafe { element::<T, DENSE>(row, column, step) };
-        columns(range, || rows(x), (T::ZERO, add), |chain, row, column| chain + get(row, column), |first, totals| {
-            let mut mean = [T::ZERO; 512];
-            mean.iter_mut().zip(totals).for_each(|(mean, &total)| *mean = total / n);
-            let mean = &mean[..totals.len()];
+        // One after the other, not nested: a closure that is not inlined is compiled for no instruction set.
+        for first in range.clone().step_by(512) {
+            let range = first..range.end.min(first + 512);
+            let (mut mean, mut var) = ([T::ZERO; 512], [T::ZERO; 512]);
+            columns(range.clone(), || rows(x), (T::ZERO, add), |chain, row, column| chain + get(row, column), |_, totals| {
+                mean[..totals.len()].copy_from_slice(totals);
+            });
+            mean.iter_mut().for_each(|mean| *mean = *mean / n);
             let square = |chain, row, column: usize| {
                 let d = get(row, column) - mean[column - first];
                 d.mul_add(d, chain)
             };
-            columns(first..first + mean.len(), || rows(x), (T::ZERO, add), square, |first, totals| {
-                let mut var = [T::ZERO; 512];
-                var.iter_mut().zip(totals).for_each(|(var, &total)| *var = total / n);
-                write(first, mean, &var[..totals.len()]);
+            columns(range.clone(), || rows(x), (T::ZERO, add), square, |_, totals| {
+                var[..totals.len()].copy_from_slice(totals);
             });
-        });
+            var.iter_mut().for_each(|var| *var = *var / n);
+            write(first, &mean[..range.len()], &var[..range.len()]);
+        }
     }
 }
 

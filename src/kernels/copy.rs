@@ -1,17 +1,17 @@
 //! Moving elements from one layout to another.
 
 use super::axes::Axes;
-use super::call::{Access, Call, Kernel, Layout, MAX_RANK, View, Worker, no_work, output_rows};
+use super::call::{Access, Call, Kernel, Layout, MAX_RANK, View, Worker, no_work};
 use std::ops::Range;
 
 /// The same elements in another layout.
 ///
 /// Operand: x, any strides, any element type. Output: y of the same shape and type, any strides (a window on a larger
-/// buffer, for concat); a unit is a row of y.
+/// buffer, for concat); a unit is a row of y (an element, if it has one axis).
 pub static COPY: Kernel = Kernel {
     name: "copy",
     run: [copy, copy],
-    units: output_rows,
+    units,
     work: no_work,
     reads: &[(Layout::Any, Access::All)],
     writes: &[Access::Unit],
@@ -22,12 +22,22 @@ pub static COPY: Kernel = Kernel {
 pub static COPY_ROWS: Kernel = Kernel {
     name: "copy_rows",
     run: [copy, copy],
-    units: output_rows,
+    units,
     work: no_work,
     reads: &[(Layout::Rows, Access::Unit)],
     writes: &[Access::Unit],
     inplace: &[],
 };
+
+/// The number of axes along which the units are cut: the last one is not, unless it is the only one.
+fn cut_axes(y: &View) -> usize {
+    if y.rank() == 1 { 1 } else { y.rank().saturating_sub(1) }
+}
+
+fn units(call: &Call) -> usize {
+    let y = call.output(0);
+    y.shape()[..cut_axes(y)].iter().map(|&size| size as usize).product()
+}
 
 unsafe fn copy(call: &Call, _: &mut Worker<'_>, range: Range<usize>) {
     let (x, y) = (call.input(0), call.output(0));
@@ -49,9 +59,9 @@ unsafe fn copy(call: &Call, _: &mut Worker<'_>, range: Range<usize>) {
 /// # Safety
 /// As `Kernel::run`, with elements of the size of E.
 unsafe fn copy_rows<E: Bits>(x: &View, y: &View, range: Range<usize>) {
-    let inner = y.rank().saturating_sub(1);
+    let inner = cut_axes(y);
     let (mut first, mut last) = ([0; MAX_RANK], [1; MAX_RANK]);
-    if y.rank() > 0 {
+    if y.rank() > inner {
         last[inner] = y.last();
     }
     // SAFETY: promised by the caller.
@@ -193,7 +203,7 @@ unsafe fn copy_plane<E: Bits>(x: *const E, y: *mut E, across: Both, along: Both)
 /// # Safety
 /// As `copy_plane`.
 unsafe fn transpose<E: Bits>(x: *const E, y: *mut E, across: Both, along: Both) {
-    const BLOCK: usize = 32;
+    const BLOCK: usize = 64;
     let tile = E::TILE;
     for r in (0..across.size).step_by(BLOCK) {
         let rows = BLOCK.min(across.size - r);

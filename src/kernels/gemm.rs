@@ -10,6 +10,7 @@ mod vector;
 
 use super::call::{Access, Call, Kernel, Layout, View, Worker};
 use super::float::Float;
+use super::simd::{Level, level};
 use std::ops::Range;
 
 /// A summation block of k.
@@ -71,6 +72,25 @@ pub unsafe fn gemm_block<T: Float>(
 pub fn gemm_work<T: Float>(k: usize, n: usize) -> usize {
     let _ = n;
     pack::panel_bytes::<T>(k) + pack::left_bytes::<T>(usize::MAX, k)
+}
+
+/// A transposed copy: `dst[c * dst_stride + r] = src[r * src_stride + c]`.
+///
+/// # Safety
+/// rows × cols elements are valid; the rows of `dst` have room for `rows` rounded up to 16, and nobody else touches them.
+pub(super) unsafe fn transpose<T: Float>(
+    (src, src_stride): (*const T, isize),
+    (rows, cols): (usize, usize),
+    (dst, dst_stride): (*mut T, usize),
+) {
+    // SAFETY: promised by the caller; the level is this processor's.
+    unsafe {
+        match level() {
+            Level::Avx512 => pack::transpose::<T, { Level::Avx512 as u8 }>(src, src_stride, rows, cols, dst, dst_stride),
+            Level::Avx2 => pack::transpose::<T, { Level::Avx2 as u8 }>(src, src_stride, rows, cols, dst, dst_stride),
+            _ => pack::transpose::<T, { Level::Portable as u8 }>(src, src_stride, rows, cols, dst, dst_stride),
+        }
+    }
 }
 
 /// One product, as the tile loop takes it.

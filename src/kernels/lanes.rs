@@ -17,8 +17,6 @@ use std::ops::Range;
 pub const LANES: usize = 64;
 /// The rows that one chain adds up in a sum down the rows.
 pub const BLOCK: usize = 512;
-/// The elements that `map` holds in registers: enough for any vector width, few enough for two operands of f64.
-const CHUNK: usize = 32;
 
 /// A matrix of rows at one distance.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +70,11 @@ pub unsafe fn load<T: Copy, const N: usize>(from: *const T) -> [T; N] {
 #[inline(always)]
 pub unsafe fn load_part<T: Copy, const N: usize>(from: *const T, len: usize, pad: T) -> [T; N] {
     let mut chunk = [pad; N];
-    // SAFETY: promised by the caller; the chunk is a local.
-    unsafe { std::ptr::copy_nonoverlapping(from, chunk.as_mut_ptr(), len) };
+    for j in 0..N {
+        // A masked load, where there is one: a copy of unknown length would be a call.
+        // SAFETY: promised by the caller.
+        chunk[j] = if j < len { unsafe { *from.add(j) } } else { pad };
+    }
     chunk
 }
 
@@ -93,18 +94,31 @@ pub unsafe fn store<T: Copy, const N: usize>(to: *mut T, chunk: [T; N]) {
 /// `len <= N` writable elements.
 #[inline(always)]
 pub unsafe fn store_part<T: Copy, const N: usize>(to: *mut T, chunk: [T; N], len: usize) {
-    // SAFETY: promised by the caller; the chunk is a local.
-    unsafe { std::ptr::copy_nonoverlapping(chunk.as_ptr(), to, len) }
+    for j in 0..N {
+        if j < len {
+            // SAFETY: promised by the caller.
+            unsafe { *to.add(j) = chunk[j] };
+        }
+    }
 }
 
-/// The tree over the lanes.
+/// The tree over the lanes; the last four levels from memory: else the compiler sees scalars all the way and joins them
+/// one by one.
 #[inline(always)]
-pub fn tree<T: Copy>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
-    macro_rules! halve {
-        ($($width:literal)*) => { $(for j in 0..$width { lanes[j] = join(lanes[j], lanes[j + $width]); })* };
+pub fn tree<T: Copy + Default>(lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
+    /// In one cache line, that a part can be read while the whole is being written.
+    #[repr(align(64))]
+    struct Line<T>([T; 16]);
+    let mut sixteen = Line([T::default(); 16]);
+    for j in 0..16 {
+        sixteen.0[j] = join(join(lanes[j], lanes[j + 32]), join(lanes[j + 16], lanes[j + 48]));
     }
-    halve!(32 16 8 4 2 1);
-    lanes[0]
+    let Line(sixteen) = std::hint::black_box(&sixteen);
+    let mut four = [T::default(); 4];
+    for j in 0..4 {
+        four[j] = join(join(sixteen[j], sixteen[j + 8]), join(sixteen[j + 4], sixteen[j + 12]));
+    }
+    join(join(four[0], four[2]), join(four[1], four[3]))
 }
 
 /// Runs `S` chains a lane over `K` rows of `n` elements: `step(chains, elements)`.
@@ -200,33 +214,62 @@ pub unsafe fn largest<T: Float>(from: *const T, n: usize) -> T {
     tree(lanes, larger)
 }
 
-/// `to[i] = f(from[..][i])`; `to` may be one of the sources.
+/// `to[i] = f(from[..][i])`; `to` may be the first or the last source.
 ///
 /// # Safety
-/// Each source has `n` readable elements, `to` `n` writable ones; it is a source itself or overlaps none.
+/// Each source has `n` readable elements, `to` `n` writable ones. It is the first source or the last (not both), or
+/// overlaps none.
 #[inline(always)]
 pub unsafe fn map<T: Float, const K: usize>(from: [*const T; K], to: *mut T, n: usize, f: impl Fn([T; K]) -> T) {
-    let whole = n - n % CHUNK;
-    let mut at = 0;
-    while at < whole {
-        let mut chunk = [[T::ZERO; CHUNK]; K];
-        for k in 0..K {
-            // SAFETY: at + CHUNK <= n.
-            chunk[k] = unsafe { load(from[k].add(at)) };
+    // SAFETY: promised by the caller. A source that is `to` itself is read through it only.
+    unsafe {
+        let to = std::slice::from_raw_parts_mut(to, n);
+        if std::ptr::eq(from[0], to.as_ptr()) {
+            map_apart::<T, K, 0>(from, to, &f);
+        } else if K > 1 && std::ptr::eq(from[K - 1], to.as_ptr()) {
+            map_apart::<T, K, 1>(from, to, &f);
+        } else {
+            map_apart::<T, K, 2>(from, to, &f);
         }
-        let y = apply(&chunk, &f);
-        // SAFETY: as above.
-        unsafe { store(to.add(at), y) };
-        at += CHUNK;
     }
-    if whole < n {
-        let mut chunk = [[T::ZERO; CHUNK]; K];
+}
+
+/// `map`, where `to` is the first source (`SAME` = 0), the last (1) or none (2). A loop over two pointers to the same
+/// would run element by element.
+///
+/// # Safety
+/// As many readable elements in the other sources, which do not overlap `to`.
+#[inline(always)]
+unsafe fn map_apart<T: Float, const K: usize, const SAME: usize>(
+    from: [*const T; K],
+    to: &mut [T],
+    f: impl Fn([T; K]) -> T,
+) {
+    let whole = to.len() - to.len() % LANES;
+    let (to, rest) = to.split_at_mut(whole);
+    for i in 0..whole {
+        let mut elements = [T::ZERO; K];
         for k in 0..K {
-            // SAFETY: n - whole elements are left.
-            chunk[k] = unsafe { load_part(from[k].add(whole), n - whole, T::ZERO) };
+            // SAFETY: promised by the caller.
+            elements[k] = if [0, K - 1, K][SAME] == k { to[i] } else { unsafe { *from[k].add(i) } };
         }
-        // SAFETY: as above.
-        unsafe { store_part(to.add(whole), apply(&chunk, &f), n - whole) };
+        to[i] = f(elements);
+    }
+    if rest.is_empty() {
+        return;
+    }
+    let (n, to) = (rest.len(), rest.as_mut_ptr());
+    for j in 0..LANES {
+        // Masked vectors, where there are some.
+        if j < n {
+            let mut elements = [T::ZERO; K];
+            for k in 0..K {
+                // SAFETY: n elements are left.
+                elements[k] = unsafe { if [0, K - 1, K][SAME] == k { *to.add(j) } else { *from[k].add(whole + j) } };
+            }
+            // SAFETY: as above.
+            unsafe { *to.add(j) = f(elements) };
+        }
     }
 }
 

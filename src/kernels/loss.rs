@@ -1,5 +1,6 @@
 //! Losses over class scores, their gradients, and accuracy: one number a row.
 
+use super::axes::Axes;
 use super::call::{Access, Call, FaultKind, Kernel, Layout, View, Worker, no_work, output_rows};
 use super::float::Float;
 use super::gather::within;
@@ -10,6 +11,28 @@ use std::ops::Range;
 const SCORES: (Layout, Access) = (Layout::Rows, Access::Unit);
 const LABELS: (Layout, Access) = (Layout::Dense, Access::Unit);
 const CLASSES: (Layout, Access) = (Layout::Dense, Access::All);
+const ANY: (Layout, Access) = (Layout::Any, Access::All);
+
+/// The number of each row, in an operand of any strides.
+struct PerRow<T> {
+    ptr: *const T,
+    axes: Axes,
+}
+
+impl<T: Float> PerRow<T> {
+    fn of(view: &View) -> PerRow<T> {
+        let mut axes = Axes::default();
+        (0..view.rank()).for_each(|axis| axes.push(view.dim(axis), view.stride(axis)));
+        PerRow { ptr: view.as_ptr(), axes }
+    }
+
+    /// # Safety
+    /// Nobody writes it meanwhile.
+    unsafe fn at(&self, row: usize) -> T {
+        // SAFETY: promised by the caller.
+        unsafe { *self.ptr.wrapping_offset(self.axes.offset(row)) }
+    }
+}
 
 /// A row's label as an index: `None` if it is ignored, or outside the classes, which is a fault.
 fn label(worker: &Worker<'_>, labels: &View, row: usize, ignored: i32, classes: usize) -> Option<usize> {
@@ -121,8 +144,8 @@ multiversion! {
 
 /// The gradient of `CROSS_ENTROPY` in the logits.
 ///
-/// Operands: logits `[.., C]`, target i64 `[..]`, weight `[C]` (may be absent), lse `[rows]`, dloss `[rows]`. Output:
-/// dlogits. ints and nums as there.
+/// Operands: logits `[.., C]`, target i64 `[..]`, weight `[C]` (may be absent), lse `[..]`, dloss `[..]` (any strides: it
+/// is often one number for all). Output: dlogits. ints and nums as there.
 ///
 /// With `p = exp(z - lse)`, `k = dloss (w_t (1 - s))`, `q = dloss s/C` and W the sum of the weights in lanes (without
 /// weights C): `dz = p fma(q, W, k)`, where s is not 0 less `q w` (`fma(-q, w, dz)`), and k less at the label. Rows that
@@ -132,14 +155,15 @@ pub static CROSS_ENTROPY_GRAD: Kernel = Kernel {
     run: [cross_entropy_grad::<f32>, cross_entropy_grad::<f64>],
     units: output_rows,
     work: no_work,
-    reads: &[SCORES, LABELS, CLASSES, LABELS],
+    reads: &[SCORES, LABELS, CLASSES, LABELS, ANY],
     writes: &[Access::Unit],
     inplace: &[(0, 0)],
 };
 
 unsafe fn cross_entropy_grad<T: Float>(call: &Call, worker: &mut Worker<'_>, range: Range<usize>) {
     let (logits, dlogits) = (Rows::<T>::of(call.input(0)), Rows::<T>::of(call.output(0)));
-    let (weights, lse, dloss) = (vector::<T>(&call.ins[2]), call.input(3).as_ptr::<T>(), call.input(4).as_ptr::<T>());
+    let (weights, lse) = (vector::<T>(&call.ins[2]), call.input(3).as_ptr::<T>());
+    let dloss = PerRow::<T>::of(call.input(4));
     let (n, smoothing) = (logits.len, call.args.nums[0]);
     let (keep, spread) = (T::of(1.0 - smoothing), T::of(smoothing / n as f64));
     let total = if smoothing != 0.0 { total_weight(weights, n) } else { T::ZERO };
@@ -152,7 +176,7 @@ unsafe fn cross_entropy_grad<T: Float>(call: &Call, worker: &mut Worker<'_>, ran
                 std::slice::from_raw_parts_mut(dz, n).fill(T::ZERO);
                 continue;
             };
-            let (dloss, lse) = (*dloss.add(r), *lse.add(r));
+            let (dloss, lse) = (dloss.at(r), *lse.add(r));
             let k = dloss * (weight_of(weights, target) * keep);
             let q = dloss * spread;
             let smooth = (smoothing != 0.0).then_some((q, weights));
@@ -224,27 +248,28 @@ unsafe fn nll<T: Float>(call: &Call, worker: &mut Worker<'_>, range: Range<usize
 
 /// The gradient of `NLL`.
 ///
-/// Operands: target i64 `[..]`, weight `[C]` (may be absent), dloss `[rows]`. Output: dlogprobs `[.., C]`:
+/// Operands: target i64 `[..]`, weight `[C]` (may be absent), dloss `[..]` (any strides). Output: dlogprobs `[.., C]`:
 /// `-(w_t dloss)` at the label of a row that counts, 0 elsewhere. ints: the ignored label.
 pub static NLL_GRAD: Kernel = Kernel {
     name: "nll_grad",
     run: [nll_grad::<f32>, nll_grad::<f64>],
     units: output_rows,
     work: no_work,
-    reads: &[LABELS, CLASSES, LABELS],
+    reads: &[LABELS, CLASSES, ANY],
     writes: &[Access::Unit],
     inplace: &[],
 };
 
 unsafe fn nll_grad<T: Float>(call: &Call, worker: &mut Worker<'_>, range: Range<usize>) {
     let (dlogprobs, weights) = (Rows::<T>::of(call.output(0)), vector::<T>(&call.ins[1]));
+    let dloss = PerRow::<T>::of(call.input(2));
     for r in range {
         // SAFETY: rows, weights and numbers of this range, as the caller promises.
         unsafe {
             let row = std::slice::from_raw_parts_mut(dlogprobs.row(r), dlogprobs.len);
             row.fill(T::ZERO);
             if let Some(target) = label(worker, call.input(0), r, call.args.ints[0], row.len()) {
-                row[target] = -(weight_of(weights, target) * call.input(2).slice::<T>(r, 1)[0]);
+                row[target] = -(weight_of(weights, target) * dloss.at(r));
             }
         }
     }

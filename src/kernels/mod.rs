@@ -7,6 +7,7 @@
 pub mod simd;
 
 pub mod attention;
+mod attention_grad;
 pub mod axes;
 pub mod batchnorm;
 pub mod call;
@@ -26,6 +27,7 @@ pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+mod rope;
 pub mod softmax;
 mod spatial;
 mod tile;

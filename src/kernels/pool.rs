@@ -1,8 +1,8 @@
 //! Pooling over one to three spatial axes: the largest or the mean of each window, and their gradients.
 
-use super::call::{Access, Args, Call, FaultKind, Kernel, Layout, Worker};
+use super::call::{Access, Args, Call, FaultKind, Kernel, Layout, View, Worker};
 use super::float::Float;
-use super::spatial::{Carver, Images, room_of, triple};
+use super::spatial::{Carver, Images, room, room_of, triple};
 use std::ops::Range;
 
 /// Output columns that are pooled together.
@@ -64,7 +64,10 @@ pub static AVGPOOL_GRAD: Kernel = Kernel {
     name: "avgpool_grad",
     run: [avgpool_grad::<f32>, avgpool_grad::<f64>],
     units: planes,
-    work: |_| 0,
+    work: |call| {
+        let dy = call.input(0);
+        room_of(dy.dtype.size(), Images::<f32>::of(dy).buffer()) + Windows::room(dy, &call.args)
+    },
     reads: &[(Layout::Any, Access::Batch)],
     writes: &[Access::Unit],
     inplace: &[],
@@ -78,72 +81,119 @@ fn planes(call: &Call) -> usize {
 
 fn plane_work(call: &Call) -> usize {
     let x = call.input(0);
-    room_of(x.dtype.size(), Images::<f32>::of(x).buffer())
+    let view = call.outs.iter().flatten().next().expect("a kernel runs only while an output lives");
+    room_of(x.dtype.size(), Images::<f32>::of(x).buffer()) + Windows::room(view, &call.args)
 }
 
-/// The windows of a plane.
-struct Windows {
+/// The windows along an axis that begin at one output index: what of them lies inside.
+#[derive(Clone, Copy)]
+struct Span {
+    /// How many taps.
+    taps: u32,
+    /// Where the first of them is.
+    at: u32,
+    /// How many positions `AVGPOOL` counts.
+    count: u32,
+}
+
+/// The windows of a plane, with their edges worked out once a call.
+struct Windows<'a> {
     from: [usize; 3],
     to: [usize; 3],
-    size: [usize; 3],
-    stride: [usize; 3],
-    pad: [usize; 3],
+    stride: usize,
+    pad: usize,
     dilation: [usize; 3],
+    /// Of each axis, each output index.
+    spans: [&'a [Span]; 3],
+    /// Of each tap along the last axis: the output columns for which it lies inside.
+    columns: &'a [[u32; 2]],
 }
 
-impl Windows {
-    fn of(args: &Args, rank: usize, from: [usize; 3], to: [usize; 3], dilated: bool) -> Windows {
-        Windows {
-            from,
-            to,
-            size: triple(args, 0, rank, 1),
-            stride: triple(args, 3, rank, 1).map(|stride| stride.max(1)),
-            pad: triple(args, 6, rank, 0),
-            dilation: if dilated { triple(args, 9, rank, 1).map(|d| d.max(1)) } else { [1; 3] },
+impl<'a> Windows<'a> {
+    /// `dilated`: `ints[9..12]` are dilations.
+    fn of(
+        work: &mut Carver<'a>,
+        args: &Args,
+        rank: usize,
+        from: [usize; 3],
+        to: [usize; 3],
+        dilated: bool,
+    ) -> Windows<'a> {
+        let (size, pad) = (triple(args, 0, rank, 1), triple(args, 6, rank, 0));
+        let stride = triple(args, 3, rank, 1).map(|stride| stride.max(1));
+        let dilation = if dilated { triple(args, 9, rank, 1).map(|d| d.max(1)) } else { [1; 3] };
+        let spans = std::array::from_fn(|axis| {
+            let spans = work.take::<Span>(to[axis]);
+            for (o, span) in spans.iter_mut().enumerate() {
+                let (start, pad, step) = (o * stride[axis], pad[axis], dilation[axis]);
+                let first = pad.saturating_sub(start).div_ceil(step).min(size[axis]);
+                let last = (from[axis] + pad).saturating_sub(start).div_ceil(step).min(size[axis]).max(first);
+                let padded = size[axis].min((from[axis] + 2 * pad).saturating_sub(start));
+                let count = if args.ints[12] != 0 { padded } else { last - first };
+                let at = (start + first * step).saturating_sub(pad);
+                *span = Span { taps: (last - first) as u32, at: at as u32, count: count as u32 };
+            }
+            &*spans
+        });
+        let columns = work.take::<[u32; 2]>(size[2]);
+        for (k, columns) in columns.iter_mut().enumerate() {
+            let reach = k * dilation[2];
+            let first = pad[2].saturating_sub(reach).div_ceil(stride[2]).min(to[2]);
+            let last = (from[2] + pad[2]).saturating_sub(reach).div_ceil(stride[2]).min(to[2]);
+            *columns = [first as u32, last as u32];
         }
+        Windows { from, to, stride: stride[2], pad: pad[2], dilation, spans, columns }
     }
 
-    /// The taps of window `o` along an axis that lie inside, and where the first of them is.
-    #[inline(always)]
-    fn taps(&self, axis: usize, o: usize) -> (Range<usize>, usize) {
-        let (start, pad, step) = (o * self.stride[axis], self.pad[axis], self.dilation[axis]);
-        let first = pad.saturating_sub(start).div_ceil(step).min(self.size[axis]);
-        let last = (self.from[axis] + pad).saturating_sub(start).div_ceil(step).min(self.size[axis]);
-        (first..last.max(first), (start + first * step).saturating_sub(pad))
+    /// The bytes that `of` takes.
+    fn room(y: &View, args: &Args) -> usize {
+        let to = Images::<f32>::of(y).size;
+        to.iter().map(|&to| room::<Span>(to)).sum::<usize>() + room::<[u32; 2]>(triple(args, 0, y.rank(), 1)[2])
     }
 
-    /// The columns whose tap `k` lies inside, out of some.
+    /// For each row of outputs: the rows of x that it sees (deep first), and where it begins.
     #[inline(always)]
-    fn columns(&self, k: usize, among: Range<usize>) -> Range<usize> {
-        let (reach, pad, stride) = (k * self.dilation[2], self.pad[2], self.stride[2]);
-        let first = pad.saturating_sub(reach).div_ceil(stride);
-        let last = (self.from[2] + pad).saturating_sub(reach).div_ceil(stride);
-        let first = first.clamp(among.start, among.end);
-        first..last.clamp(first, among.end)
+    fn lines(&self) -> impl Iterator<Item = (Span, Span, usize)> + use<'a> {
+        let ([deep, high, _], columns) = (self.spans, self.to[2]);
+        let lines = deep.iter().flat_map(move |&deep| high.iter().map(move |&high| (deep, high)));
+        lines.enumerate().map(move |(line, (deep, high))| (deep, high, line * columns))
     }
 
-    /// What `AVGPOOL` divides by, along an axis: positions inside, or inside the padded plane.
+    /// Calls `take(outputs, x from the first that they see, its position)` for every tap of a few outputs of a row, in
+    /// row-major order of the taps.
     #[inline(always)]
-    fn extent(&self, axis: usize, o: usize, padded: bool) -> usize {
-        if padded {
-            self.size[axis].min((self.from[axis] + 2 * self.pad[axis]).saturating_sub(o * self.stride[axis]))
-        } else {
-            self.taps(axis, o).0.len()
+    fn each_tap<T>(
+        &self,
+        x: &[T],
+        (deep, high): (Span, Span),
+        among: Range<usize>,
+        mut take: impl FnMut(Range<usize>, &[T], usize),
+    ) {
+        let row = self.from[2];
+        for kd in 0..deep.taps as usize {
+            for kh in 0..high.taps as usize {
+                let (d, h) = (deep.at as usize + kd * self.dilation[0], high.at as usize + kh * self.dilation[1]);
+                let line = (d * self.from[1] + h) * row;
+                for (k, &[first, last]) in self.columns.iter().enumerate() {
+                    let (first, last) = (among.start.max(first as usize), among.end.min(last as usize));
+                    if first < last {
+                        let at = line + first * self.stride + k * self.dilation[2] - self.pad;
+                        let end = at + (last - 1 - first) * self.stride + 1;
+                        take(first - among.start..last - among.start, &x[at..end], at);
+                    }
+                }
+            }
         }
-    }
-
-    fn lines(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
-        let [depth, rows, columns] = self.to;
-        (0..depth * rows).map(move |line| (line / rows, line % rows, line * columns))
     }
 }
 
 unsafe fn maxpool<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<usize>) {
     let x = Images::<T>::of(call.input(0));
     let view = call.outs.iter().flatten().next().expect("a kernel runs only while an output lives");
-    let windows = Windows::of(&call.args, view.rank(), x.size, Images::<T>::of(view).size, true);
+    let mut work = Carver::new(worker.work);
+    let windows = Windows::of(&mut work, &call.args, view.rank(), x.size, Images::<T>::of(view).size, true);
     let len = windows.to.iter().product::<usize>();
-    let buffer = Carver::new(worker.work).take(x.buffer());
+    let buffer = work.take(x.buffer());
     for unit in units {
         // SAFETY: x may be read; the planes of this unit are ours to write.
         unsafe {
@@ -156,36 +206,20 @@ unsafe fn maxpool<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<u
 }
 
 multiversion! {
-    fn max_plane<T: Float>(x: &[T], y: Option<&mut [T]>, indices: Option<&mut [i64]>, windows: &Windows) {
+    fn max_plane<T: Float>(x: &[T], y: Option<&mut [T]>, indices: Option<&mut [i64]>, windows: &Windows<'_>) {
         let (mut y, mut indices) = (y, indices);
-        let row = windows.from[2];
-        for (d, h, at) in windows.lines() {
-            let (deep, first_d) = windows.taps(0, d);
-            let (high, first_h) = windows.taps(1, h);
+        for (deep, high, at) in windows.lines() {
             for start in (0..windows.to[2]).step_by(WIDTH) {
                 let among = start..windows.to[2].min(start + WIDTH);
                 let (mut best, mut chosen) = ([T::NEG_INF; WIDTH], [-1i32; WIDTH]);
-                for kd in 0..deep.len() {
-                    for kh in 0..high.len() {
-                        let line = (first_d + kd * windows.dilation[0]) * windows.from[1] + first_h + kh * windows.dilation[1];
-                        for k in 0..windows.size[2] {
-                            let columns = windows.columns(k, among.clone());
-                            if columns.is_empty() {
-                                continue;
-                            }
-                            let from = columns.start * windows.stride[2] + k * windows.dilation[2] - windows.pad[2];
-                            let x = &x[line * row + from..(line + 1) * row];
-                            let to = columns.start - start..columns.end - start;
-                            let (best, chosen) = (&mut best[to.clone()], &mut chosen[to]);
-                            let first = (line * row + from) as i32;
-                            match windows.stride[2] {
-                                1 => take_larger::<T, 1>(best, chosen, x, first, 1),
-                                2 => take_larger::<T, 2>(best, chosen, x, first, 2),
-                                stride => take_larger::<T, 0>(best, chosen, x, first, stride),
-                            }
-                        }
+                windows.each_tap(x, (deep, high), among.clone(), |to, x, first| {
+                    let (best, chosen, first) = (&mut best[to.clone()], &mut chosen[to], first as i32);
+                    match windows.stride {
+                        1 => take_larger::<T, 1>(best, chosen, x, first, 1),
+                        2 => take_larger::<T, 2>(best, chosen, x, first, 2),
+                        stride => take_larger::<T, 0>(best, chosen, x, first, stride),
                     }
-                }
+                });
                 let (to, len) = (at + among.start, among.len());
                 if let Some(y) = &mut y {
                     y[to..to + len].copy_from_slice(&best[..len]);
@@ -204,11 +238,13 @@ multiversion! {
 #[inline(always)]
 fn take_larger<T: Float, const STRIDE: usize>(best: &mut [T], chosen: &mut [i32], x: &[T], first: i32, stride: usize) {
     let stride = if STRIDE == 0 { stride } else { STRIDE };
-    let x = &x[..(best.len() - 1) * stride + 1];
+    assert!(x.len() == (best.len() - 1) * stride + 1 && chosen.len() == best.len());
     for (i, (best, chosen)) in best.iter_mut().zip(chosen).enumerate() {
-        let value = x[i * stride];
+        // SAFETY: i is at most best.len() - 1.
+        let value = unsafe { *x.get_unchecked(i * stride) };
         let position = first + (i * stride) as i32;
-        let larger = value > *best || value.nan() || *chosen < 0;
+        // Not short-circuit: one mask.
+        let larger = (value > *best) | value.nan() | (*chosen < 0);
         *best = if larger { value } else { *best };
         *chosen = if larger { position } else { *chosen };
     }
@@ -255,59 +291,43 @@ fn positions(size: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
 
 unsafe fn avgpool<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<usize>) {
     let (x, y) = (Images::<T>::of(call.input(0)), call.output(0));
-    let windows = Windows::of(&call.args, y.rank(), x.size, Images::<T>::of(y).size, false);
+    let mut work = Carver::new(worker.work);
+    let windows = Windows::of(&mut work, &call.args, y.rank(), x.size, Images::<T>::of(y).size, false);
     let len = windows.to.iter().product::<usize>();
-    let buffer = Carver::new(worker.work).take(x.buffer());
+    let buffer = work.take(x.buffer());
     for unit in units {
         // SAFETY: x may be read; the plane of this unit is ours to write.
         unsafe {
             let plane = x.load(unit / x.channels, unit % x.channels, buffer);
-            mean_plane(plane, y.slice_mut::<T>(unit * len, len), &windows, call.args.ints[12] != 0, call.args.nums[0]);
+            mean_plane(plane, y.slice_mut::<T>(unit * len, len), &windows, call.args.nums[0]);
         }
     }
 }
 
 /// The divisor of a window.
 #[inline(always)]
-fn divisor<T: Float>(windows: &Windows, at: [usize; 3], padded: bool, fixed: f64) -> T {
-    if fixed != 0.0 {
-        return T::of(fixed);
-    }
-    let count: usize = (0..3).map(|axis| windows.extent(axis, at[axis], padded)).product();
-    T::of(count as f64)
+fn divisor<T: Float>(deep: Span, high: Span, wide: Span, fixed: f64) -> T {
+    T::of(if fixed == 0.0 { f64::from(deep.count * high.count * wide.count) } else { fixed })
 }
 
 multiversion! {
-    fn mean_plane<T: Float>(x: &[T], y: &mut [T], windows: &Windows, padded: bool, fixed: f64) {
-        let row = windows.from[2];
-        for (d, h, at) in windows.lines() {
-            let (deep, first_d) = windows.taps(0, d);
-            let (high, first_h) = windows.taps(1, h);
+    fn mean_plane<T: Float>(x: &[T], y: &mut [T], windows: &Windows<'_>, fixed: f64) {
+        for (deep, high, at) in windows.lines() {
             for start in (0..windows.to[2]).step_by(WIDTH) {
                 let among = start..windows.to[2].min(start + WIDTH);
                 let mut sums = [T::ZERO; WIDTH];
-                for kd in 0..deep.len() {
-                    for kh in 0..high.len() {
-                        let line = (first_d + kd) * windows.from[1] + first_h + kh;
-                        for k in 0..windows.size[2] {
-                            let columns = windows.columns(k, among.clone());
-                            if columns.is_empty() {
-                                continue;
-                            }
-                            let from = columns.start * windows.stride[2] + k - windows.pad[2];
-                            let x = &x[line * row + from..(line + 1) * row];
-                            let sums = &mut sums[columns.start - start..columns.end - start];
-                            match windows.stride[2] {
-                                1 => add_strided::<T, 1>(sums, x, 1),
-                                2 => add_strided::<T, 2>(sums, x, 2),
-                                stride => add_strided::<T, 0>(sums, x, stride),
-                            }
-                        }
+                windows.each_tap(x, (deep, high), among.clone(), |to, x, _| {
+                    let sums = &mut sums[to];
+                    match windows.stride {
+                        1 => add_strided::<T, 1>(sums, x, 1),
+                        2 => add_strided::<T, 2>(sums, x, 2),
+                        stride => add_strided::<T, 0>(sums, x, stride),
                     }
-                }
-                for (w, (y, sum)) in among.clone().zip(y[at + among.start..at + among.end].iter_mut().zip(sums)) {
-                    let outside = deep.is_empty() || high.is_empty() || windows.taps(2, w).0.is_empty();
-                    *y = if outside { T::ZERO } else { sum / divisor(windows, [d, h, w], padded, fixed) };
+                });
+                let y = &mut y[at + among.start..at + among.end];
+                for ((y, sum), wide) in y.iter_mut().zip(sums).zip(&windows.spans[2][among]) {
+                    let empty = deep.taps * high.taps * wide.taps == 0;
+                    *y = if empty { T::ZERO } else { sum / divisor(deep, high, *wide, fixed) };
                 }
             }
         }
@@ -317,35 +337,39 @@ multiversion! {
 #[inline(always)]
 fn add_strided<T: Float, const STRIDE: usize>(sums: &mut [T], x: &[T], stride: usize) {
     let stride = if STRIDE == 0 { stride } else { STRIDE };
-    let x = &x[..(sums.len() - 1) * stride + 1];
+    assert!(x.len() == (sums.len() - 1) * stride + 1);
     for (i, sum) in sums.iter_mut().enumerate() {
-        *sum += x[i * stride];
+        // SAFETY: i is at most sums.len() - 1.
+        *sum += unsafe { *x.get_unchecked(i * stride) };
     }
 }
 
-unsafe fn avgpool_grad<T: Float>(call: &Call, _: &mut Worker<'_>, units: Range<usize>) {
+unsafe fn avgpool_grad<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<usize>) {
     let (dy, dx) = (Images::<T>::of(call.input(0)), call.output(0));
-    let windows = Windows::of(&call.args, dx.rank(), Images::<T>::of(dx).size, dy.size, false);
+    let mut work = Carver::new(worker.work);
+    let windows = Windows::of(&mut work, &call.args, dx.rank(), Images::<T>::of(dx).size, dy.size, false);
+    let buffer = work.take(dy.buffer());
     let len = windows.from.iter().product::<usize>();
-    let [_, rows, columns] = windows.from;
     for unit in units {
-        // SAFETY: the plane of this unit is ours to write.
-        let dx = unsafe { dx.slice_mut::<T>(unit * len, len) };
+        // SAFETY: dy may be read; the plane of this unit is ours to write.
+        unsafe {
+            let plane = dy.load(unit / dy.channels, unit % dy.channels, buffer);
+            spread_plane(plane, dx.slice_mut::<T>(unit * len, len), &windows, call.args.nums[0]);
+        }
+    }
+}
+
+multiversion! {
+    fn spread_plane<T: Float>(dy: &[T], dx: &mut [T], windows: &Windows<'_>, fixed: f64) {
         dx.fill(T::ZERO);
-        let plane = dy.plane(unit / dy.channels, unit % dy.channels);
-        for (d, h, _) in windows.lines() {
-            let ((deep, first_d), (high, first_h)) = (windows.taps(0, d), windows.taps(1, h));
-            for w in 0..windows.to[2] {
-                let (wide, first) = windows.taps(2, w);
-                let at = [d, h, w];
-                let offset = (0..3).map(|a| at[a] as isize * dy.step[a]).sum::<isize>();
-                // SAFETY: a window of this plane.
-                let dy = unsafe { *plane.wrapping_offset(offset) };
-                let share = dy / divisor(&windows, at, call.args.ints[12] != 0, call.args.nums[0]);
-                for kd in first_d..first_d + deep.len() {
-                    for kh in first_h..first_h + high.len() {
-                        let line = (kd * rows + kh) * columns + first;
-                        dx[line..line + wide.len()].iter_mut().for_each(|dx| *dx += share);
+        let [_, rows, columns] = windows.from;
+        for (deep, high, at) in windows.lines() {
+            for (&wide, dy) in windows.spans[2].iter().zip(&dy[at..]) {
+                let share = *dy / divisor(deep, high, wide, fixed);
+                for d in deep.at..deep.at + deep.taps {
+                    for h in high.at..high.at + high.taps {
+                        let first = (d as usize * rows + h as usize) * columns + wide.at as usize;
+                        dx[first..first + wide.taps as usize].iter_mut().for_each(|dx| *dx += share);
                     }
                 }
             }

@@ -107,22 +107,26 @@ multiversion! {
     pub fn dropout<T: Float>(dst: &mut [T], x: &[T], first: u64, stream: Stream, p: f64) {
         let limit = threshold(p);
         let scale = T::of(1.0 / (1.0 - p));
+        let pick = |x: T, draw: u16| if u32::from(u16::from_le(draw)) >= limit { x * scale } else { T::ZERO };
         let mut done = 0;
-        // 512 draws at a time, the first of which may belong to elements before `first`.
+        // 64 draws at a time, the first of which may belong to elements before `first`.
         while done < dst.len() {
             let at = first + done as u64;
             let skip = (at % 8) as usize;
-            let n = (dst.len() - done).min(512 - skip);
-            let mut draws = [[0u64; 2 * LANES]; 8];
-            for (group, out) in draws.iter_mut().enumerate().take((skip + n).div_ceil(64)) {
-                stream.in_order(at / 8 + (group * LANES) as u64, out);
-            }
-            // SAFETY: 128 × 8 bytes are 512 × 2, of any bits.
-            let draws: [u16; 512] = unsafe { std::mem::transmute(draws.map(|group| group.map(u64::to_le))) };
-            let (dst, x, draws) = (&mut dst[done..done + n], &x[done..done + n], &draws[skip..skip + n]);
-            for i in 0..n {
-                let kept = x[i] * scale;
-                dst[i] = if u32::from(u16::from_le(draws[i])) >= limit { kept } else { T::ZERO };
+            let n = (dst.len() - done).min(64 - skip);
+            let mut words = [0; 2 * LANES];
+            stream.in_order(at / 8, &mut words);
+            // SAFETY: 16 × 8 bytes are 64 × 2, of any bits.
+            let draws: [u16; 64] = unsafe { std::mem::transmute(words.map(u64::to_le)) };
+            let (dst, x) = (&mut dst[done..done + n], &x[done..done + n]);
+            if let (Some(dst), Some(x)) = (dst.first_chunk_mut::<64>(), x.first_chunk::<64>()) {
+                for i in 0..64 {
+                    dst[i] = pick(x[i], draws[i]);
+                }
+            } else {
+                for ((dst, &x), &draw) in dst.iter_mut().zip(x).zip(&draws[skip..]) {
+                    *dst = pick(x, draw);
+                }
             }
             done += n;
         }

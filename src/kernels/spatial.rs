@@ -119,7 +119,7 @@ impl<'a> Carver<'a> {
         assert!(bytes <= work.len(), "the workspace was planned too small");
         let (taken, rest) = work.split_at_mut(bytes);
         self.0 = rest;
-        // SAFETY: in bounds, aligned to 64 bytes; the callers take integers and floats, for which any bits are a number.
+        // SAFETY: in bounds, aligned to 64 bytes; the callers take floats, integers and structs of them: any bits will do.
         unsafe { std::slice::from_raw_parts_mut(taken.as_mut_ptr().cast(), len) }
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! Outputs: p', up to three slots', and, as output 4, f64 `[k]`: the sums of `g^2` of k equal parts of the parameter
 //! before clipping, in the order of `SUM_SQUARES`. k is what the planner makes it (the rows, the first axis, 1); a unit is
-//! such a part, without output 4 a row of p. Every output may be its operand's memory.
+//! such a part, without output 4 a row of p (an element, if p has one axis). Every output may be its operand's memory.
 //!
 //! An element whose gradient is not finite (after the factor) is left alone, its slots too, and reported
 //! (`GradientNotFinite`). Elements do not depend on each other.
@@ -71,6 +71,7 @@ pub static ADAM: Kernel = Kernel {
 fn parts(call: &Call) -> usize {
     match call.outs.get(4) {
         Some(Some(squares)) => squares.len(),
+        _ if call.input(0).rank() < 2 => call.input(0).len(),
         _ => call.input(0).rows(),
     }
 }

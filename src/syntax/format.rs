@@ -17,7 +17,7 @@ use super::parse::parse;
 use crate::diagnostic::Diagnostic;
 
 /// Lines longer than this are broken where they can be.
-pub const WIDTH: usize = 100;
+const WIDTH: usize = 100;
 
 /// A line is broken at most this often.
 const MAX_ROUNDS: usize = 16;

@@ -95,7 +95,7 @@ pub unsafe fn left<T: Float, const L: u8>(a: MatRef<T>, m: usize, k: usize, dst:
 /// rows × cols elements are valid; the rows of `dst` have room for `rows` rounded up to 16 (at most the block width of
 /// the level); the processor has the level `L`.
 #[inline(always)]
-unsafe fn transpose<T: Float, const L: u8>(
+pub unsafe fn transpose<T: Float, const L: u8>(
     src: *const T,
     src_stride: isize,
     rows: usize,

@@ -33,7 +33,7 @@ fn twin<T: Float + Element>(rows: usize, c: usize, smoothing: f64, weighted: boo
     let fault = labels.iter().any(|&t| t != i64::from(IGNORED) && within(t, c).is_none());
     let fault = fault.then_some(FaultKind::IndexOutOfRange);
     let row = Some((T::DTYPE, vec![rows]));
-    let whole = Some((T::DTYPE, vec![rows, c]));
+    let whole = [Some((T::DTYPE, vec![rows, c]))];
 
     let counts = |r: usize| if labels[r] == i64::from(IGNORED) { None } else { within(labels[r], c) };
     let weight = |j: usize| if weighted { w[j] } else { T::ONE };
@@ -61,8 +61,9 @@ fn twin<T: Float + Element>(rows: usize, c: usize, smoothing: f64, weighted: boo
     let only = every_way_fault::<T>(&CROSS_ENTROPY, &ins, &[row.clone(), None, None], args).0;
     same_bits(&only[0], got[0].elements::<T>());
 
-    let ins = [zs.view(), ts.view(), weights, got[2].view(), ds.view()];
-    let dz = every_way_fault::<T>(&CROSS_ENTROPY_GRAD, &ins, &[whole.clone()], args).0;
+    let lse = &got[2];
+    let ins = [zs.view(), ts.view(), weights, lse.view(), ds.view()];
+    let dz = every_way_fault::<T>(&CROSS_ENTROPY_GRAD, &ins, &whole, args).0;
     let total = if weighted { lanes(c, |s: T, j| s + w[j]) } else { T::of(c as f64) };
     let dz_of = |i: usize| {
         let (r, j) = (i / c, i % c);
@@ -77,12 +78,19 @@ fn twin<T: Float + Element>(rows: usize, c: usize, smoothing: f64, weighted: boo
     };
     same_bits(&dz[0], &(0..rows * c).map(dz_of).collect::<Vec<T>>());
 
+    // One number for all rows.
+    let (one, all) = (Buffer::of(&[1], &[T::of(0.3)]), Buffer::of(&[rows], &vec![T::of(0.3); rows]));
+    let ins = |d| [zs.view(), ts.view(), weights, lse.view(), d];
+    let expanded = every_way_fault::<T>(&CROSS_ENTROPY_GRAD, &ins(one.window(0, &[rows], &[0])), &whole, args).0;
+    let dense = every_way_fault::<T>(&CROSS_ENTROPY_GRAD, &ins(all.view()), &whole, args).0;
+    same_bits(&expanded[0], dense[0].elements::<T>());
+
     let (got, found) = every_way_fault::<T>(&NLL, &[zs.view(), ts.view(), weights], &[row.clone(), row.clone()], args);
     assert_eq!(found, fault);
     let loss = |r: usize| counts(r).map_or(T::ZERO, |t| -(weight(t) * z[r * c + t]));
     same_bits(&got[0], &(0..rows).map(loss).collect::<Vec<T>>());
     same_bits(&got[1], &(0..rows).map(|r| counts(r).map_or(T::ZERO, weight)).collect::<Vec<T>>());
-    let dz = every_way_fault::<T>(&NLL_GRAD, &[ts.view(), weights, ds.view()], &[whole], args).0;
+    let dz = every_way_fault::<T>(&NLL_GRAD, &[ts.view(), weights, ds.view()], &whole, args).0;
     let dz_of = |i: usize| if counts(i / c) == Some(i % c) { -(weight(i % c) * dloss[i / c]) } else { T::ZERO };
     same_bits(&dz[0], &(0..rows * c).map(dz_of).collect::<Vec<T>>());
 

@@ -460,29 +460,26 @@ fn speed() {
             eprintln!("{level:?} {}: {:.3} ns an element", op.name, time(&c, n) / n as f64);
         }
         let (bias, seed) = (buffer(DType::F32, row), buffer(DType::I64, 1));
-        for (rows, row) in [(64, 512), (1, 512), (1, 5)] {
-            for in_place in [false, true] {
-                let mut program = Program::new(4);
-                let sum = program.push(&ops::ADD, &[Reg::Load(0), Reg::Load(1)], [0.0; 2], 0);
-                let gelu = program.push(&ops::GELU_TANH, &[sum], [0.0; 2], 0);
-                program.store(gelu);
-                let shape = [rows, row];
-                let a = view(&x, DType::F32, &shape, None);
-                let out = if in_place { a } else { view(&y, DType::F32, &shape, None) };
-                let scalar = view(&seed, DType::I64, &[], None);
-                let ins = vec![a, view(&bias, DType::F32, &shape, Some(&[0, 1])), scalar, scalar];
-                let two = time(&call(ins.clone(), vec![Some(out)], &program), rows * row);
-                let mut program = Program::new(4);
-                let sum = program.push(&ops::ADD, &[Reg::Load(0), Reg::Load(1)], [0.0; 2], 0);
-                let gelu = program.push(&ops::GELU_TANH, &[sum], [0.0; 2], 0);
-                let drop = program.push(&ops::DROPOUT, &[gelu, Reg::Load(2), Reg::Load(3)], [0.1, 0.0], 5);
-                program.store(drop);
-                let three = time(&call(ins, vec![Some(out)], &program), rows * row);
-                eprintln!(
-                    "{level:?} {rows}x{row} in place {in_place}: bias + gelu {two:.0} ns ({:.3} an element), + dropout {three:.0}",
-                    two / (rows * row) as f64
-                );
+        for (rows, row) in [(64, 512), (1, 512), (1, 5), (5, 1)] {
+            let shape = [rows, row];
+            let scalar = view(&seed, DType::I64, &[], None);
+            let strided = view(&bias, DType::F32, &shape, Some(&[0, 1]));
+            let ins = vec![view(&x, DType::F32, &shape, None), strided, scalar, scalar];
+            let mut program = Program::new(4);
+            let mut last = program.push(&ops::ADD, &[Reg::Load(0), Reg::Load(1)], [0.0; 2], 0);
+            let mut line = format!("{level:?} {rows}x{row}:");
+            for (op, more) in [
+                (&ops::ADD, &[Reg::Const(1.0)][..]),
+                (&ops::GELU_TANH, &[]),
+                (&ops::DROPOUT, &[Reg::Load(2), Reg::Load(3)]),
+            ] {
+                last = program.push(op, &[&[last], more].concat(), [0.1, 0.0], 5);
+                let mut stored = program.clone();
+                stored.store(last);
+                let ns = time(&call(ins.clone(), vec![Some(view(&y, DType::F32, &shape, None))], &stored), rows * row);
+                line += &format!(" + {} {ns:.0} ns ({:.3} an element)", op.name, ns / (rows * row) as f64);
             }
+            eprintln!("{line}");
         }
     }
 }

@@ -9,22 +9,23 @@ fn twin<T: Float + Element>(rows: usize, d: usize) {
     let (xs, dys) = (Buffer::of(&[rows, d], &x), Buffer::of(&[rows, d], &dy));
     let out = [Some((T::DTYPE, vec![rows, d]))];
     let each = |f: &dyn Fn(usize) -> T| (0..rows * d).map(f).collect::<Vec<T>>();
-    let max = |r: usize| x[r * d..][..d].iter().fold(T::NEG_INF, |a, &b| a.maximum(b));
-    let total = |r: usize| lanes(d, |s, j| s + (x[r * d + j] - max(r)).exp());
+    let rows_of = |f: &dyn Fn(usize) -> T| (0..rows).map(f).collect::<Vec<T>>();
+    let max = rows_of(&|r| x[r * d..][..d].iter().fold(T::NEG_INF, |a, &b| a.maximum(b)));
+    let total = rows_of(&|r| lanes(d, |s, j| s + (x[r * d + j] - max[r]).exp()));
 
     let y = every_way::<T>(&SOFTMAX, &[xs.view()], &out, Args::default());
-    same_bits(&y[0], &each(&|i| (x[i] - max(i / d)).exp() * (T::ONE / total(i / d))));
+    same_bits(&y[0], &each(&|i| (x[i] - max[i / d]).exp() * (T::ONE / total[i / d])));
     let dx = every_way::<T>(&SOFTMAX_GRAD, &[y[0].view(), dys.view()], &out, Args::default());
     let y = y[0].elements::<T>();
-    let dot = |r: usize| lanes(d, |s, j| y[r * d + j].mul_add(dy[r * d + j], s));
-    same_bits(&dx[0], &each(&|i| y[i] * (dy[i] - dot(i / d))));
+    let dot = rows_of(&|r| lanes(d, |s, j| y[r * d + j].mul_add(dy[r * d + j], s)));
+    same_bits(&dx[0], &each(&|i| y[i] * (dy[i] - dot[i / d])));
 
     let y = every_way::<T>(&LOG_SOFTMAX, &[xs.view()], &out, Args::default());
-    same_bits(&y[0], &each(&|i| (x[i] - max(i / d)) - total(i / d).ln()));
+    same_bits(&y[0], &each(&|i| (x[i] - max[i / d]) - total[i / d].ln()));
     let dx = every_way::<T>(&LOG_SOFTMAX_GRAD, &[y[0].view(), dys.view()], &out, Args::default());
     let y = y[0].elements::<T>();
-    let sum = |r: usize| lanes(d, |s, j| s + dy[r * d + j]);
-    same_bits(&dx[0], &each(&|i| (-y[i].exp()).mul_add(sum(i / d), dy[i])));
+    let sum = rows_of(&|r| lanes(d, |s, j| s + dy[r * d + j]));
+    same_bits(&dx[0], &each(&|i| (-y[i].exp()).mul_add(sum[i / d], dy[i])));
 }
 
 #[test]

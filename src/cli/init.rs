@@ -1,0 +1,46 @@
+//! `wythe init`: weights before training.
+
+use super::model::{ModelArgs, Width};
+use super::{Failure, Verdict, World, open};
+use crate::exec::session::Session;
+use crate::ir::build::Mode;
+use crate::pipeline::{self, Stage};
+use crate::tensor::Tensor;
+
+/// Writes a model's initial parameters and state
+///
+/// Names and layouts are PyTorch's below the paths of the model (linear weights are [out, in]). The same seed gives the
+/// same bytes.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Examples:\n  wythe init models/mlp.model --seed 7 -o mlp.safetensors\n  wythe init models/mlp.model --set d=64 -o small.safetensors"
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// Decides the values
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// The .safetensors file (- for standard output)
+    #[arg(short = 'o', long = "out", value_name = "PATH", required = true)]
+    pub out: String,
+
+    /// The width of floats
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Width::F32)]
+    pub dtype: Width,
+}
+
+/// Draws the weights and writes them.
+pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
+    let opened = open::open(world, &args.model)?;
+    let float = args.dtype.float();
+    let graph = pipeline::forward(opened.model()?, Mode::Train, float, Stage::Fused);
+    let mut session = Session::new(vec![graph], float, 1)?;
+    session.init(args.seed);
+    let names: Vec<String> = session.places().map(|(name, _)| name.to_string()).collect();
+    let tensors: Vec<(String, Tensor)> = names.into_iter().filter_map(|name| Some((name.clone(), session.get(&name)?))).collect();
+    open::write_tensors(world, &args.out, &tensors, Some(args.seed))?;
+    Ok(Verdict::Well)
+}

@@ -1,0 +1,155 @@
+//! What commands do with a `.model` file before their own work: read, check, choose the model.
+
+use super::model::{ModelArgs, folder, read, split_name};
+use super::{Failure, World, check};
+use crate::data::{Loaded, source_of_path};
+use crate::elaborate::Request;
+use crate::exec::bind::Binding;
+use crate::export::weights::{self, About};
+use crate::ir::structured::Structured;
+use crate::ir::training::Training;
+use crate::pipeline::{self, Checked};
+use crate::tensor::Tensor;
+use crate::train::fit::load_data;
+use indexmap::IndexSet;
+
+/// A checked file, and which of its models is meant.
+pub struct Opened {
+    /// The file.
+    pub checked: Checked,
+    /// `FILE#name`.
+    pub name: Option<String>,
+    /// As given.
+    pub file: String,
+}
+
+/// Reads and checks; tells what is wrong, and fails if that is an error.
+pub fn open(world: &mut World, args: &ModelArgs) -> Result<Opened, Failure> {
+    let (file, name) = split_name(&args.file);
+    let source = read(world, file)?;
+    let request = Request { sets: args.set.set.clone(), model: name.map(String::from) };
+    let checked = pipeline::check(source, &request, Some(&world.files));
+    check::tell(world, &checked.diagnostics, &checked.sources)?;
+    if checked.has_errors() {
+        return Err(Failure::Told);
+    }
+    Ok(Opened { checked, name: name.map(String::from), file: file.into() })
+}
+
+impl Opened {
+    /// The model: the only one, or the one that is named.
+    pub fn model(&self) -> Result<&Structured, Failure> {
+        let models = &self.checked.models;
+        let named = |name: &str| {
+            let label = |t: &&Training| t.label.as_deref() == Some(name);
+            let of_label = self.checked.trainings.iter().find(label).map(|t| t.model.name.as_str());
+            models.iter().find(|model| model.name == name || Some(model.name.as_str()) == of_label)
+        };
+        match (&self.name, models.as_slice()) {
+            (Some(name), _) => named(name).ok_or_else(|| self.choose(&format!("there is no model `{name}`"))),
+            (None, [model]) => Ok(model),
+            (None, []) => Err(Failure::usage(format!("{} holds no model", self.file))),
+            (None, _) => Err(self.choose("the file holds several models")),
+        }
+    }
+
+    fn choose(&self, message: &str) -> Failure {
+        let names = self.checked.models.iter().map(|model| format!("{}#{}", self.file, model.name));
+        Failure::usage(format!("{}: {message}", self.file)).help(format!("say one of {}", names.collect::<Vec<_>>().join(", ")))
+    }
+
+    /// The train section: the only one, or the one that is named (by its label, or its model).
+    pub fn training(&self) -> Result<&Training, Failure> {
+        let trainings = &self.checked.trainings;
+        let fits = |t: &&Training, name: &str| t.label.as_deref() == Some(name) || t.model.name == name;
+        match (&self.name, trainings.as_slice()) {
+            (Some(name), _) => trainings.iter().find(|t| fits(t, name)).ok_or_else(|| {
+                Failure::usage(format!("{}: there is no train section `{name}`", self.file))
+            }),
+            (None, [training]) => Ok(training),
+            (None, []) => Err(Failure::usage(format!("{} has no train section", self.file))
+                .help("add one: `train NAME { target …; loss …; data … }`")),
+            (None, _) => {
+                let names = trainings.iter().map(|t| format!("{}#{}", self.file, t.label.as_ref().unwrap_or(&t.model.name)));
+                let help = format!("say one of {}", names.collect::<Vec<_>>().join(", "));
+                Err(Failure::usage(format!("{}: the file holds several train sections", self.file)).help(help))
+            }
+        }
+    }
+}
+
+/// The dims that a model's inputs name.
+pub fn dims(model: &Structured) -> IndexSet<String> {
+    let types = model.inputs.iter().map(|port| model.values[port.value.0 as usize].ty);
+    let dims = types.flat_map(|ty| model.shapes.dims(ty).to_vec());
+    dims.flat_map(|dim| model.shapes.dims.symbols(dim)).collect()
+}
+
+/// Refuses sizes for dims that the model does not have.
+pub fn known_dims(model: &Structured, bound: &Binding) -> Result<(), Failure> {
+    let known = dims(model);
+    match bound.keys().find(|name| !known.contains(*name)) {
+        None => check_needs(model, bound),
+        Some(name) => {
+            let names: Vec<&str> = known.iter().map(String::as_str).collect();
+            let near = crate::data::near_or_all(name, &names);
+            Err(Failure::usage(format!("the model has no dim `{name}`: {near}")))
+        }
+    }
+}
+
+/// What the checker could not decide before sizes were known, and the facts of `where`.
+pub fn check_needs(model: &Structured, bound: &Binding) -> Result<(), Failure> {
+    use crate::ir::op::Condition;
+    let dims = &model.shapes.dims;
+    let value = |dim| dims.eval(dim, &|name| bound.get(name).copied());
+    for (need, _) in model.needs.iter().chain(&model.facts) {
+        let (holds, said) = match need.condition {
+            Condition::Equal(a, b) => (value(a).zip(value(b)).map(|(a, b)| a == b), format!("{} == {}", dims.show(a), dims.show(b))),
+            Condition::AtLeast(a, b) => (value(a).zip(value(b)).map(|(a, b)| a >= b), format!("{} >= {}", dims.show(a), dims.show(b))),
+            Condition::Divides { what, by } => {
+                let holds = value(what).zip(value(by)).map(|(what, by)| by != 0 && what % by == 0);
+                (holds, format!("({}) % ({}) == 0", dims.show(what), dims.show(by)))
+            }
+        };
+        if holds == Some(false) {
+            let sizes = bound.iter().map(|(name, size)| format!("{name} = {size}")).collect::<Vec<_>>().join(", ");
+            let message = format!("the model needs {said}, and it is run with {sizes}");
+            return Err(Failure::Run { code: "data::sizes", message, wanting: false });
+        }
+    }
+    Ok(())
+}
+
+/// The data of a train section, or those of `--data`.
+pub fn data(world: &World, opened: &Opened, training: &Training, given: Option<&str>) -> Result<Loaded, Failure> {
+    let source = given.map(source_of_path).transpose()?;
+    let base = if source.is_some() { "" } else { folder(&opened.file) };
+    Ok(load_data(training, source.as_ref(), base, &world.files)?)
+}
+
+/// Says what was converted on the way.
+pub fn tell_notes(world: &mut World, notes: &[String]) -> Result<(), Failure> {
+    notes.iter().try_for_each(|note| world.err.line(&format!("note: {note}")))
+}
+
+/// The name of a file without folder and ending.
+pub fn stem(file: &str) -> &str {
+    let name = file.split('#').next().unwrap_or(file).rsplit('/').next().unwrap_or(file);
+    name.strip_suffix(".model").unwrap_or(name)
+}
+
+/// `accuracy 97.8 %`, `loss 0.0832`.
+pub fn shown_result(name: &str, value: f64) -> String {
+    if name.contains("accuracy") { format!("{name} {:.1} %", 100.0 * value) } else { format!("{name} {value:.4}") }
+}
+
+/// Writes tensors to a file, or to standard output for `-`.
+pub fn write_tensors(world: &mut World, path: &str, tensors: &[(String, Tensor)], seed: Option<u64>) -> Result<(), Failure> {
+    let named: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let about = About { seed, ..About::default() };
+    if path == "-" {
+        return world.out.bytes(&weights::encode(&named, &about));
+    }
+    Ok(weights::save(&world.files, path, &named, &about)?)
+}

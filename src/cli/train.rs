@@ -1,0 +1,155 @@
+//! `wythe train`: a model and its data become weights.
+
+use super::model::{ModelArgs, ThreadArgs};
+use super::progress::Progress;
+use super::{Failure, Verdict, World, curve, interrupt, open};
+use crate::export::weights;
+use crate::ir::training::Length;
+use crate::train::fit::{Options, Report, Trainer, Watch};
+use crate::train::metrics::{Real, Row};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Trains a model as its train section says
+///
+/// The run's folder holds metrics.jsonl (a line a step) and the checkpoints last/, best/ and step-N/, each with
+/// model.safetensors and what a resume needs. A run may be killed at any moment: --resume goes on from last/ and ends
+/// with the bits of a run that was never stopped. Ctrl-C saves and ends with 130; a second one ends at once.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Examples:\n  wythe train models/digits.model --epochs 5 --out runs/digits\n  wythe train models/digits.model --steps 2000 --out runs/digits --resume"
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// The rows: a .csv, .npz, .safetensors or .txt file, or digits (default: the train section's)
+    #[arg(long, value_name = "DATA")]
+    pub data: Option<String>,
+
+    /// Begins from these parameters (.safetensors)
+    #[arg(long, value_name = "PATH", conflicts_with = "resume")]
+    pub weights: Option<String>,
+
+    /// The run's folder (default: runs/NAME)
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<String>,
+
+    /// Goes on from the folder's last checkpoint
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Ends after N steps in all, those before a resume included
+    #[arg(long, value_name = "N", conflicts_with = "epochs", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+
+    /// Ends after N passes over the data in all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub epochs: Option<u64>,
+
+    /// Decides initial weights, order and dropout (default: the train section's)
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+
+    /// One JSON object about the run at the end, instead of the curve
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Trains, shows the curve, says where the weights are.
+pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
+    let opened = open::open(world, &args.model)?;
+    let training = opened.training()?;
+    let data = open::data(world, &opened, training, args.data.as_deref())?;
+    open::tell_notes(world, &data.notes)?;
+    let weights = args.weights.as_ref().map(|path| weights::load(&world.files, path)).transpose()?;
+    let name = training.label.clone().unwrap_or_else(|| open::stem(&args.model.file).to_string());
+    let options = Options {
+        out: Some(args.out.clone().unwrap_or_else(|| format!("runs/{name}"))),
+        resume: args.resume,
+        weights,
+        length: args.steps.map(Length::Steps).or(args.epochs.map(Length::Epochs)),
+        seed: args.seed,
+        threads: args.threads.count(),
+    };
+    let mut trainer = Trainer::new(training, data, &options, &world.files)?;
+    let asked = interrupt::install();
+    let files = world.files;
+    let mut shown = Shown { world, progress: None, asked };
+    let report = trainer.fit(&options, &files, &mut shown);
+    if let Some(progress) = shown.progress.take() {
+        progress.finish();
+    }
+    finish(args, world, &report?)
+}
+
+/// Progress for whoever sits before the terminal.
+struct Shown<'w> {
+    world: &'w mut World,
+    progress: Option<Progress>,
+    asked: &'static AtomicBool,
+}
+
+impl Watch for Shown<'_> {
+    fn begin(&mut self, step: u64, total: u64) {
+        self.progress = Some(Progress::new(&self.world.err, step, total));
+    }
+
+    fn step(&mut self, row: &Row) {
+        let loss = match row.loss {
+            Real::Single(loss) => f64::from(loss),
+            Real::Double(loss) => loss,
+        };
+        if let Some(progress) = &mut self.progress {
+            progress.step(&mut self.world.err, row.step, loss, row.lr);
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// What is said at the end.
+fn finish(args: &Args, world: &mut World, report: &Report) -> Result<Verdict, Failure> {
+    if args.json {
+        let valid: serde_json::Map<String, serde_json::Value> =
+            report.valid.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
+        let object = serde_json::json!({
+            "version": 1, "steps": report.steps, "loss": report.losses.last(), "valid": valid,
+            "checkpoint": report.checkpoint, "interrupted": report.stopped,
+        });
+        world.out.line(&object.to_string())?;
+    } else {
+        tell(world, report)?;
+    }
+    Ok(if report.stopped { Verdict::Interrupted } else { Verdict::Well })
+}
+
+fn tell(world: &mut World, report: &Report) -> Result<(), Failure> {
+    if report.made == 0 {
+        world.out.line(&format!("nothing to do: the run stands at step {} already", report.steps))?;
+    }
+    if report.losses.len() > 1 {
+        let first = report.steps - report.made;
+        let points: Vec<(u64, f64)> = (1..).map(|i| first + i).zip(report.losses.iter().copied()).collect();
+        let width = world.out.width.min(80);
+        world.out.line(curve::draw(&points, width, 10, world.out.unicode).trim_end())?;
+    }
+    if let Some(loss) = report.losses.last() {
+        world.out.line(&format!("step {}  loss {loss:.4}", report.steps))?;
+    }
+    for (name, value) in &report.valid {
+        let name = if name == "loss" { "held-out loss" } else { name };
+        world.out.line(&open::shown_result(name, *value))?;
+    }
+    if report.stopped {
+        world.out.line("interrupted, and saved: --resume goes on from here")?;
+    }
+    match &report.checkpoint {
+        Some(path) => world.out.line(&format!("checkpoint {path}")),
+        None => Ok(()),
+    }
+}

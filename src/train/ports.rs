@@ -1,0 +1,80 @@
+//! What a model wants of its data: types of inputs and targets, and the ranges of ids.
+
+use crate::data::Port;
+use crate::exec::bind::Binding;
+use crate::ir::attr::Attr;
+use crate::ir::op::resolve_axis;
+use crate::ir::structured::{Item, OpItem, PortDef, Region, Structured, ValueId};
+use crate::ir::training::Training;
+
+/// The inputs and targets of a train section, as the data must fill them.
+pub fn ports(training: &Training) -> (Vec<Port>, Vec<Port>) {
+    let of = |ports: &[PortDef]| ports.iter().map(|port| port_of(training, port)).collect();
+    (of(&training.model.inputs), of(&training.targets))
+}
+
+fn port_of(training: &Training, def: &PortDef) -> Port {
+    let model = &training.model;
+    let ty = model.values[def.value.0 as usize].ty;
+    let known = learned_dims(training);
+    let size = |dim| model.shapes.dims.eval(dim, &|name| known.get(name).copied()).and_then(|n| usize::try_from(n).ok());
+    let axes = model.shapes.dims(ty).iter().skip(1).map(|&dim| size(dim)).collect();
+    let mut regions = vec![&model.body, &training.loss.region];
+    regions.extend(training.metrics.iter().map(|(_, tail)| &tail.region));
+    let below = regions.into_iter().find_map(|region| limit(region, model, def.value));
+    Port { name: def.name.clone().unwrap_or_else(|| "x".into()), dtype: ty.dtype, axes, below }
+}
+
+/// Dims that the train section binds, but the first axis of the inputs: that is the batch's own.
+pub fn learned_dims(training: &Training) -> Binding {
+    let model = &training.model;
+    let first = model.inputs.first().and_then(|port| {
+        let ty = model.values[port.value.0 as usize].ty;
+        model.shapes.dims(ty).first().map(|&dim| model.shapes.dims.show(dim))
+    });
+    let sizes = training.sizes.iter().filter(|(name, _)| Some(name) != first.as_ref());
+    sizes.map(|(name, size)| (name.clone(), *size as i64)).collect()
+}
+
+/// The bound below which the ids of a value must lie: rows of the table that reads them, or classes of a loss.
+fn limit(region: &Region, model: &Structured, value: ValueId) -> Option<i64> {
+    region.items.iter().find_map(|item| match item {
+        Item::Op(op) => limit_of(op, model, value),
+        Item::Scope(scope) => limit(&scope.region, model, value),
+        Item::Repeat(repeat) => repeat.runs.iter().find_map(|run| limit(&run.region, model, value)),
+    })
+}
+
+fn limit_of(op: &OpItem, model: &Structured, value: ValueId) -> Option<i64> {
+    match op.operands.iter().position(|operand| *operand == Some(value))? {
+        0 => op.attrs.int("vocab"),
+        // Labels beside logits: a value that does not count would be refused too, where one is set to a class.
+        1 if op.attrs.int("ignore_index").is_none_or(|index| index < 0) => {
+            let logits = model.values[op.operands[0]?.0 as usize].ty;
+            let dims = model.shapes.dims(logits);
+            let target = model.shapes.dims(model.values[value.0 as usize].ty).len();
+            let axis = resolve_axis(op.attrs.int("axis")?, dims.len()).filter(|_| target + 1 == dims.len())?;
+            model.shapes.dims.as_const(dims[axis])
+        }
+        _ => None,
+    }
+}
+
+/// The path of a layer that needs more than one row in train mode, if there is one.
+pub fn batch_statistics(model: &Structured) -> Option<String> {
+    fn find(region: &Region, model: &Structured) -> Option<String> {
+        region.items.iter().find_map(|item| match item {
+            Item::Op(op) => {
+                let rank = op.operands.first().copied().flatten().map_or(0, |value| {
+                    model.shapes.dims(model.values[value.0 as usize].ty).len()
+                });
+                let statistics = op.op.facts.by_mode && !op.op.facts.random && rank == 2;
+                let tracked = *op.attrs.get("track") != Attr::None;
+                (statistics && tracked).then(|| crate::ir::structured::show_path(&op.path))
+            }
+            Item::Scope(scope) => find(&scope.region, model),
+            Item::Repeat(repeat) => repeat.runs.iter().find_map(|run| find(&run.region, model)),
+        })
+    }
+    find(&model.body, model)
+}
