@@ -1,0 +1,275 @@
+//! Arithmetic on values: `x + y`, `it * d^0.5`, `1 - x`.
+
+use super::Elab;
+use super::apply::Use;
+use super::path::Adds;
+use super::scope::{FUNCTIONS, Meaning};
+use super::value::{Static, Target, Val};
+use crate::diagnostic::Diagnostic;
+use crate::ir::attr::{Attr, Attrs};
+use crate::ir::op::OpDef;
+use crate::ir::structured::ValueId;
+use crate::ops;
+use crate::syntax::ast::{BinOp, Call, Expr, ExprKind, StageKind};
+use crate::text::Span;
+
+/// An operand of an infix sign.
+enum Operand {
+    Number(Static),
+    Tensor(Val),
+}
+
+/// The operators that infix signs stand for.
+fn infix(op: BinOp) -> Option<&'static OpDef> {
+    let find = |names: &[&str]| names.iter().find_map(|name| ops::find(name));
+    match op {
+        BinOp::Add => find(&["add"]),
+        BinOp::Sub => find(&["sub"]),
+        BinOp::Mul => find(&["mul"]),
+        BinOp::Div => find(&["div"]),
+        BinOp::Rem => find(&["rem", "remainder"]),
+        BinOp::Pow => None,
+    }
+}
+
+/// Any operator by its word, those of expansions included.
+pub(super) fn internal(word: &str) -> Option<&'static OpDef> {
+    ops::all().find(|op| op.name == word)
+}
+
+impl<'a> Elab<'a> {
+    /// A stage that is arithmetic.
+    pub(super) fn arithmetic_stage(&mut self, expr: &'a Expr) -> Val {
+        match self.operand(expr) {
+            Operand::Tensor(val) => val,
+            Operand::Number(Static::Unknown) => self.unknown_stage(),
+            Operand::Number(value) => {
+                let text = format!("{} does not flow: this line has no tensor in it", value.kind());
+                let report = Diagnostic::error("type::number_in_flow", text, expr.span, "a number");
+                self.report(report.note("to add something to what flows: `it + 1`"));
+                self.unknown_stage()
+            }
+        }
+    }
+
+    fn operand(&mut self, expr: &'a Expr) -> Operand {
+        match &expr.kind {
+            ExprKind::Neg(inner) => match self.operand(inner) {
+                Operand::Number(value) => {
+                    Operand::Number(self.arithmetic(BinOp::Mul, Static::Int(-1), value, expr.span))
+                }
+                Operand::Tensor(val) => Operand::Tensor(self.negated(val, expr.span)),
+            },
+            ExprKind::Binary(op, left, right) => {
+                let (a, b) = (self.operand(left), self.operand(right));
+                self.combined(*op, a, b, expr)
+            }
+            ExprKind::Call(call) => self.named_operand(call),
+            ExprKind::Tuple(elems) => match elems.as_slice() {
+                [elem] if elem.name.is_none() => match elem.flow.stages.as_slice() {
+                    [stage] => match &stage.kind {
+                        StageKind::Expr(inner) if !matches!(inner.kind, ExprKind::Call(_)) => self.operand(inner),
+                        StageKind::Expr(Expr { kind: ExprKind::Call(call), .. }) if self.is_number(call) => {
+                            Operand::Number(self.eval(match &stage.kind {
+                                StageKind::Expr(inner) => inner,
+                                _ => expr,
+                            }))
+                        }
+                        _ => Operand::Tensor(self.flow(&elem.flow, None)),
+                    },
+                    _ => Operand::Tensor(self.flow(&elem.flow, None)),
+                },
+                _ => Operand::Number(self.eval(expr)),
+            },
+            ExprKind::Index(list, index) => self.indexed(list, index, expr),
+            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Str(_) | ExprKind::List(_) | ExprKind::Broken => {
+                Operand::Number(self.eval(expr))
+            }
+        }
+    }
+
+    /// Whether a name means a number where an infix sign stands beside it.
+    fn is_number(&self, call: &Call) -> bool {
+        let word = call.name.text.as_str();
+        if call.args.is_some() {
+            return FUNCTIONS.contains(&word) && word != "range";
+        }
+        match self.inst.lookup(word).map(|bound| &bound.what) {
+            Some(Meaning::Static(value)) => !matches!(value, Static::Stage(_)),
+            Some(Meaning::Value(_) | Meaning::Layer(_)) => false,
+            None => match self.inst.hypers.get(word) {
+                Some((value, _)) => !matches!(value, Static::Stage(_) | Static::Layer(_)),
+                None => self.inst.dims.contains_key(word) || self.declared.contains_key(word) || word == "inf",
+            },
+        }
+    }
+
+    fn named_operand(&mut self, call: &'a Call) -> Operand {
+        let word = call.name.text.as_str();
+        if word == "it" && call.args.is_none() {
+            return Operand::Tensor(self.use_it(call.span));
+        }
+        if self.is_number(call) {
+            return Operand::Number(match &call.args {
+                None => self.eval_word(call),
+                Some(_) => self.eval_call(call),
+            });
+        }
+        match self.resolve(call) {
+            super::body::Resolved::Value(val) => Operand::Tensor(val),
+            super::body::Resolved::Stage(Target::Op(op), given) if op.operands.is_empty() => {
+                let incoming = Val::Tuple(vec![]);
+                let (span, target) = (call.span, Target::Op(op));
+                let app = super::apply::Application {
+                    target,
+                    given: &given,
+                    incoming,
+                    word,
+                    span,
+                    node: None,
+                    layer: None,
+                };
+                Operand::Tensor(self.apply(app))
+            }
+            super::body::Resolved::Layer(layer) if self.is_source(layer) => {
+                Operand::Tensor(self.apply_layer(layer, Val::Tuple(vec![]), call.span))
+            }
+            super::body::Resolved::Stage(..) | super::body::Resolved::Layer(_) => {
+                let written = self.written(call.span).to_string();
+                let text = format!("`{word}` is a stage, and stands beside an infix sign");
+                let report = Diagnostic::error("type::bare_operand", text, call.span, "what should flow into it?");
+                let fixed = format!("(it |> {written})");
+                self.report(report.fix(call.span, fixed.clone(), fixed));
+                self.it.iter_mut().for_each(|it| it.used = true);
+                Operand::Tensor(Val::Unknown)
+            }
+            super::body::Resolved::Broken => {
+                self.it.iter_mut().for_each(|it| it.used = true);
+                Operand::Tensor(Val::Unknown)
+            }
+        }
+    }
+
+    fn is_source(&self, layer: usize) -> bool {
+        matches!(self.layers[layer].target, Target::Op(op) if op.operands.is_empty())
+    }
+
+    fn indexed(&mut self, list: &'a Expr, index: &'a Expr, expr: &'a Expr) -> Operand {
+        let ExprKind::Call(call) = &list.kind else { return Operand::Number(self.eval(expr)) };
+        if self.is_number(call) {
+            return Operand::Number(self.eval(expr));
+        }
+        let Operand::Tensor(val) = self.named_operand(call) else { return Operand::Number(self.eval(expr)) };
+        let index = self.eval(index);
+        match (&val, self.as_int(&index).and_then(|i| usize::try_from(i).ok())) {
+            (Val::Unknown, _) => Operand::Tensor(Val::Unknown),
+            (Val::Tuple(elems), Some(i)) if i < elems.len() => Operand::Tensor(elems[i].val.clone()),
+            _ => {
+                let text = "a tensor is not indexed by brackets";
+                let report = Diagnostic::error("type::tensor_index", text, expr.span, "write `select` or `slice`");
+                self.report(report.note("`x |> select(axis, index)` takes one; `x |> slice(axis, from, to)` takes some"));
+                Operand::Tensor(Val::Unknown)
+            }
+        }
+    }
+
+    fn combined(&mut self, op: BinOp, a: Operand, b: Operand, expr: &'a Expr) -> Operand {
+        match (a, b) {
+            (Operand::Number(a), Operand::Number(b)) => Operand::Number(self.arithmetic(op, a, b, expr.span)),
+            (a, b) => {
+                if let Operand::Tensor(val) = &a
+                    && op == BinOp::Pow
+                {
+                    return Operand::Tensor(self.refuse_power(val.clone(), expr));
+                }
+                Operand::Tensor(self.infix_values(op, a, b, expr.span))
+            }
+        }
+    }
+
+    fn refuse_power(&mut self, val: Val, expr: &Expr) -> Val {
+        if !val.is_unknown() {
+            let text = "`^` is for numbers";
+            let report = Diagnostic::error("type::power", text, expr.span, "a tensor to a power");
+            let report = match &expr.kind {
+                ExprKind::Binary(_, base, exponent) => {
+                    let (base, exponent) = (self.written(base.span), self.written(exponent.span));
+                    let fixed = format!("({base} |> pow({exponent}))");
+                    report.fix(expr.span, fixed.clone(), fixed)
+                }
+                _ => report,
+            };
+            self.report(report);
+        }
+        Val::Unknown
+    }
+
+    fn infix_values(&mut self, op: BinOp, a: Operand, b: Operand, span: Span) -> Val {
+        let Some(def) = infix(op) else { return Val::Unknown };
+        let sign = match op {
+            BinOp::Add => "+",
+            BinOp::Sub => "-",
+            BinOp::Mul => "*",
+            BinOp::Div => "/",
+            BinOp::Rem => "%",
+            BinOp::Pow => "^",
+        };
+        let (operands, number, flip) = match (a, b) {
+            (Operand::Tensor(a), Operand::Tensor(b)) => (vec![a, b], None, false),
+            (Operand::Tensor(a), Operand::Number(b)) => (vec![a], Some(b), false),
+            (Operand::Number(a), Operand::Tensor(b)) => (vec![b], Some(a), true),
+            (Operand::Number(_), Operand::Number(_)) => return Val::Unknown,
+        };
+        let mut values = vec![];
+        for val in operands {
+            if val.is_unknown() {
+                return Val::Unknown;
+            }
+            let Some(value) = val.single() else {
+                let text = format!("`{sign}` stands between tensors, and one of these is several values");
+                self.report(Diagnostic::error("type::tuple_operand", text, span, "several values"));
+                return Val::Unknown;
+            };
+            values.push(value);
+        }
+        let mut attrs = Attrs::with(def.attrs, &[]);
+        if let Some(number) = number {
+            let number = self.plain(&number);
+            if matches!(number, Static::Unknown) {
+                return Val::Unknown;
+            }
+            let Some(value) = number.float() else {
+                self.need_number(&number, span);
+                return Val::Unknown;
+            };
+            attrs = attrs.replaced("value", Attr::Float(value)).replaced("flip", Attr::Bool(flip));
+        }
+        self.internal_op(def, attrs, &values, sign, span)
+    }
+
+    fn negated(&mut self, val: Val, span: Span) -> Val {
+        let (Some(value), Some(op)) = (val.single(), ops::find("neg")) else { return Val::Unknown };
+        self.internal_op(op, Attrs::with(op.attrs, &[]), &[value], "-", span)
+    }
+
+    /// An operator that the user wrote as a sign, or did not write at all.
+    pub(super) fn internal_op(
+        &mut self,
+        op: &'static OpDef,
+        attrs: Attrs,
+        values: &[ValueId],
+        word: &str,
+        span: Span,
+    ) -> Val {
+        for (i, &value) in values.iter().enumerate() {
+            let Some(schema) = op.operands.get(i).or(op.operands.last()) else { continue };
+            if !schema.dtype.allow(self.ty(value).dtype) {
+                self.report_elements(word, span, schema.name, schema.dtype, value);
+                return Val::Unknown;
+            }
+        }
+        let node = self.paths.add(self.scope, Adds::Word(op.name.rsplit('.').next().unwrap_or(op.name).into()));
+        let operands = values.iter().map(|&value| Some(value)).collect();
+        self.build(Use { op, attrs, operands, word, span, node, given: &[], layer: None })
+    }
+}

@@ -1,0 +1,281 @@
+//! A failed shape rule in words: both culprits, in the user's names.
+
+use super::Elab;
+use super::apply::Use;
+use crate::diagnostic::Diagnostic;
+use crate::ir::op::{Condition, Elements, Misfit, MisfitKind, Need, Why};
+use crate::ir::structured::ValueId;
+use crate::text::Span;
+
+/// How a mistake is told: its code, its sentence, what stands under the stage.
+struct Told {
+    code: &'static str,
+    message: String,
+    label: String,
+}
+
+fn told(code: &'static str, message: impl Into<String>, label: impl Into<String>) -> Told {
+    Told { code, message: message.into(), label: label.into() }
+}
+
+impl Elab<'_> {
+    /// Reports a failed shape rule.
+    pub(super) fn report_misfit(&mut self, use_: &Use<'_>, misfit: Misfit) {
+        let operand = misfit.operand.and_then(|index| use_.operands.get(index).copied().flatten());
+        let operand = operand.or_else(|| use_.operands.first().copied().flatten());
+        if let MisfitKind::Elements(wanted) = misfit.kind {
+            if let Some(value) = operand {
+                let index = misfit.operand.unwrap_or(0);
+                let name = use_.op.operands.get(index).or(use_.op.operands.last()).map_or("x", |schema| schema.name);
+                self.report_elements(use_.word, use_.span, name, wanted, value);
+            }
+            return;
+        }
+        let Told { code, message, label } = self.tell(use_, &misfit, operand);
+        let mut report = Diagnostic::error(code, message, use_.span, label);
+        report = self.with_culprits(report, use_, &misfit, operand);
+        report = self.with_misfit_fix(report, use_, &misfit);
+        match operand {
+            Some(value) => self.report_flow(report, value),
+            None => self.report(report),
+        }
+    }
+
+    /// The stages that made what does not fit.
+    fn with_culprits(
+        &mut self,
+        mut report: Diagnostic,
+        use_: &Use<'_>,
+        misfit: &Misfit,
+        operand: Option<ValueId>,
+    ) -> Diagnostic {
+        let mut values: Vec<ValueId> = operand.into_iter().collect();
+        if misfit.operand.is_some_and(|index| index > 0) {
+            values.extend(use_.operands.first().copied().flatten());
+        }
+        let mut places = vec![use_.span];
+        for value in values {
+            let Some(place) = self.culprit(value).filter(|place| !places.contains(place)) else { continue };
+            places.push(place);
+            let text = self.shown_type(self.ty(value));
+            report = report.label(place, format!("makes it {text}"));
+        }
+        report
+    }
+
+    fn tell(&mut self, use_: &Use<'_>, misfit: &Misfit, operand: Option<ValueId>) -> Told {
+        let word = use_.word;
+        let gets = operand.map_or_else(String::new, |value| self.shapes.show(self.ty(value)));
+        let found = misfit.found.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+        let wanted = misfit.wanted.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+        match &misfit.kind {
+            MisfitKind::Missing => {
+                let name = misfit.operand.and_then(|index| use_.op.operands.get(index)).map_or("b", |schema| schema.name);
+                let message = format!("`{word}` needs `{name}`, and nothing flows in for it");
+                told("type::operand_missing", message, format!("`{name}` is missing"))
+            }
+            MisfitKind::Rank { least, most } => {
+                let axes = match (least, most) {
+                    (a, b) if a == b => format!("{a}"),
+                    (a, b) => format!("{a} to {b}"),
+                };
+                let message = format!("`{word}` works on {axes} axes, and gets {gets}");
+                told("shape::rank", message, format!("wants {axes} axes"))
+            }
+            MisfitKind::Size(why) => self.tell_size(word, *why, &found, &wanted),
+            MisfitKind::Divides(why) => self.tell_divides(word, *why, &found, &wanted),
+            MisfitKind::TooSmall(why) => self.tell_small(word, *why, &found, &wanted, &gets),
+            MisfitKind::Axis { axis, rank } => {
+                let message = format!("`{word}` names axis {axis}, and {gets} has {rank} axes");
+                told("shape::axis", message, format!("axis {axis} of {rank}"))
+            }
+            MisfitKind::AxisTwice { axis } => {
+                told("shape::axis_twice", format!("`{word}` names axis {axis} twice"), "an axis twice")
+            }
+            MisfitKind::Shapes => self.tell_shapes(use_, misfit),
+            MisfitKind::Count => {
+                let message = format!("`{word}` keeps the number of elements: {wanted} flow in, {found} are asked for");
+                told("shape::count", message, format!("{found} elements"))
+            }
+            MisfitKind::Elements(_) => told("type::elements", format!("`{word}` gets other elements"), gets),
+            MisfitKind::Attribute(clause) => {
+                let attr = misfit.attr.unwrap_or("this");
+                told("attr::value", format!("`{attr}` of `{word}` {clause}"), "does not work here")
+            }
+            MisfitKind::Sentence(text) => told("shape::rule", text.clone(), "does not fit"),
+        }
+    }
+
+    fn tell_size(&self, word: &str, why: Why, found: &str, wanted: &str) -> Told {
+        let differ = format!("{found} against {wanted}");
+        match why {
+            Why::Pin => told(
+                "shape::pin",
+                format!("`{word}` is pinned to an input of {wanted}, and {found} flows in"),
+                format!("wants {wanted}, gets {found}"),
+            ),
+            Why::Inner => told("shape::inner", format!("the inner sizes of `{word}` differ: {differ}"), differ),
+            Why::Leading => told("shape::leading", format!("the leading axes of `{word}` differ: {differ}"), differ),
+            Why::Table => told(
+                "shape::table",
+                format!("`{word}` has a table of width {wanted}, and {found} flows in"),
+                format!("wants {wanted}, gets {found}"),
+            ),
+            Why::Concat => {
+                let message = format!("what `{word}` joins differs on another axis: {differ}");
+                told("shape::concat", message, differ)
+            }
+            Why::Rows => told("shape::rows", format!("targets and rows of `{word}` differ: {differ}"), differ),
+            Why::Classes => told("shape::classes", format!("the classes of `{word}` differ: {differ}"), differ),
+            Why::Mask => told("shape::mask", format!("the mask of `{word}` has another size: {differ}"), differ),
+            Why::Keys => told("shape::keys", format!("keys and values of `{word}` differ: {differ}"), differ),
+            Why::Heads | Why::KeyHeads | Why::Groups | Why::Window | Why::Pairs | Why::Other => {
+                told("shape::size", format!("`{word}` wants a size of {wanted}, and gets {found}"), differ)
+            }
+        }
+    }
+
+    fn tell_divides(&self, word: &str, why: Why, found: &str, wanted: &str) -> Told {
+        let rest = match (found.parse::<i64>(), wanted.parse::<i64>()) {
+            (Ok(x), Ok(y)) if y != 0 => format!("{found} / {wanted} leaves {}", x.rem_euclid(y)),
+            _ => format!("{found} / {wanted}"),
+        };
+        match why {
+            Why::Heads => told(
+                "shape::heads",
+                format!("{wanted} heads do not divide a width of {found}"),
+                format!("`{word}`: {rest}"),
+            ),
+            Why::KeyHeads => {
+                told("shape::key_heads", format!("{wanted} key heads do not divide {found} heads"), rest)
+            }
+            Why::Groups => told("shape::groups", format!("{wanted} groups do not divide {found} channels"), rest),
+            Why::Pairs => {
+                told("shape::pairs", format!("`{word}` turns pairs, and {found} is no multiple of {wanted}"), rest)
+            }
+            Why::Pin
+            | Why::Inner
+            | Why::Leading
+            | Why::Window
+            | Why::Table
+            | Why::Concat
+            | Why::Rows
+            | Why::Classes
+            | Why::Mask
+            | Why::Keys
+            | Why::Other => told("shape::divides", format!("`{word}`: {wanted} does not divide {found}"), rest),
+        }
+    }
+
+    fn tell_small(&self, word: &str, why: Why, found: &str, wanted: &str, gets: &str) -> Told {
+        match why {
+            Why::Window => told(
+                "shape::window",
+                format!("a window of `{word}` does not fit: it reaches over {wanted}, and there are {found}"),
+                format!("gets {gets}"),
+            ),
+            Why::Pin
+            | Why::Inner
+            | Why::Leading
+            | Why::Heads
+            | Why::KeyHeads
+            | Why::Groups
+            | Why::Pairs
+            | Why::Table
+            | Why::Concat
+            | Why::Rows
+            | Why::Classes
+            | Why::Mask
+            | Why::Keys
+            | Why::Other => {
+                told("shape::small", format!("`{word}` wants at least {wanted}, and gets {found}"), format!("gets {gets}"))
+            }
+        }
+    }
+
+    fn tell_shapes(&mut self, use_: &Use<'_>, misfit: &Misfit) -> Told {
+        let shown: Vec<String> =
+            use_.operands.iter().flatten().map(|&value| self.shapes.show(self.ty(value))).collect();
+        let message = format!("the shapes of `{}` differ: {}", use_.word, shown.join(" against "));
+        let label = match (misfit.found, misfit.wanted) {
+            (Some(found), Some(wanted)) => {
+                format!("{} against {}", self.shapes.dims.show(found), self.shapes.dims.show(wanted))
+            }
+            _ => "not the same".into(),
+        };
+        told("shape::elementwise", message, label)
+    }
+
+    fn with_misfit_fix(&mut self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
+        match &misfit.kind {
+            MisfitKind::Size(Why::Pin) => {
+                let found = misfit.found.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+                match use_.given.iter().find(|arg| arg.pin.is_some()) {
+                    Some(arg) => report.fix(arg.value_span, found.clone(), self.mended(arg.value_span, &found)),
+                    None => report,
+                }
+            }
+            MisfitKind::Size(Why::Inner) if use_.op.name == "matmul" => {
+                report.note("`matmul_nt` multiplies with the transpose of its second value")
+            }
+            MisfitKind::Shapes => {
+                report.note("only missing leading axes are filled in; `expand` stretches a size of 1")
+            }
+            MisfitKind::Size(Why::Rows | Why::Classes) if use_.op.attrs.iter().any(|def| def.name == "axis") => {
+                report.note("classes stand on the last axis; `axis = 1` for images of labels")
+            }
+            _ => match self.different(misfit) {
+                Some(note) => report.note(note),
+                None => report,
+            },
+        }
+    }
+
+    /// Two different declared dims never match.
+    fn different(&self, misfit: &Misfit) -> Option<String> {
+        let (found, wanted) = (misfit.found?, misfit.wanted?);
+        let (a, b) = (self.shapes.dims.show(found), self.shapes.dims.show(wanted));
+        let both = self.declared.contains_key(&a) && self.declared.contains_key(&b) && a != b;
+        both.then(|| format!("`{a}` and `{b}` are different dims: they never match"))
+    }
+
+    /// A requirement that is neither proved nor refuted: the fact that would decide it.
+    pub(super) fn report_undecided(&mut self, use_: &Use<'_>, need: Need) {
+        let operand = need.misfit.operand.and_then(|index| use_.operands.get(index).copied().flatten());
+        let fact = self.prover.missing(&mut self.shapes.dims, need.condition);
+        let fact = fact.filter(|_| self.different(&need.misfit).is_none());
+        let Some(fact) = fact else { return self.report_misfit(use_, need.misfit) };
+        let told = self.tell(use_, &need.misfit, operand);
+        let asks = match need.condition {
+            Condition::Equal(a, b) => format!("{} == {}", self.shapes.dims.show(a), self.shapes.dims.show(b)),
+            Condition::Divides { .. } | Condition::AtLeast(..) => fact.clone(),
+        };
+        let message = format!("`{}` needs `{asks}`, which is not known", use_.word);
+        let report = Diagnostic::error("where::undecided", message, use_.span, told.label);
+        let report = self.with_culprits(report, use_, &need.misfit, operand);
+        let report = self.with_fact_fix(report, &fact).note(format!("say so: `where {fact}`"));
+        match operand {
+            Some(value) => self.report_flow(report, value),
+            None => self.report(report),
+        }
+    }
+
+    /// Elements of another type than an operand takes.
+    pub(super) fn report_elements(&mut self, word: &str, span: Span, name: &str, wanted: Elements, value: ValueId) {
+        let ty = self.ty(value);
+        let (words, cast) = match wanted {
+            Elements::Float => ("floats", "f32"),
+            Elements::Int => ("integers", "i64"),
+            Elements::Bool => ("true and false", "bool"),
+            Elements::Number => ("numbers", "f32"),
+            Elements::Any => ("anything", "f32"),
+        };
+        let message = format!("`{name}` of `{word}` takes {words}, and gets {}", self.shapes.show(ty));
+        let mut report = Diagnostic::error("type::elements", message, span, format!("gets {}", ty.dtype));
+        if let Some(place) = self.culprit(value).filter(|place| *place != span) {
+            report = report.label(place, format!("makes it {}", self.shapes.show(ty)));
+        }
+        let note = format!("nothing is cast silently: `cast(\"{cast}\")`");
+        self.report_flow(report.note(note), value);
+    }
+}

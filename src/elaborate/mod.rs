@@ -1,0 +1,338 @@
+//! Turns what was written into what was meant: names found, sizes inferred and proved, blocks instantiated.
+//!
+//! The only place where the tree of [`crate::syntax`] and the graph of [`crate::ir`] meet. Two worlds are evaluated:
+//! numbers (`number`, `bind`) and tensors (`body`, `apply`, `repeat`, `residual`). Facts are proved by `prove`, paths
+//! are given at the end by `path`, deep norm's constants by `deep`. It never stops at a mistake: the value becomes
+//! unknown, which silences its followers.
+
+mod apply;
+mod arith;
+mod bind;
+mod block;
+mod body;
+mod chain;
+mod contract;
+mod deep;
+mod explain;
+mod limits;
+mod number;
+mod path;
+mod prove;
+mod repeat;
+mod report;
+mod residual;
+mod scope;
+mod sets;
+mod signature;
+mod train;
+mod value;
+
+use crate::diagnostic::Diagnostic;
+use crate::ir::structured::{Item, LayerDef, Region, Structured, ValueId, ValueInfo};
+use crate::ir::training::Training;
+use crate::syntax::ast::{self, Entry};
+use crate::text::{Sources, Span};
+use indexmap::IndexMap;
+use std::collections::HashMap;
+
+/// What is asked for beside the text.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// `--set key=value`, in order: `depth=24` for hyperparameters, `train.lr=3e-4` for the train section.
+    pub sets: Vec<(String, String)>,
+    /// Only this model (and train sections of it, or with this label); all otherwise.
+    pub model: Option<String>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Elaborated {
+    /// The models that are whole; one with an error is not among them.
+    pub models: Vec<Structured>,
+    /// The train sections that are whole.
+    pub trainings: Vec<Training>,
+    /// What is wrong, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks a file, with the files that it uses (`files[0]` is the one that was asked for).
+///
+/// Models and train sections of the first file are elaborated; of the others only blocks and dims count. Blocks with
+/// a signature are also checked once for all sizes.
+pub fn elaborate(files: &[ast::File], sources: &Sources, request: &Request) -> Elaborated {
+    let sets = sets::read(&request.sets, sources.0.len() as u16);
+    let mut elab = Elab::new(files, sources, request, &sets);
+    elab.file()
+}
+
+/// The paths that a file `use`s, with the places where it says so.
+pub fn uses(file: &ast::File) -> Vec<(&str, Span)> {
+    let uses = file.entries.iter().filter_map(|entry| match entry {
+        Entry::Use(path, span) => Some((path.as_str(), *span)),
+        Entry::Dim(..) | Entry::Block(_) | Entry::Model(_) | Entry::Train(_) => None,
+    });
+    uses.collect()
+}
+
+/// The text of a file whose one model computes an expression: `rmsnorm |> gelu` over inputs of these types.
+///
+/// An input is a name, a dtype word and its sizes; a single one flows in, several are used by name. The expression
+/// stands alone on its lines, so that reports show it as it was typed.
+pub fn expression_text(expression: &str, inputs: &[(String, &str, Vec<u64>)]) -> String {
+    let ports = inputs.iter().map(|(name, dtype, sizes)| {
+        let sizes: Vec<String> = sizes.iter().map(u64::to_string).collect();
+        format!("{name}: {dtype}[{}]", sizes.join(", "))
+    });
+    let ports: Vec<String> = ports.collect();
+    format!("model expression : ({}) {{\n{expression}\n}}\n", ports.join(", "))
+}
+
+/// The state of elaboration: what the files hold, and the model that is being made.
+struct Elab<'a> {
+    files: &'a [ast::File],
+    sources: &'a Sources,
+    request: &'a Request,
+    /// `--set`, read, and which of them reached something.
+    sets: &'a [sets::Set],
+    used_sets: std::collections::HashSet<usize>,
+    /// Attributes that train sections use, for near names.
+    train_attrs: indexmap::IndexSet<String>,
+    /// The names of the body that was read last.
+    last_scope: IndexMap<String, scope::Bound>,
+    /// All blocks, of all files.
+    blocks: Vec<&'a ast::Block>,
+    block_names: IndexMap<String, usize>,
+    /// Declared dims.
+    declared: IndexMap<String, Span>,
+    /// What was reported.
+    reports: Vec<report::Report>,
+    /// Everything is reported there: the place of a hyperparameter that `--set` changes.
+    report_at: Option<Span>,
+    /// How many stages a block surely expands to, once counted.
+    least_sizes: HashMap<usize, u64>,
+    /// While a block is checked for all sizes.
+    symbolic: bool,
+
+    // The model that is being made.
+    shapes: crate::ir::shape::Shapes,
+    values: Vec<ValueInfo>,
+    /// How each value came to be.
+    producers: Vec<Option<chain::Producer>>,
+    layers: Vec<apply::Layer>,
+    repeats: u32,
+    paths: path::Paths,
+    /// Open regions, the innermost last.
+    regions: Vec<Region>,
+    needs: Vec<(crate::ir::op::Need, Span)>,
+    facts: Vec<(crate::ir::op::Need, Span)>,
+    prover: prove::Facts,
+    inst: scope::Inst,
+    /// Where we are: model, repeats, blocks.
+    chain: Vec<chain::Frame>,
+    /// How many equal copies there are of the run that begins at this copy.
+    run_counts: HashMap<(u32, u64), u64>,
+    /// The value that flows in, and whether it was used.
+    it: Option<body::It>,
+    /// The scope of paths.
+    scope: path::PathNode,
+    /// The calls of the named flow that is being read: their nodes, and whether they own parameters.
+    calls: Vec<(Option<path::PathNode>, bool)>,
+    /// Stages that own parameters, so far.
+    owners: u64,
+    limits: limits::Limits,
+    /// Deep residuals, by the value they make.
+    deeps: HashMap<ValueId, deep::Deep>,
+    /// The header that a missing fact belongs to, and whether it has a `where`.
+    fact_home: (Span, bool),
+    /// The names in the signature of the block that is checked for all sizes.
+    contract_names: Vec<String>,
+    /// The paths of the model that was closed last.
+    resolved: Option<path::Resolved>,
+    /// The residual whose branch ends with what is being read: a broken contract there is told as its mistake.
+    tail: Option<residual::Tail>,
+}
+
+impl<'a> Elab<'a> {
+    fn new(files: &'a [ast::File], sources: &'a Sources, request: &'a Request, sets: &'a [sets::Set]) -> Elab<'a> {
+        Elab {
+            files,
+            sources,
+            request,
+            sets,
+            used_sets: Default::default(),
+            train_attrs: Default::default(),
+            last_scope: Default::default(),
+            blocks: vec![],
+            block_names: IndexMap::new(),
+            declared: IndexMap::new(),
+            reports: vec![],
+            report_at: None,
+            least_sizes: HashMap::new(),
+            symbolic: false,
+            shapes: Default::default(),
+            values: vec![],
+            producers: vec![],
+            layers: vec![],
+            repeats: 0,
+            paths: path::Paths::new(),
+            regions: vec![],
+            needs: vec![],
+            facts: vec![],
+            prover: Default::default(),
+            inst: Default::default(),
+            chain: vec![],
+            run_counts: HashMap::new(),
+            it: None,
+            scope: path::Paths::ROOT,
+            calls: vec![],
+            owners: 0,
+            limits: Default::default(),
+            deeps: HashMap::new(),
+            fact_home: Default::default(),
+            contract_names: vec![],
+            resolved: None,
+            tail: None,
+        }
+    }
+
+    /// Forgets the model that was made.
+    fn fresh(&mut self) {
+        self.shapes = Default::default();
+        self.values.clear();
+        self.producers.clear();
+        self.layers.clear();
+        self.repeats = 0;
+        self.paths = path::Paths::new();
+        self.regions.clear();
+        self.needs.clear();
+        self.facts.clear();
+        self.prover = Default::default();
+        self.inst = Default::default();
+        self.chain.clear();
+        self.run_counts.clear();
+        self.it = None;
+        self.scope = path::Paths::ROOT;
+        self.calls.clear();
+        self.owners = 0;
+        self.limits = Default::default();
+        self.deeps.clear();
+        self.tail = None;
+    }
+
+    /// The whole file: declarations, models, train sections, then blocks for all sizes.
+    fn file(&mut self) -> Elaborated {
+        self.declare();
+        let mut done = Elaborated::default();
+        let entries = self.files.first().map_or(&[][..], |file| &file.entries);
+        let mut models: IndexMap<&str, (&'a ast::Block, bool)> = IndexMap::new();
+        for entry in entries {
+            if let Entry::Model(model) = entry {
+                let before = self.reports.len();
+                let made = self.model(model, &[]);
+                let sound = self.reports.len() == before;
+                models.insert(&model.name.text, (model, sound));
+                if sound && self.asked(&model.name.text, None) {
+                    done.models.extend(made);
+                }
+            }
+        }
+        for entry in entries {
+            if let Entry::Train(train) = entry {
+                let known = models.get(train.model.name.text.as_str()).copied();
+                let training = self.train(train, known);
+                let label = train.label.as_ref().map(|label| label.text.as_str());
+                if self.asked(&train.model.name.text, label) {
+                    done.trainings.extend(training);
+                }
+            }
+        }
+        self.unused_sets();
+        for block in 0..self.blocks.len() {
+            self.check_for_all_sizes(block);
+        }
+        done.diagnostics = self.finished_reports();
+        done
+    }
+
+    /// Whether the caller wants this model or label.
+    fn asked(&self, model: &str, label: Option<&str>) -> bool {
+        self.request.model.as_deref().is_none_or(|asked| asked == model || Some(asked) == label)
+    }
+
+    /// Collects dims, blocks and the names of models.
+    fn declare(&mut self) {
+        let files: &'a [ast::File] = self.files;
+        let mut models: IndexMap<&str, Span> = IndexMap::new();
+        for (i, file) in files.iter().enumerate() {
+            for entry in &file.entries {
+                match entry {
+                    Entry::Dim(names, _) => names.iter().for_each(|name| self.declare_dim(name, i == 0)),
+                    Entry::Block(block) => self.declare_block(block),
+                    Entry::Model(model) if i == 0 => {
+                        let name = &model.name;
+                        if let Some(first) = models.insert(&name.text, name.span) {
+                            let text = format!("the model `{}` stands twice", name.text);
+                            let report = Diagnostic::error("name::model_twice", text, name.span, "again here");
+                            self.report(report.label(first, "first here"));
+                        }
+                    }
+                    Entry::Use(..) | Entry::Model(_) | Entry::Train(_) => {}
+                }
+            }
+        }
+    }
+
+    fn declare_dim(&mut self, name: &ast::Name, own: bool) {
+        match self.declared.get(&name.text).copied() {
+            Some(first) if own && first.file == name.span.file => {
+                let text = format!("the dim `{}` is declared twice", name.text);
+                let report = Diagnostic::error("name::dim_twice", text, name.span, "again here");
+                self.report(report.label(first, "first here"));
+            }
+            Some(_) => {}
+            None => {
+                self.declared.insert(name.text.clone(), name.span);
+            }
+        }
+    }
+
+    fn declare_block(&mut self, block: &'a ast::Block) {
+        let name = &block.name;
+        if let Some(&first) = self.block_names.get(&name.text) {
+            let first = self.blocks[first].name.span;
+            let text = format!("the block `{}` stands twice", name.text);
+            let report = Diagnostic::error("name::block_twice", text, name.span, "again here");
+            self.report(report.label(first, "first here"));
+            return;
+        }
+        self.block_names.insert(name.text.clone(), self.blocks.len());
+        self.blocks.push(block);
+    }
+
+    /// A new value of a type.
+    fn value(&mut self, ty: crate::ir::shape::Type, producer: Option<chain::Producer>) -> ValueId {
+        self.values.push(ValueInfo { ty, name: None });
+        self.producers.push(producer);
+        ValueId(self.values.len() as u32 - 1)
+    }
+
+    /// The type of a value.
+    fn ty(&self, value: ValueId) -> crate::ir::shape::Type {
+        self.values[value.0 as usize].ty
+    }
+
+    /// Adds an item to the innermost region.
+    fn emit(&mut self, item: Item) {
+        if let Some(region) = self.regions.last_mut() {
+            region.items.push(item);
+        }
+    }
+
+    /// The declared layers as the graph wants them.
+    fn layer_defs(&self) -> Vec<LayerDef> {
+        self.layers.iter().map(|layer| layer.def.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! What was reported: one report per (code, span), instances merged, the path line added at the end.
+
+use super::Elab;
+use super::chain::Frame;
+use crate::diagnostic::{Diagnostic, Label};
+use crate::ir::structured::ValueId;
+use crate::text::Span;
+
+/// A diagnostic and where the elaboration was when it was made.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    /// The diagnostic.
+    pub diagnostic: Diagnostic,
+    /// From the model to the stage.
+    chain: Vec<Frame>,
+    /// The path line, once it is known.
+    shown: Option<String>,
+    /// Arguments of other instances with the same mistake.
+    others: Vec<String>,
+}
+
+impl<'a> Elab<'a> {
+    /// The text under a span; nothing for what was typed on the command line.
+    pub(super) fn written(&self, span: Span) -> &'a str {
+        let sources: &'a crate::text::Sources = self.sources;
+        match sources.0.get(usize::from(span.file)) {
+            Some(_) => sources.text(span),
+            None => "",
+        }
+    }
+
+    /// Reports a mistake.
+    pub(super) fn report(&mut self, mut diagnostic: Diagnostic) {
+        if let Some(span) = self.report_at {
+            diagnostic.labels.truncate(1);
+            diagnostic.labels[0].span = span;
+            diagnostic.fixes.clear();
+        }
+        let span = diagnostic.labels[0].span;
+        let same = |report: &&mut Report| {
+            report.diagnostic.code == diagnostic.code && report.diagnostic.labels[0].span == span
+        };
+        if let Some(first) = self.reports.iter_mut().find(same) {
+            if let (Some(Frame::Block(_, before)), Some(Frame::Block(_, now))) =
+                (last_block(&first.chain), last_block(&self.chain))
+            {
+                let differs = now.iter().find(|arg| !before.contains(arg));
+                let shown = differs.map(|(name, value)| format!("{name} = {value}"));
+                first.others.extend(shown.filter(|shown| !first.others.contains(shown)));
+            }
+            return;
+        }
+        self.reports.push(Report { diagnostic, chain: self.chain.clone(), shown: None, others: vec![] });
+    }
+
+    /// Reports a mistake at a value, with the chain of shapes that led there.
+    pub(super) fn report_flow(&mut self, mut diagnostic: Diagnostic, value: ValueId) {
+        diagnostic.flow = self.shown_flow(value);
+        self.report(diagnostic);
+    }
+
+    /// Whether some report has its main place there.
+    pub(super) fn reported_at(&self, span: Span) -> bool {
+        self.reports.iter().any(|report| report.diagnostic.labels[0].span == span)
+    }
+
+    /// A model is done: its repeats are counted, so that the path lines can be written.
+    pub(super) fn settle_reports(&mut self) {
+        for i in 0..self.reports.len() {
+            if self.reports[i].shown.is_none() {
+                let chain = std::mem::take(&mut self.reports[i].chain);
+                self.reports[i].shown = self.shown_chain(&chain);
+                self.reports[i].chain = chain;
+            }
+        }
+    }
+
+    /// All reports in the order of the text.
+    pub(super) fn finished_reports(&mut self) -> Vec<Diagnostic> {
+        self.settle_reports();
+        let mut reports = std::mem::take(&mut self.reports);
+        let files = self.sources.0.len();
+        reports.sort_by_key(|report| report.diagnostic.labels[0].span);
+        let finish = |report: Report| {
+            let mut diagnostic = report.diagnostic;
+            diagnostic.path = report.shown;
+            diagnostic.labels.retain(|label| usize::from(label.span.file) < files);
+            diagnostic.fixes.retain(|fix| usize::from(fix.span.file) < files);
+            if diagnostic.labels.is_empty() {
+                diagnostic.labels.push(Label { span: Span::default(), text: "from `--set`".into() });
+            }
+            if !report.others.is_empty() {
+                diagnostic.notes.push(format!("also with {}", merged(&report.others)));
+            }
+            diagnostic
+        };
+        reports.into_iter().map(finish).collect()
+    }
+}
+
+fn last_block(chain: &[Frame]) -> Option<&Frame> {
+    chain.iter().rev().find(|frame| matches!(frame, Frame::Block(..)))
+}
+
+/// `c = 256`, `c = 512` as `c = 256, 512`.
+fn merged(others: &[String]) -> String {
+    let mut text = String::new();
+    let mut last = "";
+    for other in others.iter().take(8) {
+        let (name, value) = other.split_once(" = ").unwrap_or((other, ""));
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(if name == last { value } else { other });
+        last = name;
+    }
+    text
+}
