@@ -116,7 +116,8 @@ impl Elab<'_> {
         let numbers = given.iter().filter(|arg| arg.name.is_none()).all(|arg| {
             matches!(arg.value, Static::Int(_) | Static::Dim(_) | Static::Rest | Static::Unknown | Static::Float(_))
         });
-        let spread = unnamed > 1 && unnamed > positional && numbers && first.is_some_and(|def| def.kinds.iter().any(lists));
+        let spread =
+            unnamed > 1 && unnamed > positional && numbers && first.is_some_and(|def| def.kinds.iter().any(lists));
         if !spread {
             return given.to_vec();
         }
@@ -170,7 +171,8 @@ impl Elab<'_> {
                 let value = arg.value.float().map(|x| shown_float(1.0 - x));
                 let mut report = Diagnostic { code: "attr::momentum", ..report };
                 report.message = format!("`{word}` has no `momentum`: it has `update`, the weight of the new value");
-                let report = report.note("PyTorch's momentum is the weight of the new value, Keras' that of the old one");
+                let report =
+                    report.note("PyTorch's momentum is the weight of the new value, Keras' that of the old one");
                 match value {
                     Some(value) => report.fix(arg.span, format!("update = {value}"), format!("update = {value}")),
                     None => report.fix(name.span, "update", "update"),
@@ -178,7 +180,9 @@ impl Elab<'_> {
             }
             "inplace" => report.note("values never change in place: leave it out"),
             "dim" if has("axis") => report.fix(name.span, "axis", "`dim` is called `axis` here"),
-            _ => match torch.map(|def| def.name).or_else(|| near(&name.text, called.defs.iter().map(|def| def.name).filter(|name| !name.starts_with('.')))) {
+            _ => match torch.map(|def| def.name).or_else(|| {
+                near(&name.text, called.defs.iter().map(|def| def.name).filter(|name| !name.starts_with('.')))
+            }) {
                 Some("in") => report.note("the input is inferred; pin it so: `in -> out` in the first place"),
                 Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
                 None if called.defs.is_empty() => report.note(format!("`{word}` has no attributes")),
@@ -214,7 +218,8 @@ impl Elab<'_> {
             Attr::Layer(layer) => Some(layer.index as usize),
             _ => None,
         });
-        let Some(attrs) = layer.and_then(|layer| self.layers.get(layer)).and_then(|layer| layer.def.attrs.clone()) else {
+        let Some(attrs) = layer.and_then(|layer| self.layers.get(layer)).and_then(|layer| layer.def.attrs.clone())
+        else {
             return;
         };
         for (slot, def) in slots.iter_mut().zip(defs) {
@@ -236,7 +241,8 @@ impl Elab<'_> {
             let def = &called.defs[i];
             if slot.is_none() && def.default == AttrDefault::Required && seen[i].is_none() {
                 let text = format!("`{}` needs `{}`: {}", called.word, def.name, def.doc);
-                let report = Diagnostic::error("attr::missing", text, called.span, format!("`{}` is missing", def.name));
+                let report =
+                    Diagnostic::error("attr::missing", text, called.span, format!("`{}` is missing", def.name));
                 self.report(report.note(format!("it is called so: {}", call_form(called))));
                 sound = false;
             }
@@ -286,7 +292,11 @@ impl Elab<'_> {
             (AttrKind::Number, Static::Ratio(..) | Static::Float(_)) => Ok(Attr::Float(value.float().unwrap_or(0.0))),
             (AttrKind::Bool, Static::Bool(value)) => Ok(Attr::Bool(*value)),
             (AttrKind::Choice(options), Static::Str(text)) => {
-                if options.contains(&text.as_str()) { Ok(Attr::Str(text.clone())) } else { Err(Wrong::Choice(None)) }
+                if options.contains(&text.as_str()) {
+                    Ok(Attr::Str(text.clone()))
+                } else {
+                    Err(Wrong::Choice(None))
+                }
             }
             (AttrKind::Choice(options), Static::Word(word)) if options.contains(&word.as_str()) => {
                 Err(Wrong::Choice(Some(word.clone())))
@@ -317,9 +327,7 @@ impl Elab<'_> {
             }
             (AttrKind::Init, Static::Init(init)) => Ok(Attr::Init(init.clone())),
             (AttrKind::Init, Static::Stage(stage)) => match stage.target {
-                Target::Op(op) => {
-                    self.initialiser(op.name, &stage.args).map(Attr::Init).ok_or(Wrong::Kind)
-                }
+                Target::Op(op) => self.initialiser(op.name, &stage.args).map(Attr::Init).ok_or(Wrong::Kind),
                 Target::Block(_) => Err(Wrong::Kind),
             },
             (AttrKind::Stage, Static::Stage(stage)) => match stage.target {

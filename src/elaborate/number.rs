@@ -142,7 +142,8 @@ impl<'a> Elab<'a> {
             call.span,
             "not bound by the block's signature",
         );
-        let note = format!("a block sees its own parameters and dims only: write `{word}` in its input shape, or hand it in");
+        let note =
+            format!("a block sees its own parameters and dims only: write `{word}` in its input shape, or hand it in");
         self.report(report.note(note));
         Static::Unknown
     }
@@ -417,7 +418,8 @@ impl<'a> Elab<'a> {
         self.prover.learn(dims, condition);
         let report = Diagnostic::error("where::fraction", text, span, "perhaps a fraction");
         let written = self.written(span).to_string();
-        let report = self.with_fact_fix(report, &fact).fix(span, format!("floor({written})"), format!("floor({written})"));
+        let report =
+            self.with_fact_fix(report, &fact).fix(span, format!("floor({written})"), format!("floor({written})"));
         self.report(report.note(format!("say so: `where {fact}`; or cut it off: `floor({written})`")));
         Static::Dim(quotient)
     }
@@ -530,9 +532,8 @@ impl<'a> Elab<'a> {
                 (Target::Op(_), Target::Block(_)) | (Target::Block(_), Target::Op(_)) => false,
             },
             (Static::List(a), Static::List(b)) => {
-                let equal = |(x, y): (&Static, &Static)| {
-                    matches!(self.compare(Cmp::Eq, x, y, span), Truth::Known(true))
-                };
+                let equal =
+                    |(x, y): (&Static, &Static)| matches!(self.compare(Cmp::Eq, x, y, span), Truth::Known(true));
                 a.len() == b.len() && a.iter().zip(b).all(equal)
             }
             _ => false,

@@ -21,8 +21,23 @@ use indexmap::IndexMap;
 
 /// The settings of a train section, but for dims.
 const SETTINGS: &[&str] = &[
-    "target", "loss", "metric", "optimizer", "freeze", "schedule", "data", "valid", "batch", "steps", "epochs", "clip",
-    "shuffle", "drop_last", "seed", "save", "eval_every",
+    "target",
+    "loss",
+    "metric",
+    "optimizer",
+    "freeze",
+    "schedule",
+    "data",
+    "valid",
+    "batch",
+    "steps",
+    "epochs",
+    "clip",
+    "shuffle",
+    "drop_last",
+    "seed",
+    "save",
+    "eval_every",
 ];
 
 /// Settings that may stand several times.
@@ -35,7 +50,8 @@ pub(super) fn setting_names() -> impl Iterator<Item = &'static str> {
 
 const CLIP_NORM: &[AttrDef] = &[
     AttrDef::required("max", &[AttrKind::Number], "the largest norm").within(crate::ir::attr::Domain::Positive),
-    AttrDef::new("p", &[AttrKind::Number], AttrDefault::Float(2.0), "which norm").within(crate::ir::attr::Domain::Positive),
+    AttrDef::new("p", &[AttrKind::Number], AttrDefault::Float(2.0), "which norm")
+        .within(crate::ir::attr::Domain::Positive),
 ];
 
 const CLIP_VALUE: &[AttrDef] =
@@ -176,7 +192,8 @@ impl<'a> Elab<'a> {
             _ => None,
         });
         let models: Vec<&str> = models.collect();
-        let report = Diagnostic::error("name::model", format!("there is no model `{}`", name.text), name.span, "unknown");
+        let report =
+            Diagnostic::error("name::model", format!("there is no model `{}`", name.text), name.span, "unknown");
         let report = match near(&name.text, models.iter().copied()) {
             Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
             None => report.note(format!("the models of this file: {}", models.join(", "))),
@@ -198,7 +215,11 @@ impl<'a> Elab<'a> {
             match name {
                 Some(name) => overrides.push((name, arg.value, arg.span)),
                 None => {
-                    let text = format!("the model `{}` takes {} hyperparameters, not more", model.name.text, model.params.len());
+                    let text = format!(
+                        "the model `{}` takes {} hyperparameters, not more",
+                        model.name.text,
+                        model.params.len()
+                    );
                     self.report(Diagnostic::error("attr::too_many", text, arg.span, "one too many"));
                 }
             }
@@ -334,7 +355,8 @@ impl<'a> Elab<'a> {
         let ty = self.ty(tail.result);
         if ty.dtype != DType::F32 || self.shapes.rank(ty) != 0 {
             let text = format!("a loss is one number, f32[], and this is {}", self.shapes.show(ty));
-            let report = Diagnostic::error("train::loss_shape", text, setting.span, format!("ends as {}", self.shapes.show(ty)));
+            let report =
+                Diagnostic::error("train::loss_shape", text, setting.span, format!("ends as {}", self.shapes.show(ty)));
             self.report(report.note("a loss has `reduction = \"mean\"` by default; else end with `mean`"));
             return None;
         }
@@ -621,7 +643,10 @@ impl<'a> Elab<'a> {
             let length = optim::find_schedule(&pair[0].name).and_then(|def| (def.length)(&pair[0].attrs));
             if length.is_none() {
                 let text = format!("`{}` lasts for ever: `{}` never begins", pair[0].name, pair[1].name);
-                self.report(Diagnostic::error("train::endless", text, pair[1].span, "never reached").label(pair[0].span, "has no end"));
+                self.report(
+                    Diagnostic::error("train::endless", text, pair[1].span, "never reached")
+                        .label(pair[0].span, "has no end"),
+                );
             }
         }
         calls

@@ -135,9 +135,9 @@ impl Val {
         match self {
             Val::Unknown => Val::Unknown,
             Val::One(_) | Val::Multi(..) => leaves.next().map_or(Val::Unknown, Val::One),
-            Val::Tuple(elems) => Val::Tuple(
-                elems.iter().map(|elem| Elem { val: elem.val.rebuilt(leaves), ..elem.clone() }).collect(),
-            ),
+            Val::Tuple(elems) => {
+                Val::Tuple(elems.iter().map(|elem| Elem { val: elem.val.rebuilt(leaves), ..elem.clone() }).collect())
+            }
         }
     }
 }
