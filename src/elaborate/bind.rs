@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init, LayerRef, Stage, default};
 use crate::ir::shape::Type;
 use crate::ops;
+use crate::syntax::lex::is_keyword;
 use crate::text::Span;
 
 /// A call with its attributes.
@@ -116,7 +117,10 @@ impl Elab<'_> {
         let numbers = given.iter().filter(|arg| arg.name.is_none()).all(|arg| {
             matches!(arg.value, Static::Int(_) | Static::Dim(_) | Static::Rest | Static::Unknown | Static::Float(_))
         });
-        let spread = unnamed > 1 && unnamed > positional && numbers && first.is_some_and(|def| def.kinds.iter().any(lists));
+        let second = called.defs.iter().filter(|def| def.positional).nth(1);
+        let flags = |def: &AttrDef| def.kinds.iter().all(|kind| matches!(kind, AttrKind::Bool | AttrKind::Choice(_)));
+        let enough = unnamed > positional || second.is_none_or(flags);
+        let spread = unnamed > 1 && enough && numbers && first.is_some_and(|def| def.kinds.iter().any(lists));
         if !spread {
             return given.to_vec();
         }
@@ -160,6 +164,10 @@ impl Elab<'_> {
 
     fn report_unknown_attr(&mut self, called: Called<'_>, arg: &Given) {
         let Some(name) = &arg.name else { return };
+        if is_keyword(&name.text) {
+            // The parser has told what this option is called.
+            return;
+        }
         let word = called.word;
         let text = format!("`{word}` has no attribute `{}`", name.text);
         let report = Diagnostic::error("attr::unknown", text, name.span, "unknown");
@@ -177,7 +185,6 @@ impl Elab<'_> {
                 }
             }
             "inplace" => report.note("values never change in place: leave it out"),
-            "dim" if has("axis") => report.fix(name.span, "axis", "`dim` is called `axis` here"),
             _ => match torch.map(|def| def.name).or_else(|| near(&name.text, called.defs.iter().map(|def| def.name).filter(|name| !name.starts_with('.')))) {
                 Some("in") => report.note("the input is inferred; pin it so: `in -> out` in the first place"),
                 Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),

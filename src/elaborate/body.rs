@@ -447,8 +447,7 @@ impl<'a> Elab<'a> {
     fn resolve_static(&mut self, call: &'a Call, value: Static, given: Vec<Given>) -> Resolved {
         match value {
             Static::Stage(stage) => {
-                let StageValue { target, mut args } = stage.as_ref().clone();
-                args.extend(given);
+                let StageValue { target, args } = stage.with(given);
                 Resolved::Stage(target, args)
             }
             Static::Layer(layer) => Resolved::Layer(layer),

@@ -171,9 +171,7 @@ impl<'a> Elab<'a> {
         }
         let given = self.given(args);
         if let Some((Static::Stage(stage), _)) = self.inst.hypers.get(word) {
-            let mut stage = stage.as_ref().clone();
-            stage.args.extend(given);
-            return Static::Stage(Rc::new(stage));
+            return Static::Stage(Rc::new(stage.with(given)));
         }
         if let Some(init) = self.initialiser(word, &given) {
             return Static::Init(init);

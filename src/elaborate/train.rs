@@ -319,7 +319,9 @@ impl<'a> Elab<'a> {
         section: &mut Section,
     ) -> Option<Tail> {
         let Some((setting, _)) = settings.iter().find(|(setting, _)| setting.name.text == "loss") else {
-            if train.settings.iter().any(|setting| matches!(setting.value, SettingValue::Broken)) {
+            let known = |name: &str| SETTINGS.contains(&name) || self.declared.contains_key(name);
+            let broken = |setting: &ast::Setting| matches!(setting.value, SettingValue::Broken) || !known(&setting.name.text);
+            if train.settings.iter().any(broken) {
                 return None;
             }
             let text = "a train section needs a loss";
