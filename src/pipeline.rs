@@ -53,7 +53,8 @@ pub fn gradients(model: &Structured, mode: Mode, float: DType, stage: Stage) -> 
     let mut seeds = vec![];
     for (name, var) in named_outputs(model, &expander) {
         if var.dtype().is_float() {
-            let source = builder.graph.borrow_mut().add_source(&INPUT, Source::Cotangent(name), var.ty(), 0);
+            let ty = var.ty();
+            let source = builder.graph.borrow_mut().add_source(&INPUT, Source::Cotangent(name), ty, 0);
             seeds.push((var.port, builder.var(source)));
         }
     }

@@ -88,11 +88,10 @@ impl Given {
         dtype: DType,
         shape: Option<&[usize]>,
         seed: u64,
-        stream: u64,
         notes: &mut Vec<String>,
     ) -> Result<Tensor, DataError> {
         match &self.value {
-            Value::Literal(literal) => literal.make(name, dtype, shape, seed, stream),
+            Value::Literal(literal) => literal.make(name, dtype, shape, seed),
             Value::File(spec) => convert(read_tensor(spec, &Disk, notes)?, dtype, spec, name, notes),
         }
     }

@@ -51,14 +51,6 @@ impl Progress {
         let _ = err.line(&format!("step {step}/{}  {}  {rate:.1} steps/s  {left:.0} s left", self.total, message()));
     }
 
-    /// A line above the bar: an evaluation, a checkpoint.
-    pub fn say(&self, err: &mut Stream, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| drop(err.line(text))),
-            None => drop(err.line(text)),
-        }
-    }
-
     /// Removes the bar.
     pub fn finish(self) {
         if let Some(bar) = self.bar {

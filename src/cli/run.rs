@@ -194,7 +194,7 @@ fn tensors(model: &Structured, ports: &[Typed], given: &[Given], (what, float): 
             }
             let shape = model.shapes.eval(ty.shape, &|dim| binding.get(dim).copied());
             let dtype = if ty.dtype.is_float() { float } else { ty.dtype };
-            let tensor = value.tensor(name, dtype, shape.as_deref(), seed, index as u64, notes)?;
+            let tensor = value.tensor(name, dtype, shape.as_deref(), seed, notes)?;
             let given = [(name.as_str(), tensor.dtype(), tensor.shape())];
             let one = [(name.as_str(), *ty)];
             binding = bind_types(&model.shapes, &one, &given, &binding).map_err(|error| Failure::from(RunError::from(error)))?;

@@ -1,7 +1,7 @@
 //! Values written on the command line: `'[[1, 2, 3]]'`, `normal[2,5]`, `ones`, `zeros`, `range`.
 
 use super::{DataError, npy};
-use crate::kernels::float::Float;
+use crate::kernels::random::{fill_normal, path_key};
 use crate::tensor::{DType, Tensor};
 use ndarray::{ArrayD, IxDyn};
 
@@ -88,15 +88,10 @@ impl Literal {
         matches!(self, Literal::List(values, _) if values.iter().all(|value| matches!(value, Number::Int(_))))
     }
 
-    /// The tensor. `shape` is the model's for words without sizes; `stream` keeps two inputs of one seed apart.
-    pub fn make(
-        &self,
-        name: &str,
-        dtype: DType,
-        shape: Option<&[usize]>,
-        seed: u64,
-        stream: u64,
-    ) -> Result<Tensor, DataError> {
+    /// The tensor for the input `name`; `shape` is the model's, for words without sizes.
+    ///
+    /// Normal numbers are a function of seed, name and place: another input changes nothing.
+    pub fn make(&self, name: &str, dtype: DType, shape: Option<&[usize]>, seed: u64) -> Result<Tensor, DataError> {
         let bad = |reason: String| DataError::new("data::literal", format!("input {name}"), reason);
         let Some(shape) = self.shape().or(shape) else {
             let error = bad("how large it is cannot be told".into());
@@ -104,7 +99,7 @@ impl Literal {
         };
         let count = npy::count(shape).filter(|&count| count <= ELEMENTS);
         let count = count.ok_or_else(|| bad(format!("the shape {shape:?} is too large")))?;
-        let normal = |i: usize| draw(seed, stream, i as u64);
+        let key = path_key(&format!("input {name}"));
         match (self, dtype) {
             (Literal::List(values, _), _) => list(values, shape, dtype).map_err(bad),
             (Literal::Made(Maker::Normal, _), DType::I64 | DType::Bool) => {
@@ -114,20 +109,28 @@ impl Literal {
             (Literal::Made(Maker::Range, _), DType::Bool) => {
                 Err(bad(format!("a range is no {dtype}")).help("use zeros, ones or a list of true and false"))
             }
+            (Literal::Made(Maker::Normal, _), DType::F32) => {
+                let mut values = vec![0.0; count];
+                fill_normal(&mut values, 0, seed, key);
+                array(values.into_iter(), shape).map(Tensor::F32).map_err(bad)
+            }
+            (Literal::Made(Maker::Normal, _), DType::F64) => {
+                let mut values = vec![0.0; count];
+                fill_normal(&mut values, 0, seed, key);
+                array(values.into_iter(), shape).map(Tensor::F64).map_err(bad)
+            }
             (Literal::Made(maker, _), DType::F32) => {
                 let value = |i| match maker {
-                    Maker::Normal => normal(i) as f32,
                     Maker::Ones => 1.0,
-                    Maker::Zeros => 0.0,
+                    Maker::Normal | Maker::Zeros => 0.0,
                     Maker::Range => i as f32,
                 };
                 array((0..count).map(value), shape).map(Tensor::F32).map_err(bad)
             }
             (Literal::Made(maker, _), DType::F64) => {
                 let value = |i| match maker {
-                    Maker::Normal => normal(i),
                     Maker::Ones => 1.0,
-                    Maker::Zeros => 0.0,
+                    Maker::Normal | Maker::Zeros => 0.0,
                     Maker::Range => i as f64,
                 };
                 array((0..count).map(value), shape).map(Tensor::F64).map_err(bad)
@@ -291,23 +294,13 @@ impl List<'_> {
     }
 }
 
-/// The i-th normal number of a stream (Box and Muller 1958), a function of (seed, stream, i).
-fn draw(seed: u64, stream: u64, i: u64) -> f64 {
-    let key = super::batches::mix(super::batches::mix(seed) ^ stream);
-    let uniform = |k: u64| {
-        let bits = super::batches::mix(key.wrapping_add((2 * i + k + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        ((bits >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0
-    };
-    Float::sqrt(-2.0 * Float::ln(uniform(0))) * Float::cos(std::f64::consts::TAU * uniform(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn made(text: &str, dtype: DType, shape: Option<&[usize]>) -> Result<Tensor, String> {
         let literal = Literal::parse(text).unwrap_or_else(|| panic!("`{text}` is a literal"));
-        literal.and_then(|literal| literal.make("x", dtype, shape, 1, 0)).map_err(|error| error.to_string())
+        literal.and_then(|literal| literal.make("x", dtype, shape, 1)).map_err(|error| error.to_string())
     }
 
     #[test]

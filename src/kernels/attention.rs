@@ -4,8 +4,10 @@
 //! A row's bits depend neither on the rows beside it nor on how it is told where it may look: a hidden position adds
 //! exact zeros to every chain, so leaving it out changes nothing.
 
-pub use super::attention_grad::SDPA_GRAD;
+mod grad;
+
 pub use super::rope::ROPE;
+pub use grad::SDPA_GRAD;
 
 use super::call::{Access, Call, Kernel, Layout, View, Worker};
 use super::float::Float;

@@ -187,6 +187,9 @@ unsafe fn element<T: Float, const DENSE: usize>(row: *const T, column: usize, st
     unsafe { if DENSE == 1 { *row.add(column) } else { *row.wrapping_offset(column as isize * step) } }
 }
 
+/// Takes means and variances of neighbouring channels from the first on.
+type Write<'a, T> = dyn FnMut(usize, &[T], &[T]) + 'a;
+
 fn stats_columns<T: Float>(x: &Images<T>, range: Range<usize>, n: T, write: impl FnMut(usize, &[T], &[T])) {
     if x.channel_step == 1 {
         mean_and_var::<T, 1>(x, range, n, &mut { write });
@@ -200,7 +203,7 @@ multiversion! {
         x: &Images<T>,
         range: Range<usize>,
         n: T,
-        write: &mut dyn FnMut(usize, &[T], &[T]),
+        write: &mut Write<'_, T>,
     ) {
         let (add, step) = (|a: T, b: T| a + b, x.channel_step);
         // SAFETY: elements of x.
@@ -421,9 +424,10 @@ multiversion! {
 multiversion! {
     fn grad_row<T: Float>(from: [*const T; 2], dx: &mut [T], f: [&[T]; 5]) {
         let [a, b, c, d, e] = f.map(<[T]>::as_ptr);
-        let f = |[x, dy, a, b, c, d, e]: [T; 7]| through(x, dy, [a, b, c, d, e]);
+        // `map` knows its result in the first or last place only.
+        let f = |[x, a, b, c, d, e, dy]: [T; 7]| through(x, dy, [a, b, c, d, e]);
         // SAFETY: as many elements of each as of dx, which may be x or dy.
-        unsafe { map([from[0], from[1], a, b, c, d, e], dx.as_mut_ptr(), dx.len(), f) }
+        unsafe { map([from[0], a, b, c, d, e, from[1]], dx.as_mut_ptr(), dx.len(), f) }
     }
 }
 

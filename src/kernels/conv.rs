@@ -4,21 +4,16 @@
 //! (columns sorted by stride, so that every tap reads runs of neighbours); then 32 output pixels at a time, the taps
 //! are gathered into a panel `[k][32]` and multiplied with the weights as they lie.
 
-pub use super::conv_weight::CONV_GRAD_WEIGHT;
 use super::call::{Access, Args, Call, Kernel, Layout, Worker};
+mod panels;
+mod weight;
+
+pub use weight::CONV_GRAD_WEIGHT;
+
 use super::float::Float;
 use super::spatial::{Carver, Images, room, room_of, triple};
-use super::tile::{Mode, Product, product};
+use panels::{Border, Grid, PANEL, SLACK, border, copy_planes};
 use std::ops::Range;
-
-/// Pixels of a panel.
-const PANEL: usize = 32;
-/// Elements that a gather may read or write beyond its run.
-const SLACK: usize = 64;
-/// Elements that a gather copies at once.
-const CHUNK: usize = 8;
-/// Rows of C that are multiplied before they are written out.
-const ROWS: usize = 8;
 
 /// Convolution (cross-correlation, as every library has it).
 ///
@@ -82,15 +77,6 @@ pub(super) struct Geometry {
     pub dilation: [usize; 3],
 }
 
-/// What the engine reads: how far the border reaches and where the image lies in it.
-#[derive(Clone, Copy)]
-struct Border {
-    /// Sizes with border.
-    extent: [usize; 3],
-    /// Zeros in front.
-    front: [usize; 3],
-}
-
 impl Geometry {
     pub fn of(x: &[u32], w: &[u32], y: &[u32], args: &Args) -> Geometry {
         let rank = x.len();
@@ -139,7 +125,7 @@ impl Geometry {
     }
 
     fn forward(&self) -> Border {
-        Border { extent: self.extent(), front: self.pad }
+        Border { extent: self.extent(), front: self.pad, taps: Some([self.kernel, self.dilation, self.stride]) }
     }
 
     /// How far back in dy the taps reach.
@@ -150,198 +136,6 @@ impl Geometry {
     fn backward_extent(&self) -> [usize; 3] {
         let reach = self.reach();
         std::array::from_fn(|a| (self.from[a] + self.pad[a]).saturating_sub(1) / self.stride[a] + reach[a] + 1)
-    }
-}
-
-/// Of planes with border: the length of a line sorted by stride, of a row of a phase, of a plane.
-fn border(extent: [usize; 3], stride: usize) -> (usize, usize, usize) {
-    let phase = extent[2].div_ceil(stride);
-    let line = phase * stride;
-    (line, phase, extent[0] * extent[1] * line)
-}
-
-/// Copies planes into `image` with their border of zeros, columns sorted by `stride`.
-#[inline(always)]
-unsafe fn copy_planes<T: Float>(image: &mut [T], x: &Images<T>, at: (usize, Range<usize>), b: Border, stride: usize) {
-    let (line, phase, _) = border(b.extent, stride);
-    if line == 0 {
-        return;
-    }
-    let mut lines = image.chunks_exact_mut(line);
-    // Columns of the border that lie inside x.
-    let inside = b.front[2].min(b.extent[2])..(b.front[2] + x.size[2]).min(b.extent[2]);
-    for channel in at.1 {
-        let plane = x.plane(at.0, channel).cast_const();
-        for d in 0..b.extent[0] {
-            for h in 0..b.extent[1] {
-                let dst = lines.next().expect("as many lines as the extent has");
-                let (d, h) = (d.wrapping_sub(b.front[0]), h.wrapping_sub(b.front[1]));
-                if d >= x.size[0] || h >= x.size[1] || inside.is_empty() {
-                    dst.fill(T::ZERO);
-                    continue;
-                }
-                let src = plane.wrapping_offset(d as isize * x.step[0] + h as isize * x.step[1]);
-                if stride == 1 {
-                    dst[..inside.start].fill(T::ZERO);
-                    dst[inside.end..].fill(T::ZERO);
-                } else {
-                    dst.fill(T::ZERO);
-                }
-                if stride == 1 && x.step[2] == 1 {
-                    // SAFETY: the columns `inside` are those of a row of x, which is contiguous.
-                    let src = unsafe { std::slice::from_raw_parts(src, inside.len()) };
-                    dst[inside.clone()].copy_from_slice(src);
-                } else {
-                    for remainder in 0..stride {
-                        let first = inside.start + (stride + remainder - inside.start % stride) % stride;
-                        let columns = (first..inside.end).step_by(stride);
-                        let dst = &mut dst[remainder * phase + first / stride..];
-                        for (dst, e) in dst.iter_mut().zip(columns) {
-                            // SAFETY: e - front is a column of x.
-                            *dst = unsafe { *src.wrapping_offset((e - b.front[2]) as isize * x.step[2]) };
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Neighbours in a panel that are neighbours in the image too.
-#[derive(Clone, Copy, Default)]
-struct Run {
-    /// First column in the panel.
-    at: usize,
-    len: usize,
-    /// Offset in the image, before the tap's own.
-    src: usize,
-    /// Offset in the output plane.
-    dst: usize,
-}
-
-multiversion! {
-    /// Fills a panel `[k][32]`: row k is what tap k sees at the panel's pixels. Copies whole chunks: what a run writes
-    /// too much is overwritten by the next run or row.
-    fn gather<T: Float>(panel: &mut [T], image: &[T], offsets: &[u32], runs: &[Run]) {
-        let furthest = offsets.iter().max().map_or(0, |&o| o as usize);
-        let chunked = |run: &Run| run.len.next_multiple_of(CHUNK);
-        assert!(panel.len() >= offsets.len() * PANEL + SLACK);
-        assert!(runs.iter().all(|run| run.at + run.len <= PANEL && furthest + run.src + chunked(run) <= image.len()));
-        let (to, from) = (panel.as_mut_ptr(), image.as_ptr());
-        if let [run] = runs && run.len == PANEL {
-            for (k, &offset) in offsets.iter().enumerate() {
-                // SAFETY: inside both, by the assertions.
-                unsafe { *to.add(k * PANEL).cast::<[T; PANEL]>() = *from.add(offset as usize + run.src).cast::<[T; PANEL]>() };
-            }
-            return;
-        }
-        for (k, &offset) in offsets.iter().enumerate() {
-            for run in runs {
-                let mut i = 0;
-                while i < run.len {
-                    // SAFETY: inside both, by the assertions.
-                    unsafe {
-                        let src = from.add(offset as usize + run.src + i).cast::<[T; CHUNK]>();
-                        *to.add(k * PANEL + run.at + i).cast::<[T; CHUNK]>() = *src;
-                    }
-                    i += CHUNK;
-                }
-            }
-        }
-    }
-}
-
-/// A grid of output pixels that share their taps.
-struct Grid<'a, T> {
-    /// Pixels.
-    size: [usize; 3],
-    /// Distances in the image with border; 1 along the last axis.
-    src: [usize; 2],
-    /// Distances in the output plane, and its first pixel.
-    dst: [usize; 3],
-    first: usize,
-    /// Offset of the first pixel in the image.
-    base: usize,
-    image: &'a [T],
-    offsets: &'a [u32],
-}
-
-impl<T: Float> Grid<'_, T> {
-    /// The runs of the pixels `from .. from + len`.
-    fn runs(&self, from: usize, len: usize, runs: &mut [Run; PANEL]) -> usize {
-        let (mut count, mut at) = (0, 0);
-        let [_, rows, columns] = self.size;
-        let (mut d, mut h, mut w) = (from / (rows * columns), from / columns % rows, from % columns);
-        while at < len {
-            let run = (len - at).min(columns - w);
-            let src = self.base + d * self.src[0] + h * self.src[1] + w;
-            let dst = self.first + d * self.dst[0] + h * self.dst[1] + w * self.dst[2];
-            runs[count] = Run { at, len: run, src, dst };
-            (count, at, w, h) = (count + 1, at + run, 0, h + 1);
-            if h == rows {
-                (d, h) = (d + 1, 0);
-            }
-        }
-        count
-    }
-
-    /// Multiplies rows of weights (`terms` apart) with every panel of the grid, into planes `plane` apart.
-    ///
-    /// # Safety
-    /// `weights` has `rows` rows; the planes may be written and nobody else touches them.
-    unsafe fn multiply(
-        &self,
-        panel: &mut [T],
-        (weights, rows): (*const T, usize),
-        (planes, plane): (*mut T, usize),
-        bias: Option<*const T>,
-    ) {
-        let (pixels, terms) = (self.size.iter().product::<usize>(), self.offsets.len());
-        let mut runs = [Run::default(); PANEL];
-        let mut sums = [T::ZERO; ROWS * PANEL];
-        for from in (0..pixels).step_by(PANEL) {
-            let len = PANEL.min(pixels - from);
-            let count = self.runs(from, len, &mut runs);
-            gather(panel, self.image, self.offsets, &runs[..count]);
-            for row in (0..rows).step_by(ROWS) {
-                let m = ROWS.min(rows - row);
-                // SAFETY: m rows of weights, a panel of `terms` rows, and room for the sums.
-                unsafe {
-                    product(Product {
-                        m,
-                        n: len.next_multiple_of(CHUNK),
-                        k: [1, terms],
-                        a: weights.add(row * terms),
-                        a_row: terms,
-                        a_k: [0, 1],
-                        b: panel.as_ptr(),
-                        b_k: [0, PANEL],
-                        c: sums.as_mut_ptr(),
-                        c_row: PANEL,
-                        mode: Mode::Store,
-                    });
-                }
-                for (r, sums) in sums.chunks_exact(PANEL).take(m).enumerate() {
-                    // SAFETY: the bias of a row, and that row's own plane.
-                    unsafe {
-                        let bias = bias.map(|bias| *bias.add(row + r));
-                        write(planes.add((row + r) * plane), sums, &runs[..count], self.dst[2], bias);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Writes a row of sums to its plane.
-unsafe fn write<T: Float>(plane: *mut T, sums: &[T], runs: &[Run], step: usize, bias: Option<T>) {
-    for run in runs {
-        let sums = &sums[run.at..run.at + run.len];
-        for (i, &sum) in sums.iter().enumerate() {
-            let value = bias.map_or(sum, |bias| sum + bias);
-            // SAFETY: a pixel of the run, in a plane that the caller may write.
-            unsafe { *plane.add(run.dst + i * step) = value };
-        }
     }
 }
 
@@ -488,7 +282,7 @@ unsafe fn grad_input<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Rang
     let weights = call.input(1).as_ptr::<T>().cast_const();
     let g = Geometry::of(call.output(0).shape(), call.input(1).shape(), call.input(0).shape(), &call.args);
     let (reach, plane) = (g.reach(), g.planes().0);
-    let around = Border { extent: g.backward_extent(), front: reach };
+    let around = Border { extent: g.backward_extent(), front: reach, taps: None };
     let (line, _, bordered) = border(around.extent, 1);
     let mut work = Carver::new(worker.work);
     let image = work.take::<T>(g.out * bordered + SLACK);
@@ -537,153 +331,4 @@ unsafe fn grad_input<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Rang
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::kernels::spatial::testing::{Array, indices, run_all_ways, values};
-
-    /// x, w and y shapes with stride, pad, dilation, groups.
-    pub(crate) type Case = (&'static [usize], &'static [usize], &'static [usize], [[i32; 3]; 3], i32);
-
-    pub(crate) const CASES: &[Case] = &[
-        (&[2, 3, 5, 7], &[4, 3, 3, 3], &[2, 4, 5, 7], [[1, 1, 1], [1, 1, 0], [1, 1, 1]], 1),
-        (&[2, 3, 9, 8], &[5, 3, 3, 3], &[2, 5, 5, 4], [[2, 2, 1], [1, 1, 0], [1, 1, 1]], 1),
-        (&[1, 4, 9, 11], &[6, 2, 3, 2], &[1, 6, 4, 4], [[2, 3, 1], [1, 2, 0], [2, 3, 1]], 2),
-        (&[3, 6, 33], &[6, 1, 5], &[3, 6, 33], [[1, 0, 0], [2, 0, 0], [1, 0, 0]], 6),
-        (&[2, 58, 40], &[9, 58, 9], &[2, 9, 32], [[1, 0, 0], [0, 0, 0], [1, 0, 0]], 1),
-        (&[1, 2, 4, 5, 6], &[3, 2, 2, 3, 2], &[1, 3, 2, 3, 6], [[2, 2, 1], [0, 1, 1], [1, 1, 2]], 1),
-        (&[1, 1, 1, 1], &[1, 1, 1, 1], &[1, 1, 1, 1], [[1, 1, 1], [0, 0, 0], [1, 1, 1]], 1),
-        (&[0, 2, 4, 4], &[3, 2, 3, 3], &[0, 3, 4, 4], [[1, 1, 1], [1, 1, 0], [1, 1, 1]], 1),
-        (&[1, 2, 7, 7], &[3, 2, 1, 1], &[1, 3, 3, 3], [[3, 3, 1], [0, 0, 0], [1, 1, 1]], 1),
-        (&[1, 2, 32, 32], &[17, 2, 3, 3], &[1, 17, 32, 32], [[1, 1, 1], [1, 1, 0], [1, 1, 1]], 1),
-        (&[1, 2, 40], &[2, 2, 3], &[1, 2, 15], [[3, 1, 1], [4, 0, 0], [2, 1, 1]], 1),
-    ];
-
-    pub(crate) fn args(case: &Case) -> Args {
-        let mut args = Args::default();
-        for (i, three) in case.3.iter().enumerate() {
-            args.ints[3 * i..3 * i + 3].copy_from_slice(three);
-        }
-        args.ints[9] = case.4;
-        args
-    }
-
-    /// Which x the tap k of output o reads, if it lies inside.
-    pub(crate) fn source(case: &Case, o: &[usize], k: &[usize]) -> Option<Vec<usize>> {
-        let [stride, pad, dilation] = case.3;
-        (0..o.len())
-            .map(|a| {
-                let at =
-                    (o[a] as i64) * i64::from(stride[a]) + k[a] as i64 * i64::from(dilation[a]) - i64::from(pad[a]);
-                (at >= 0 && at < case.0[2 + a] as i64).then_some(at as usize)
-            })
-            .collect()
-    }
-
-    pub(crate) fn blocks<T: Float>(terms: &[(T, T)]) -> T {
-        let mut total = None;
-        for block in terms.chunks(512) {
-            let sum = block.iter().fold(T::ZERO, |sum, &(a, b)| a.mul_add(b, sum));
-            total = Some(total.map_or(sum, |total: T| total + sum));
-        }
-        total.unwrap_or(T::ZERO)
-    }
-
-    pub(crate) fn join(a: &[usize], b: &[usize]) -> Vec<usize> {
-        [a, b].concat()
-    }
-
-    fn forward<T: Float>(case: &Case, x: &Array<T>, w: &Array<T>, bias: Option<&[T]>) -> Array<T> {
-        let mut y = Array::zeros(case.2);
-        let (out, per) = (case.1[0] / case.4 as usize, case.1[1]);
-        for o in indices(case.2) {
-            let mut terms = Vec::new();
-            for c in 0..per {
-                for k in indices(&case.1[2..]) {
-                    let from = source(case, &o[2..], &k);
-                    let value = from.map_or(T::ZERO, |s| x.get(&join(&[o[0], o[1] / out * per + c], &s)));
-                    terms.push((w.get(&join(&[o[1], c], &k)), value));
-                }
-            }
-            let at = y.at(&o);
-            y.data[at] = blocks(&terms);
-            if let Some(bias) = bias {
-                y.data[at] += bias[o[1]];
-            }
-        }
-        y
-    }
-
-    fn check_forward<T: Float>(cases: &[Case]) {
-        for case in cases {
-            let x = Array::new(case.0, values::<T>(case.0.iter().product(), 1));
-            let w = Array::new(case.1, values::<T>(case.1.iter().product(), 2));
-            let bias = Array::new(&case.1[..1], values::<T>(case.1[0], 3));
-            let mut last_first: Vec<usize> = (0..case.0.len()).collect();
-            last_first.swap(1, case.0.len() - 1); // channels innermost
-            for (x, bias) in [(x.clone(), Some(&bias)), (x.laid(&last_first, 3), None)] {
-                let wanted = forward(case, &x, &w, bias.map(|b| &b.data[..]));
-                let y = Array::<T>::zeros(case.2);
-                let ins = [Some(x.view()), Some(w.view()), bias.map(Array::view)];
-                run_all_ways::<T>(&CONV, &ins, &[Some(y.view())], args(case), || assert_eq!(y, wanted, "{case:?}"));
-            }
-        }
-    }
-
-    #[test]
-    fn forward_is_its_naive_twin_bit_for_bit() {
-        check_forward::<f32>(CASES);
-        check_forward::<f64>(CASES);
-    }
-
-    fn backward<T: Float>(case: &Case, dy: &Array<T>, w: &Array<T>) -> Array<T> {
-        let mut dx = Array::zeros(case.0);
-        let (out, per) = (case.1[0] / case.4 as usize, case.1[1]);
-        let [stride, pad, dilation] = case.3;
-        for i in indices(case.0) {
-            let group = i[1] / per;
-            let mut terms = Vec::new();
-            for o in group * out..(group + 1) * out {
-                'taps: for k in indices(&case.1[2..]) {
-                    let mut to = Some(Vec::new());
-                    for a in 0..k.len() {
-                        let at = i[2 + a] as i64 + i64::from(pad[a]) - k[a] as i64 * i64::from(dilation[a]);
-                        if at.rem_euclid(i64::from(stride[a])) != 0 {
-                            continue 'taps;
-                        }
-                        let at = at.div_euclid(i64::from(stride[a]));
-                        let inside = at >= 0 && at < case.2[2 + a] as i64;
-                        to = to.filter(|_| inside).map(|to| join(&to, &[at as usize]));
-                    }
-                    let value = to.map_or(T::ZERO, |to| dy.get(&join(&[i[0], o], &to)));
-                    terms.push((w.get(&join(&[o, i[1] % per], &k)), value));
-                }
-            }
-            let at = dx.at(&i);
-            dx.data[at] = blocks(&terms);
-        }
-        dx
-    }
-
-    fn check_backward<T: Float>(cases: &[Case]) {
-        for case in cases {
-            let dy = Array::new(case.2, values::<T>(case.2.iter().product(), 1));
-            let w = Array::new(case.1, values::<T>(case.1.iter().product(), 2));
-            let wanted = backward(case, &dy, &w);
-            let mut last_first: Vec<usize> = (0..case.0.len()).collect();
-            last_first.swap(1, case.0.len() - 1);
-            for dy in [dy.clone(), dy.laid(&last_first, 3)] {
-                let dx = Array::<T>::zeros(case.0);
-                let ins = [Some(dy.view()), Some(w.view())];
-                run_all_ways::<T>(&CONV_GRAD_INPUT, &ins, &[Some(dx.view())], args(case), || {
-                    assert_eq!(dx, wanted, "{case:?}")
-                });
-            }
-        }
-    }
-
-    #[test]
-    fn the_input_gradient_is_its_naive_twin_bit_for_bit() {
-        check_backward::<f32>(CASES);
-        check_backward::<f64>(CASES);
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 /// f32 or f64.
 ///
 /// The transcendental functions are our own polynomials (`math`): the same bits on every processor, and loops over them
-/// vectorise. f32: within 1 ulp for exp and ln, 1.5 for erf, 2 for sin and cos, 3 for tanh and sigmoid; f64: within
+/// vectorise. f32: within 1 ulp for exp and ln, 1.7 for erf, 2 for sin and cos, 3 for tanh and sigmoid; f64: within
 /// 4e-16 relative to the result.
 pub trait Float:
     Copy

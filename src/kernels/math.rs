@@ -321,7 +321,7 @@ mod tests {
             ("ln", |x| Float::ln(x), f64::ln, 1.0),
             ("tanh", |x| Float::tanh(x), f64::tanh, 3.0),
             ("sigmoid", |x| Float::sigmoid(x), |x| 1.0 / (1.0 + (-x).exp()), 3.0),
-            ("erf", |x| Float::erf(x), |x| Float::erf(x), 1.5),
+            ("erf", |x| Float::erf(x), |x| Float::erf(x), 1.7),
             ("sin", |x| Float::sin(x), |x| if x.abs() < 1_125_899_906_842_624.0 { x.sin() } else { x * 0.0 }, 2.0),
             (
                 "cos",

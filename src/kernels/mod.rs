@@ -7,12 +7,10 @@
 pub mod simd;
 
 pub mod attention;
-mod attention_grad;
 pub mod axes;
 pub mod batchnorm;
 pub mod call;
 pub mod conv;
-pub mod conv_weight;
 pub mod copy;
 pub mod count;
 pub mod float;

@@ -56,9 +56,9 @@ unsafe fn rope<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<usiz
                 (_, 1) => turn::<T, 2>(from, 1, to, cos, sin),
                 (_, step) => turn::<T, 3>(from, step, to, cos, sin),
             }
-            for i in 2 * pairs..e {
+            for (i, to) in to.iter_mut().enumerate().skip(2 * pairs) {
                 // SAFETY: an element of x's row.
-                to[i] = unsafe { *from.wrapping_offset(i as isize * step) };
+                *to = unsafe { *from.wrapping_offset(i as isize * step) };
             }
         }
     }
@@ -89,7 +89,7 @@ multiversion! {
     fn turn<T: Float, const FORM: usize>(from: *const T, step: isize, to: &mut [T], cos: &[T], sin: &[T]) {
         let pairs = cos.len();
         assert!(2 * pairs <= to.len() && sin.len() == pairs);
-        let step = if FORM % 2 == 0 { 1 } else { step };
+        let step = if FORM == 1 || FORM == 3 { step } else { 1 };
         // SAFETY: an element of x's row, which is as long as `to`.
         let get = |i: usize| unsafe { *from.wrapping_offset(i as isize * step) };
         let rotate = |a: T, b: T, i: usize| (a.mul_add(cos[i], -(b * sin[i])), b.mul_add(cos[i], a * sin[i]));

@@ -42,7 +42,7 @@ fn given<T: Float>(case: &Case) -> Given<T> {
     let full = [b, h, n, m];
     let mut seen = Array::<u8>::zeros(&full);
     // Row 2 of the mask sees nothing; the mask is the same for all heads.
-    let bit = |at: &[usize]| u8::from(!masked || at[2] != 2 && (at[0] + at[2] * 5 + at[3] * 3) % 7 != 0);
+    let bit = |at: &[usize]| u8::from(!masked || at[2] != 2 && !(at[0] + at[2] * 5 + at[3] * 3).is_multiple_of(7));
     for at in indices(&full) {
         let (i, j) = (at[2] as i32, at[3] as i32);
         let flat = seen.at(&at);
@@ -73,7 +73,7 @@ fn in_lanes<T: Float>(n: usize, step: impl Fn(T, usize) -> T) -> T {
     let mut lanes = [T::ZERO; 64];
     (0..n).for_each(|i| lanes[i % 64] = step(lanes[i % 64], i));
     for half in [32, 16, 8, 4, 2, 1] {
-        (0..half).for_each(|j| lanes[j] = lanes[j] + lanes[j + half]);
+        (0..half).for_each(|j| lanes[j] += lanes[j + half]);
     }
     lanes[0]
 }
@@ -227,7 +227,7 @@ fn the_gradients_are_those_of_the_formula() {
         (ins, y.data.iter().zip(&g.dy.data).map(|(y, dy)| y * dy).sum::<f64>())
     };
     let (ins, _) = forward(&g);
-    let shapes = [&g.q.shape, &g.k.shape, &g.v.shape, &g.bias.as_ref().unwrap().shape];
+    let shapes = [&g.q.shape, &g.k.shape, &g.v.shape, &g.bias.as_ref().expect("the case has a bias").shape];
     let grads = shapes.map(|shape| Array::<f64>::zeros(shape));
     let outs = [0, 1, 2, 3].map(|i| Some(grads[i].view()));
     let ins = [&ins[..], &[Some(y.view()), Some(lse.view()), Some(g.dy.view())]].concat();
@@ -239,7 +239,7 @@ fn the_gradients_are_those_of_the_formula() {
                     0 => &mut g.q,
                     1 => &mut g.k,
                     2 => &mut g.v,
-                    _ => g.bias.as_mut().unwrap(),
+                    _ => g.bias.as_mut().expect("the case has a bias"),
                 };
                 x.data[i] += by;
                 forward(&g).1

@@ -174,3 +174,35 @@ fn the_gradient_goes_through_the_statistics() {
         assert!((difference - dx.data[i]).abs() < 1e-7, "{i}: {difference} {}", dx.data[i]);
     }
 }
+
+#[test]
+fn in_place_gives_the_same_bits() {
+    let args = Args { nums: [EPS, 0.0, 0.0, 0.0], ..Args::default() };
+    for shape in [&[70, 67][..], &[3, 5, 9, 11]] {
+        let (c, len) = (shape[1], shape.iter().product::<usize>());
+        let per = |seed| Array::new(&[c], values::<f32>(c, seed));
+        let (mean, mut var, weight, sum_dy, sum_dot) = (per(1), per(2), per(3), per(4), per(5));
+        var.data.iter_mut().for_each(|v| *v = v.abs());
+        let (x, dy) = (Array::new(shape, values::<f32>(len, 6)), Array::new(shape, values::<f32>(len, 7)));
+        let view = |a: &Array<f32>| Some(a.view());
+        let of_channels = [view(&mean), view(&var), view(&weight), view(&sum_dy), view(&sum_dot)];
+        let [m, v, w, sd, sx] = of_channels;
+        let cases: [(&Kernel, Vec<Option<View>>); 3] = [
+            (&BATCHNORM_APPLY, vec![view(&x), m, v, w, sd]),
+            (&BATCHNORM_GRAD, vec![view(&x), m, v, w, view(&dy), sd, sx]),
+            (&BATCHNORM_GRAD_EVAL, vec![v, w, view(&dy)]),
+        ];
+        for (kernel, ins) in cases {
+            let wanted = Array::<f32>::zeros(shape);
+            crate::kernels::spatial::testing::run::<f32>(kernel, &ins, &[view(&wanted)], args);
+            for &(operand, _) in kernel.inplace {
+                let of = if ins[operand].is_some_and(|v| v.ptr == x.view().ptr) { &x } else { &dy };
+                let both = of.clone();
+                let mut ins = ins.clone();
+                ins[operand] = view(&both);
+                crate::kernels::spatial::testing::run::<f32>(kernel, &ins, &[view(&both)], args);
+                assert_eq!(both, wanted, "{} {operand}", kernel.name);
+            }
+        }
+    }
+}

@@ -1,11 +1,11 @@
 //! The gradients of attention: the weights are made again from the scores and their log-sum-exp.
 
-use super::attention::{Heads, ROWS, Scores, over_keys, pitch};
-use super::call::{Access, Call, Kernel, Layout, View, Worker};
-use super::float::Float;
-use super::lanes::{map, sum};
-use super::spatial::{Carver, room_of};
-use super::tile::{BLOCK, Mode, Product, product};
+use super::{Heads, ROWS, Scores, over_keys, pitch};
+use crate::kernels::call::{Access, Call, Kernel, Layout, View, Worker};
+use crate::kernels::float::Float;
+use crate::kernels::lanes::{map, sum};
+use crate::kernels::spatial::{Carver, room_of};
+use crate::kernels::tile::{BLOCK, Mode, Product, product};
 use std::ops::Range;
 
 /// The gradients of `SDPA`.

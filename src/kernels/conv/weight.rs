@@ -3,11 +3,11 @@
 //! Each image is copied once with its border, channels innermost; then a kernel row over all channels is a run of
 //! neighbours, and a tile of (output channels) × (run) is read where it lies, pixel after pixel.
 
-use super::call::{Access, Call, Kernel, Layout, Worker};
-use super::conv::{Geometry, shares};
-use super::float::Float;
-use super::spatial::{Carver, Images, room_of};
-use super::tile::{BLOCK, Mode, Product, product};
+use super::{Geometry, shares};
+use crate::kernels::call::{Access, Call, Kernel, Layout, Worker};
+use crate::kernels::float::Float;
+use crate::kernels::spatial::{Carver, Images, room_of};
+use crate::kernels::tile::{BLOCK, Mode, Product, product};
 use std::ops::Range;
 
 /// Elements that a tile may read beyond a run.
