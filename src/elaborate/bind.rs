@@ -187,7 +187,7 @@ impl Elab<'_> {
             "inplace" => report.note("values never change in place: leave it out"),
             _ => match torch.map(|def| def.name).or_else(|| near(&name.text, called.defs.iter().map(|def| def.name).filter(|name| !name.starts_with('.')))) {
                 Some("in") => report.note("the input is inferred; pin it so: `in -> out` in the first place"),
-                Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+                Some(meant) => self.meant_name(report, name.span, meant),
                 None if called.defs.is_empty() => report.note(format!("`{word}` has no attributes")),
                 None => report.note(format!("`{word}` is called so: {}", call_form(called))),
             },

@@ -212,6 +212,10 @@ impl<'a> Elab<'a> {
     /// Calls a block.
     pub(super) fn call_block(&mut self, index: usize, app: Application<'_>) -> Val {
         let block = self.blocks[index];
+        if self.faulty(block.header) {
+            self.calls.push((app.node, true));
+            return Val::Unknown;
+        }
         if !self.may_call(block, app.span) || !self.allow_block(index, app.span) {
             return Val::Unknown;
         }
@@ -343,7 +347,7 @@ impl<'a> Elab<'a> {
                 let text = format!("the block `{}` has no hyperparameter `{}`", app.word, name.text);
                 let report = Diagnostic::error("attr::hyperparameter", text, name.span, "unknown");
                 match near(&name.text, names) {
-                    Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+                    Some(meant) => self.meant_name(report, name.span, meant),
                     None => report,
                 }
             }

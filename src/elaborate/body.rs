@@ -8,7 +8,7 @@ use super::value::{Elem, Given, StageValue, Static, Target, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::structured::{Item, LayerDef, ScopeItem, ScopeKind};
 use crate::ops;
-use crate::syntax::ast::{Body, Call, Cond, Expr, ExprKind, Flow, Lhs, Name, Stage, StageKind, StmtKind};
+use crate::syntax::ast::{Body, Call, Cond, Expr, ExprKind, Flow, Lhs, Name, Stage, StageKind, Stmt, StmtKind};
 use crate::text::Span;
 
 /// The value that flows in.
@@ -56,6 +56,11 @@ impl<'a> Elab<'a> {
             }
             let last = i + 1 == body.stmts.len();
             self.tail = tail.clone().filter(|_| last);
+            if self.is_slip(stmt) {
+                self.bind_unknown(stmt);
+                current = Some(Current { val: Val::Unknown, kept: true, span: stmt.span });
+                continue;
+            }
             match &stmt.kind {
                 StmtKind::Dim(name, expr) => {
                     let value = self.eval(expr);
@@ -80,6 +85,41 @@ impl<'a> Elab<'a> {
         match current {
             Some(current) => current.val,
             None => Val::Unknown,
+        }
+    }
+
+    /// Whether a line of its own (not one in a body within it) has a syntax error.
+    fn is_slip(&self, stmt: &Stmt) -> bool {
+        let (StmtKind::Flow(_, flow) | StmtKind::Return(flow)) = &stmt.kind else {
+            return self.faulty(stmt.span);
+        };
+        let mut heads = vec![];
+        let mut plain = true;
+        for stage in &flow.stages {
+            match &stage.kind {
+                StageKind::Residual { head, .. }
+                | StageKind::Repeat { head, .. }
+                | StageKind::For { head, .. }
+                | StageKind::If { head, .. }
+                | StageKind::Parallel { head, .. } => {
+                    plain = false;
+                    heads.push(*head);
+                }
+                StageKind::Expr(expr) => heads.push(expr.span),
+            }
+        }
+        if plain { self.faulty(stmt.span) } else { heads.into_iter().any(|head| self.faulty(head)) }
+    }
+
+    /// The names of a line that could not be read.
+    fn bind_unknown(&mut self, stmt: &'a Stmt) {
+        match &stmt.kind {
+            StmtKind::Dim(name, _) => self.bind_name(name, Meaning::Static(Static::Unknown)),
+            StmtKind::Layer(name, _) => self.bind_name(name, Meaning::Value(Val::Unknown)),
+            StmtKind::Flow(Some(lhs), _) => {
+                self.bind_lhs(lhs, Val::Unknown);
+            }
+            StmtKind::Flow(None, _) | StmtKind::Return(_) | StmtKind::Broken => {}
         }
     }
 
@@ -321,9 +361,9 @@ impl<'a> Elab<'a> {
                 self.for_each(*head, vars, list, body, name)
             }
             StageKind::If { head, conds, body, otherwise } => self.branch(*head, conds, body, otherwise.as_ref()),
-            StageKind::Parallel { head, join, branches } => {
+            StageKind::Parallel { head: _, join, branches } => {
                 self.tail = None;
-                self.parallel(*head, join, branches, stage.span)
+                self.parallel(join, branches, stage.span)
             }
             StageKind::Expr(expr) => self.stage_expr(expr, first),
         }
@@ -338,6 +378,10 @@ impl<'a> Elab<'a> {
                     self.tail = None;
                     let mut parts = vec![];
                     for elem in elems {
+                        if self.reports.last().is_some_and(|last| last.diagnostic.code == "type::number_in_flow") {
+                            // Numbers where tensors are wanted: the name before the parenthesis is missing.
+                            return self.unknown_stage();
+                        }
                         let val = self.flow(&elem.flow, None);
                         let name = elem.name.as_ref().map(|name| name.text.clone());
                         parts.push(Elem { name, val, span: elem.flow.span });
@@ -366,6 +410,7 @@ impl<'a> Elab<'a> {
         }
         match self.resolve(call) {
             Resolved::Value(val) if first => val,
+            Resolved::Value(Val::Unknown) => self.unknown_stage(),
             Resolved::Value(_) => {
                 let text = format!("the value `{}` cannot stand after `|>`", call.name.text);
                 let report = Diagnostic::error("flow::value", text, call.span, "a value restarts the flow");
@@ -477,7 +522,7 @@ impl<'a> Elab<'a> {
         if WORDS.contains(&word) {
             report.message = format!("`{word}` is no stage");
         } else if let Some(meant) = self.meant_stage(word) {
-            report = report.fix(call.name.span, meant.clone(), format!("did you mean `{meant}`?"));
+            report = self.meant_name(report, call.name.span, &meant);
         }
         self.report(report);
         Resolved::Broken
@@ -519,7 +564,8 @@ impl<'a> Elab<'a> {
         self.regions.push(Default::default());
         let val = self.body(taken, input, false);
         let region = self.regions.pop().unwrap_or_default();
-        let label = self.written(head).trim().to_string();
+        let shown: Vec<String> = conds.iter().map(super::words::cond).collect();
+        let label = format!("if {}", shown.join(", "));
         let item = ScopeItem { kind: ScopeKind::If, label, path: placeholder(scope), region, span: head };
         self.emit(Item::Scope(item));
         self.calls = calls;
@@ -534,13 +580,7 @@ impl<'a> Elab<'a> {
     }
 
     /// `parallel join J { | a | b }` is `(a, b) |> J`.
-    fn parallel(
-        &mut self,
-        head: Span,
-        join: &'a Call,
-        branches: &'a [(Option<Name>, Flow)],
-        span: Span,
-    ) -> Val {
+    fn parallel(&mut self, join: &'a Call, branches: &'a [(Option<Name>, Flow)], span: Span) -> Val {
         let calls = std::mem::take(&mut self.calls);
         let owners = self.owners;
         let scope = self.scope;
@@ -560,8 +600,7 @@ impl<'a> Elab<'a> {
         let val = self.stage_call(join, false);
         self.it = outer.map(|it| It { used: true, ..it });
         let region = self.regions.pop().unwrap_or_default();
-        let label = format!("parallel join {}", self.written(join.span));
-        let _ = head;
+        let label = format!("parallel join {}", super::words::call(join));
         self.emit(Item::Scope(ScopeItem { kind: ScopeKind::Parallel, label, path: placeholder(scope), region, span }));
         self.calls = calls;
         self.calls.push((None, self.owners > owners));

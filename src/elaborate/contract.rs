@@ -213,6 +213,9 @@ impl<'a> Elab<'a> {
     pub(super) fn check_for_all_sizes(&mut self, index: usize) {
         let block: &'a Block = self.blocks[index];
         let Some(sig) = &block.sig else { return };
+        if self.faulty(block.header) {
+            return;
+        }
         self.fresh();
         let before = self.reports.len();
         self.symbolic = true;

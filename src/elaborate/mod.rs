@@ -26,6 +26,7 @@ mod sets;
 mod signature;
 mod train;
 mod value;
+mod words;
 
 use crate::diagnostic::Diagnostic;
 use crate::ir::structured::{Item, LayerDef, Region, Structured, ValueId, ValueInfo};
@@ -60,8 +61,15 @@ pub struct Elaborated {
 /// Models and train sections of the first file are elaborated; of the others only blocks and dims count. Blocks with
 /// a signature are also checked once for all sizes.
 pub fn elaborate(files: &[ast::File], sources: &Sources, request: &Request) -> Elaborated {
+    elaborate_around(files, sources, request, &[])
+}
+
+/// The same beside syntax errors: headers, lines and settings with such a fault are not judged, so that a slip of the
+/// pen has no consequences. `faults` are the main places of the parser's reports.
+pub fn elaborate_around(files: &[ast::File], sources: &Sources, request: &Request, faults: &[Span]) -> Elaborated {
     let sets = sets::read(&request.sets, sources.0.len() as u16);
     let mut elab = Elab::new(files, sources, request, &sets);
+    elab.faults = faults;
     elab.file()
 }
 
@@ -92,6 +100,10 @@ struct Elab<'a> {
     files: &'a [ast::File],
     sources: &'a Sources,
     request: &'a Request,
+    /// Places of syntax errors.
+    faults: &'a [Span],
+    /// Words that were reported as dims that nobody declared.
+    unknown_dims: Vec<String>,
     /// `--set`, read, and which of them reached something.
     sets: &'a [sets::Set],
     used_sets: std::collections::HashSet<usize>,
@@ -159,6 +171,8 @@ impl<'a> Elab<'a> {
             sources,
             request,
             sets,
+            faults: &[],
+            unknown_dims: vec![],
             used_sets: Default::default(),
             train_attrs: Default::default(),
             last_scope: Default::default(),
@@ -228,8 +242,9 @@ impl<'a> Elab<'a> {
         for entry in entries {
             if let Entry::Model(model) = entry {
                 let before = self.reports.len();
-                let made = self.model(model, &[]);
-                let sound = self.reports.len() == before;
+                let whole = !self.faulty(model.header);
+                let made = if whole { self.model(model, &[]) } else { None };
+                let sound = self.reports.len() == before && !self.faulty(model.span);
                 models.insert(&model.name.text, (model, sound));
                 if sound && self.asked(&model.name.text, None) {
                     done.models.extend(made);
@@ -252,6 +267,12 @@ impl<'a> Elab<'a> {
         }
         done.diagnostics = self.finished_reports();
         done
+    }
+
+    /// Whether a syntax error stands there.
+    fn faulty(&self, span: Span) -> bool {
+        let inside = |fault: &&Span| fault.file == span.file && span.start <= fault.start && fault.start < span.end;
+        self.faults.iter().any(|fault| inside(&fault))
     }
 
     /// Whether the caller wants this model or label.

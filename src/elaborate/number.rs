@@ -187,7 +187,7 @@ impl<'a> Elab<'a> {
         );
         let meant = self.meant_stage(word).or_else(|| self.meant_number(word));
         if let Some(meant) = meant {
-            report = report.fix(call.name.span, meant.clone(), format!("did you mean `{meant}`?"));
+            report = self.meant_name(report, call.name.span, &meant);
         }
         self.report(report);
         Static::Unknown
@@ -518,6 +518,12 @@ impl<'a> Elab<'a> {
         if matches!(left, Static::Dim(_)) || matches!(right, Static::Dim(_)) {
             return self.compare_dims(cmp, &left, &right, span);
         }
+        if let (Static::Word(word), other) | (other, Static::Word(word)) = (&left, &right)
+            && !matches!(other, Static::Str(_) | Static::Word(_))
+        {
+            self.unknown_word(&word.clone(), span);
+            return Truth::Silent;
+        }
         let equal = match (&left, &right) {
             (Static::Str(a) | Static::Word(a), Static::Str(b) | Static::Word(b)) => a == b,
             (Static::Bool(a), Static::Bool(b)) => a == b,
@@ -588,6 +594,9 @@ impl<'a> Elab<'a> {
 
     /// A bare word that names nothing.
     pub(super) fn unknown_word(&mut self, word: &str, span: Span) {
+        if self.unknown_dims.iter().any(|dim| dim == word) {
+            return;
+        }
         let mut report = Diagnostic::error(
             "name::unknown",
             format!("there is no hyperparameter, dim or stage `{word}`"),
@@ -595,7 +604,7 @@ impl<'a> Elab<'a> {
             "unknown",
         );
         if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
-            report = report.fix(span, meant.clone(), format!("did you mean `{meant}`?"));
+            report = self.meant_name(report, span, &meant);
         }
         self.report(report);
     }

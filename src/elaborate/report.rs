@@ -19,7 +19,7 @@ pub(super) struct Report {
     /// The path line, once it is known.
     shown: Option<String>,
     /// Other places of the same unknown name.
-    places: Vec<Span>,
+    places: Vec<(Span, String)>,
     /// Arguments of other instances with the same mistake.
     others: Vec<String>,
 }
@@ -56,13 +56,15 @@ impl<'a> Elab<'a> {
             return;
         }
         // A name that is unknown in many places is one mistake.
+        // (Several dims without a near name are one, too: the line that declares them is missing.)
+        let undeclared = diagnostic.code == "name::dim" && diagnostic.fixes.is_empty();
         let named = |report: &&mut Report| {
             UNKNOWN.contains(&diagnostic.code)
                 && report.diagnostic.code == diagnostic.code
-                && report.diagnostic.message == diagnostic.message
+                && (report.diagnostic.message == diagnostic.message || undeclared && report.diagnostic.fixes.is_empty())
         };
         if let Some(first) = self.reports.iter_mut().find(named) {
-            first.places.push(span);
+            first.places.push((span, diagnostic.message.clone()));
             return;
         }
         self.reports.push(Report { places: vec![], diagnostic, chain: self.chain.clone(), shown: None, others: vec![] });
@@ -106,11 +108,22 @@ impl<'a> Elab<'a> {
                 diagnostic.labels.push(Label { span: Span::default(), text: "from `--set`".into() });
             }
             if !report.places.is_empty() {
-                let mut lines: Vec<usize> = report.places.iter().map(|place| sources.of(*place).position(place.start).0).collect();
+                let mut lines = vec![];
+                let mut messages = vec![];
+                for (place, message) in &report.places {
+                    if *message != diagnostic.message && !messages.contains(message) {
+                        messages.push(message.clone());
+                    } else if usize::from(place.file) < files && *message == diagnostic.message {
+                        lines.push(sources.of(*place).position(place.start).0);
+                    }
+                }
                 lines.dedup();
-                let lines: Vec<String> = lines.iter().take(6).map(usize::to_string).collect();
-                let word = if lines.len() == 1 { "line" } else { "lines" };
-                diagnostic.notes.push(format!("also in {word} {}", lines.join(", ")));
+                diagnostic.notes.extend(messages);
+                if !lines.is_empty() {
+                    let word = if lines.len() == 1 { "line" } else { "lines" };
+                    let lines: Vec<String> = lines.iter().take(6).map(usize::to_string).collect();
+                    diagnostic.notes.push(format!("also in {word} {}", lines.join(", ")));
+                }
             }
             if !report.others.is_empty() {
                 diagnostic.notes.push(format!("also with {}", merged(&report.others)));

@@ -301,7 +301,7 @@ impl<'a> Elab<'a> {
         let report = Diagnostic::error("name::placement", text, name.span, "unknown placement");
         let hypers = self.inst.hypers.keys().map(String::as_str);
         let report = match near(word, ["pre", "post", "deep"].into_iter().chain(hypers)) {
-            Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+            Some(meant) => self.meant_name(report, name.span, meant),
             None => report,
         };
         self.report(report);
@@ -329,7 +329,7 @@ impl<'a> Elab<'a> {
                     let text = format!("`deep` has no argument `{other}`");
                     let report = Diagnostic::error("attr::deep", text, name.span, "unknown");
                     let report = match near(other, ["alpha", "beta", "layers", "encoder", "decoder"]) {
-                        Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+                        Some(meant) => self.meant_name(report, name.span, meant),
                         None => report.note("its arguments are alpha, beta, layers, encoder, decoder"),
                     };
                     self.report(report);

@@ -79,7 +79,7 @@ impl<'a> Elab<'a> {
         };
         let before = self.reports.len();
         let overrides = self.overrides(train, model);
-        let read = self.read_model(model, &overrides);
+        let read = if self.faulty(model.header) { None } else { self.read_model(model, &overrides) };
         let body = self.regions.pop().unwrap_or_default();
         let settings = self.settings(train);
         let mut section = Section {
@@ -178,7 +178,7 @@ impl<'a> Elab<'a> {
         let models: Vec<&str> = models.collect();
         let report = Diagnostic::error("name::model", format!("there is no model `{}`", name.text), name.span, "unknown");
         let report = match near(&name.text, models.iter().copied()) {
-            Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+            Some(meant) => self.meant_name(report, name.span, meant),
             None => report.note(format!("the models of this file: {}", models.join(", "))),
         };
         self.report(report);
@@ -215,7 +215,12 @@ impl<'a> Elab<'a> {
             let name = setting.name.text.as_str();
             let known = SETTINGS.contains(&name) || self.declared.contains_key(name);
             if !known {
-                self.report_setting(&setting.name);
+                if !self.unknown_dims.iter().any(|dim| dim == name) && !self.faulty(setting.span) {
+                    self.report_setting(&setting.name);
+                }
+                continue;
+            }
+            if self.faulty(setting.span) {
                 continue;
             }
             if let (Some(first), false) = (seen.insert(name, setting.span), MANY.contains(&name)) {
@@ -250,7 +255,7 @@ impl<'a> Elab<'a> {
         let report = Diagnostic::error("train::setting", text, name.span, "unknown");
         let dims = self.declared.keys().map(String::as_str);
         let report = match near(&name.text, SETTINGS.iter().copied().chain(dims)) {
-            Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+            Some(meant) => self.meant_name(report, name.span, meant),
             None if name.text == "lr" => report.note("it belongs to the optimizer: `optimizer adamw(lr = 1e-3)`"),
             None => report.note(format!("its settings are {}, and any declared dim", SETTINGS.join(", "))),
         };
@@ -320,7 +325,10 @@ impl<'a> Elab<'a> {
     ) -> Option<Tail> {
         let Some((setting, _)) = settings.iter().find(|(setting, _)| setting.name.text == "loss") else {
             let known = |name: &str| SETTINGS.contains(&name) || self.declared.contains_key(name);
-            let broken = |setting: &ast::Setting| matches!(setting.value, SettingValue::Broken) || !known(&setting.name.text);
+            let broken = |setting: &ast::Setting| {
+                let wrong = matches!(setting.value, SettingValue::Broken) || self.faulty(setting.span);
+                wrong || !known(&setting.name.text)
+            };
             if train.settings.iter().any(broken) {
                 return None;
             }
@@ -352,7 +360,7 @@ impl<'a> Elab<'a> {
         let (val, label) = match &setting.value {
             SettingValue::Flow(None, flow) => {
                 let val = self.flow(flow, None);
-                (val, self.written(flow.span).to_string())
+                (val, flow_words(flow))
             }
             SettingValue::Body(body) => (self.body(body, Some(it), false), "{ … }".to_string()),
             SettingValue::Broken => (Val::Unknown, String::new()),
@@ -593,7 +601,7 @@ impl<'a> Elab<'a> {
                 let lower = word.to_lowercase();
                 let meant = names.iter().copied().find(|name| *name == lower).or(near(&lower, names.iter().copied()));
                 let report = match meant {
-                    Some(meant) => report.fix(call.name.span, meant, format!("did you mean `{meant}`?")),
+                    Some(meant) => self.meant_name(report, call.name.span, meant),
                     None => report.note(format!("there are {}", names.join(", "))),
                 };
                 self.report(report);
@@ -707,6 +715,15 @@ fn metric_name(setting: &ast::Setting) -> String {
         Some(StageKind::Expr(Expr { kind: ExprKind::Call(call), .. })) => call.name.text.clone(),
         _ => "metric".into(),
     }
+}
+
+/// A flow of calls, in one spelling.
+fn flow_words(flow: &Flow) -> String {
+    let words = flow.stages.iter().map(|stage| match &stage.kind {
+        StageKind::Expr(inner) => super::words::expr(inner),
+        _ => "…".into(),
+    });
+    words.collect::<Vec<_>>().join(" |> ")
 }
 
 /// The tables of a train section.
