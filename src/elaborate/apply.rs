@@ -245,6 +245,9 @@ impl<'a> Elab<'a> {
         let ins: Vec<Option<Type>> = use_.operands.iter().map(|value| value.map(|value| self.ty(value))).collect();
         let mut outcome = self.run_rule(&use_, &ins);
         if let Err(misfit) = &outcome {
+            if self.symbolic && self.depends_on_open(&use_, misfit) {
+                return Val::Unknown;
+            }
             let pinned = misfit.kind == MisfitKind::Size(Why::Pin);
             self.report_misfit(&use_, misfit.clone());
             if !pinned {
@@ -268,6 +271,22 @@ impl<'a> Elab<'a> {
             return Val::Unknown;
         }
         self.place(use_, &types)
+    }
+
+    /// While a block is checked for all sizes: whether a mistake may come from what is not known there, the rank of
+    /// `...` or a hyperparameter without a number.
+    fn depends_on_open(&self, use_: &Use<'_>, misfit: &Misfit) -> bool {
+        let open = self.open_rank || use_.attrs.values().iter().any(|attr| matches!(attr, Attr::Dim(_)));
+        match misfit.kind {
+            MisfitKind::Rank { .. }
+            | MisfitKind::Axis { .. }
+            | MisfitKind::AxisTwice { .. }
+            | MisfitKind::Missing
+            | MisfitKind::Attribute(_)
+            | MisfitKind::Sentence(_) => open,
+            MisfitKind::Shapes | MisfitKind::Count => self.open_rank,
+            MisfitKind::Size(_) | MisfitKind::Divides(_) | MisfitKind::TooSmall(_) | MisfitKind::Elements(_) => false,
+        }
     }
 
     fn run_rule(&mut self, use_: &Use<'_>, ins: &[Option<Type>]) -> Result<(Vec<Type>, Vec<Need>), Misfit> {

@@ -384,6 +384,7 @@ impl Elab<'_> {
                 let found: Vec<usize> = (0..dims.len()).filter(|&i| dims[i] == *dim).collect();
                 match found[..] {
                     [one] => Ok(Attr::Int(one as i64)),
+                    _ if self.symbolic && self.open_rank => Err(Wrong::Silent),
                     _ => Err(Wrong::DimAxis(found.len())),
                 }
             }

@@ -104,7 +104,8 @@ impl<'a> Elab<'a> {
     /// A fact of a model's `where`: known from here on, checked when sizes are bound.
     pub(super) fn learn_fact(&mut self, cond: &'a Cond) {
         match self.truth(cond) {
-            Truth::Known(true) | Truth::Silent | Truth::Opaque => {}
+            Truth::Known(true) | Truth::Silent => {}
+            Truth::Opaque => self.report_opaque(cond, cond.span),
             Truth::Known(false) => self.report_false(cond, None),
             Truth::Open(condition) => {
                 self.prover.learn(&mut self.shapes.dims, condition);
@@ -216,6 +217,7 @@ impl<'a> Elab<'a> {
             self.calls.push((app.node, true));
             return Val::Unknown;
         }
+        self.called.insert(index);
         if !self.may_call(block, app.span) || !self.allow_block(index, app.span) {
             return Val::Unknown;
         }
@@ -464,10 +466,20 @@ impl<'a> Elab<'a> {
                 Truth::Silent => sound = false,
                 Truth::Open(_) | Truth::Opaque if self.symbolic => {}
                 Truth::Open(condition) => sound &= self.leave_open(condition, cond, span),
-                Truth::Opaque => {}
+                Truth::Opaque => {
+                    self.report_opaque(cond, span);
+                    sound = false;
+                }
             }
         }
         sound
+    }
+
+    /// A condition on sizes of a kind that cannot be proved, nor checked later.
+    fn report_opaque(&mut self, cond: &'a Cond, span: Span) {
+        let text = format!("whether `{}` holds is not known, and cannot be said", self.written(cond.span));
+        let report = Diagnostic::error("where::opaque", text, span, "depends on sizes that are not known");
+        self.report(report.note("facts on sizes are `==`, `<`, `<=`, `>`, `>=`, and `a % b == 0`"));
     }
 
     fn leave_open(&mut self, condition: Condition, cond: &'a Cond, span: Span) -> bool {

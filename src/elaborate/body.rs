@@ -497,6 +497,7 @@ impl<'a> Elab<'a> {
             }
             Static::Layer(layer) => Resolved::Layer(layer),
             Static::Unknown => Resolved::Broken,
+            other if self.is_open(&other) => Resolved::Broken,
             other => {
                 let text = format!("`{}` is {}, and does not flow", call.name.text, other.kind());
                 let report = Diagnostic::error("type::number_in_flow", text, call.span, "not a stage or value");

@@ -212,7 +212,12 @@ impl<'a> Elab<'a> {
     /// Checks a block with a signature once, its sizes being symbols: its contract must hold for all of them.
     pub(super) fn check_for_all_sizes(&mut self, index: usize) {
         let block: &'a Block = self.blocks[index];
-        let Some(sig) = &block.sig else { return };
+        let Some(sig) = &block.sig else {
+            if !self.called.contains(&index) {
+                self.read_alone(block);
+            }
+            return;
+        };
         if self.faulty(block.header) {
             return;
         }
@@ -223,6 +228,8 @@ impl<'a> Elab<'a> {
         self.inst = Inst { name: block.name.text.clone(), ..Inst::default() };
         self.chain.push(Frame::Block(block.name.text.clone(), vec![]));
         self.contract_names = signature_names(block);
+        let ports = || sig.ins.iter().chain(sig.outs.iter().flatten());
+        self.open_rank = ports().any(|port| port.ty.axes.iter().any(|axis| matches!(axis, Axis::Rest(_))));
         self.symbolic_hypers(block);
         self.symbolic_dims(block);
         for cond in &block.conds {
@@ -238,8 +245,26 @@ impl<'a> Elab<'a> {
                 self.contract(ports, result, sig.span, None);
             }
         }
-        self.symbolic = false;
+        (self.symbolic, self.open_rank) = (false, false);
         self.contract_names.clear();
+        self.keep_new_reports(before);
+        self.settle_reports();
+    }
+
+    /// A block without a signature that nobody calls: its names and arguments are looked at, its shapes are not known.
+    fn read_alone(&mut self, block: &'a Block) {
+        if self.faulty(block.header) {
+            return;
+        }
+        self.fresh();
+        let before = self.reports.len();
+        (self.symbolic, self.open_rank) = (true, true);
+        self.inst = Inst { name: block.name.text.clone(), ..Inst::default() };
+        self.chain.push(Frame::Block(block.name.text.clone(), vec![]));
+        self.symbolic_hypers(block);
+        self.regions.push(Region::default());
+        self.body(&block.body, Some(Val::Unknown), true);
+        (self.symbolic, self.open_rank) = (false, false);
         self.keep_new_reports(before);
         self.settle_reports();
     }

@@ -124,6 +124,10 @@ struct Elab<'a> {
     least_sizes: HashMap<usize, u64>,
     /// While a block is checked for all sizes.
     symbolic: bool,
+    /// … and its signature holds `...`: ranks are not known.
+    open_rank: bool,
+    /// Blocks that were called.
+    called: std::collections::HashSet<usize>,
 
     // The model that is being made.
     shapes: crate::ir::shape::Shapes,
@@ -183,6 +187,8 @@ impl<'a> Elab<'a> {
             report_at: None,
             least_sizes: HashMap::new(),
             symbolic: false,
+            open_rank: false,
+            called: Default::default(),
             shapes: Default::default(),
             values: vec![],
             producers: vec![],

@@ -212,6 +212,9 @@ impl<'a> Elab<'a> {
         if values.iter().any(|value| matches!(value, Static::Unknown)) {
             return Static::Unknown;
         }
+        if matches!(word, "len" | "range") && values.iter().any(|value| self.is_open(value)) {
+            return Static::Unknown;
+        }
         let span = call.span;
         match (word, values) {
             ("floor" | "ceil" | "round", [value]) => self.rounded(word, value, span),
@@ -305,6 +308,7 @@ impl<'a> Elab<'a> {
         let (list, index) = (self.eval(list), self.eval(index));
         match (&list, self.as_int(&index)) {
             (Static::Unknown, _) => Static::Unknown,
+            (list, _) if self.is_open(list) || self.is_open(&index) => Static::Unknown,
             (Static::List(items), Some(i)) => {
                 let at = if i < 0 { i + items.len() as i64 } else { i };
                 match usize::try_from(at).ok().and_then(|at| items.get(at)) {
@@ -330,6 +334,11 @@ impl<'a> Elab<'a> {
             Static::Dim(dim) => self.shapes.dims.as_const(*dim).map_or_else(|| value.clone(), Static::Int),
             other => other.clone(),
         }
+    }
+
+    /// While a block is checked for all sizes, a hyperparameter without a default stands for anything.
+    pub(super) fn is_open(&self, value: &Static) -> bool {
+        self.symbolic && matches!(self.plain(value), Static::Dim(_))
     }
 
     /// As an integer.
@@ -461,6 +470,7 @@ impl<'a> Elab<'a> {
             return match self.eval(&cond.left) {
                 Static::Bool(value) => Truth::Known(value),
                 Static::Unknown => Truth::Silent,
+                other if self.is_open(&other) => Truth::Opaque,
                 other => {
                     let text = format!("a condition is true or false, this is {}", other.kind());
                     self.report(Diagnostic::error("type::condition", text, cond.span, "compare it with something"));
@@ -554,6 +564,9 @@ impl<'a> Elab<'a> {
 
     fn compare_dims(&mut self, cmp: Cmp, left: &Static, right: &Static, span: Span) -> Truth {
         let (Some(a), Some(b)) = (self.as_dim(left), self.as_dim(right)) else {
+            if self.symbolic {
+                return Truth::Opaque;
+            }
             self.need_number(left, span);
             return Truth::Silent;
         };

@@ -115,6 +115,7 @@ impl<'a> Elab<'a> {
         let items = match self.eval(list) {
             Static::List(items) => items,
             Static::Unknown => return self.unknown_stage(),
+            other if self.is_open(&other) => return self.unknown_stage(),
             other => {
                 let text = format!("`for` walks over a list, and this is {}", other.kind());
                 let report = Diagnostic::error("type::for_list", text, list.span, "not a list");

@@ -278,6 +278,7 @@ impl<'a> Elab<'a> {
             (_, Some(Static::Str(text) | Static::Word(text))) => text,
             (_, Some(Static::None)) => return Some(Placement::Plain),
             (_, Some(Static::Unknown)) => return None,
+            (_, Some(held)) if self.is_open(&held) => return None,
             (_, held) => return self.report_placement(name, held),
         };
         let given = self.given(args);
