@@ -187,7 +187,8 @@ impl<'a> Elab<'a> {
         if let Some((schema, _)) = missing {
             let form = operand_form(op);
             let text = format!("`{}` needs `{}`, and nothing flows in for it", app.word, schema.name);
-            let report = Diagnostic::error("type::operand_missing", text, app.span, format!("`{}` is missing", schema.name));
+            let report =
+                Diagnostic::error("type::operand_missing", text, app.span, format!("`{}` is missing", schema.name));
             self.report(report.note(format!("it is written so: {form} |> {}", app.word)));
             return None;
         }
@@ -336,7 +337,8 @@ impl<'a> Elab<'a> {
         self.owners += 1;
         let symbolic = params.iter().flat_map(|def| &def.dims).find(|&&dim| self.shapes.dims.is_symbolic(dim));
         if let (Some(&dim), false) = (symbolic, self.symbolic) {
-            let text = format!("`{}` would have parameters of the symbolic size `{}`", use_.word, self.shapes.dims.show(dim));
+            let text =
+                format!("`{}` would have parameters of the symbolic size `{}`", use_.word, self.shapes.dims.show(dim));
             let report = Diagnostic::error("type::symbolic_parameter", text, use_.span, "its parameters need numbers");
             self.report(report.note("a symbolic size may stand in shapes, size lists and facts"));
             return false;
@@ -364,8 +366,10 @@ impl<'a> Elab<'a> {
                 let (old, new) = differs.map_or((String::new(), String::new()), |(a, b)| {
                     (self.shapes.show_dims(&a.dims), self.shapes.show_dims(&b.dims))
                 });
-                let text = format!("the layer `{}` was made for another input: its weights are {old}, here {new}", use_.word);
-                let report = Diagnostic::error("type::layer_input", text, use_.span, "another input than at its first use");
+                let text =
+                    format!("the layer `{}` was made for another input: its weights are {old}, here {new}", use_.word);
+                let report =
+                    Diagnostic::error("type::layer_input", text, use_.span, "another input than at its first use");
                 self.report(report.label(place, "made here"));
                 false
             }
@@ -381,7 +385,8 @@ impl<'a> Elab<'a> {
             if use_.op.outputs.get(i).is_some_and(|output| output.saved) {
                 continue;
             }
-            let producer = Producer { word: use_.word.into(), from, span: use_.span, alias: false, block: block.clone() };
+            let producer =
+                Producer { word: use_.word.into(), from, span: use_.span, alias: false, block: block.clone() };
             outs.push(self.value(ty, Some(producer)));
         }
         self.emit(Item::Op(OpItem {
@@ -400,7 +405,9 @@ impl<'a> Elab<'a> {
             0 => Val::Unknown,
             1 => Val::One(outs[0]),
             n if n > visible => Val::Tuple(
-                outs.into_iter().map(|id| super::value::Elem { name: None, val: Val::One(id), span: use_.span }).collect(),
+                outs.into_iter()
+                    .map(|id| super::value::Elem { name: None, val: Val::One(id), span: use_.span })
+                    .collect(),
             ),
             _ => Val::Multi(outs, use_.op),
         }

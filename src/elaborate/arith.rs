@@ -120,15 +120,8 @@ impl<'a> Elab<'a> {
             super::body::Resolved::Stage(Target::Op(op), given) if op.operands.is_empty() => {
                 let incoming = Val::Tuple(vec![]);
                 let (span, target) = (call.span, Target::Op(op));
-                let app = super::apply::Application {
-                    target,
-                    given: &given,
-                    incoming,
-                    word,
-                    span,
-                    node: None,
-                    layer: None,
-                };
+                let app =
+                    super::apply::Application { target, given: &given, incoming, word, span, node: None, layer: None };
                 Operand::Tensor(self.apply(app))
             }
             super::body::Resolved::Layer(layer) if self.is_source(layer) => {
@@ -167,7 +160,9 @@ impl<'a> Elab<'a> {
             _ => {
                 let text = "a tensor is not indexed by brackets";
                 let report = Diagnostic::error("type::tensor_index", text, expr.span, "write `select` or `slice`");
-                self.report(report.note("`x |> select(axis, index)` takes one; `x |> slice(axis, from, to)` takes some"));
+                self.report(
+                    report.note("`x |> select(axis, index)` takes one; `x |> slice(axis, from, to)` takes some"),
+                );
                 Operand::Tensor(Val::Unknown)
             }
         }

@@ -63,14 +63,14 @@ impl Elab<'_> {
         let given = self.spread(called, given);
         let mut position = 0;
         for arg in given.iter() {
-            if let Some(name) = &arg.name {
-                if name.text == "path" && !called.defs.iter().any(|def| def.name == "path") {
-                    match &arg.value {
-                        Static::Str(text) if !text.is_empty() => path = Some((text.clone(), arg.value_span)),
-                        _ => self.report_kind(called, "path", "a string", &arg.value.clone(), arg.value_span),
-                    }
-                    continue;
+            if arg.name.as_ref().is_some_and(|name| name.text == "path")
+                && !called.defs.iter().any(|def| def.name == "path")
+            {
+                match &arg.value {
+                    Static::Str(text) if !text.is_empty() => path = Some((text.clone(), arg.value_span)),
+                    _ => self.report_kind(called, "path", "a string", &arg.value.clone(), arg.value_span),
                 }
+                continue;
             }
             let Some(slot) = self.slot(called, arg, &mut position) else { continue };
             if let Some(first) = seen[slot] {
@@ -178,14 +178,17 @@ impl Elab<'_> {
                 let value = arg.value.float().map(|x| shown_float(1.0 - x));
                 let mut report = Diagnostic { code: "attr::momentum", ..report };
                 report.message = format!("`{word}` has no `momentum`: it has `update`, the weight of the new value");
-                let report = report.note("PyTorch's momentum is the weight of the new value, Keras' that of the old one");
+                let report =
+                    report.note("PyTorch's momentum is the weight of the new value, Keras' that of the old one");
                 match value {
                     Some(value) => report.fix(arg.span, format!("update = {value}"), format!("update = {value}")),
                     None => report.fix(name.span, "update", "update"),
                 }
             }
             "inplace" => report.note("values never change in place: leave it out"),
-            _ => match torch.map(|def| def.name).or_else(|| near(&name.text, called.defs.iter().map(|def| def.name).filter(|name| !name.starts_with('.')))) {
+            _ => match torch.map(|def| def.name).or_else(|| {
+                near(&name.text, called.defs.iter().map(|def| def.name).filter(|name| !name.starts_with('.')))
+            }) {
                 Some("in") => report.note("the input is inferred; pin it so: `in -> out` in the first place"),
                 Some(meant) => self.meant_name(report, name.span, meant),
                 None if called.defs.is_empty() => report.note(format!("`{word}` has no attributes")),
@@ -221,7 +224,8 @@ impl Elab<'_> {
             Attr::Layer(layer) => Some(layer.index as usize),
             _ => None,
         });
-        let Some(attrs) = layer.and_then(|layer| self.layers.get(layer)).and_then(|layer| layer.def.attrs.clone()) else {
+        let Some(attrs) = layer.and_then(|layer| self.layers.get(layer)).and_then(|layer| layer.def.attrs.clone())
+        else {
             return;
         };
         for (slot, def) in slots.iter_mut().zip(defs) {
@@ -243,7 +247,8 @@ impl Elab<'_> {
             let def = &called.defs[i];
             if slot.is_none() && def.default == AttrDefault::Required && seen[i].is_none() {
                 let text = format!("`{}` needs `{}`: {}", called.word, def.name, def.doc);
-                let report = Diagnostic::error("attr::missing", text, called.span, format!("`{}` is missing", def.name));
+                let report =
+                    Diagnostic::error("attr::missing", text, called.span, format!("`{}` is missing", def.name));
                 self.report(report.note(format!("it is called so: {}", call_form(called))));
                 sound = false;
             }
@@ -293,7 +298,11 @@ impl Elab<'_> {
             (AttrKind::Number, Static::Ratio(..) | Static::Float(_)) => Ok(Attr::Float(value.float().unwrap_or(0.0))),
             (AttrKind::Bool, Static::Bool(value)) => Ok(Attr::Bool(*value)),
             (AttrKind::Choice(options), Static::Str(text)) => {
-                if options.contains(&text.as_str()) { Ok(Attr::Str(text.clone())) } else { Err(Wrong::Choice(None)) }
+                if options.contains(&text.as_str()) {
+                    Ok(Attr::Str(text.clone()))
+                } else {
+                    Err(Wrong::Choice(None))
+                }
             }
             (AttrKind::Choice(options), Static::Word(word)) if options.contains(&word.as_str()) => {
                 Err(Wrong::Choice(Some(word.clone())))
@@ -324,9 +333,7 @@ impl Elab<'_> {
             }
             (AttrKind::Init, Static::Init(init)) => Ok(Attr::Init(init.clone())),
             (AttrKind::Init, Static::Stage(stage)) => match stage.target {
-                Target::Op(op) => {
-                    self.initialiser(op.name, &stage.args).map(Attr::Init).ok_or(Wrong::Kind)
-                }
+                Target::Op(op) => self.initialiser(op.name, &stage.args).map(Attr::Init).ok_or(Wrong::Kind),
                 Target::Block(_) => Err(Wrong::Kind),
             },
             (AttrKind::Stage, Static::Stage(stage)) => match stage.target {

@@ -26,11 +26,7 @@ pub(super) struct Read {
 
 impl<'a> Elab<'a> {
     /// Elaborates a model. `None` where it has no graph; mistakes are reported.
-    pub(super) fn model(
-        &mut self,
-        model: &'a Block,
-        overrides: &[(String, Static, Span)],
-    ) -> Option<Structured> {
+    pub(super) fn model(&mut self, model: &'a Block, overrides: &[(String, Static, Span)]) -> Option<Structured> {
         let read = self.read_model(model, overrides);
         let made = read.map(|read| self.close_model(&model.name.text, read));
         self.settle_reports();
@@ -38,11 +34,7 @@ impl<'a> Elab<'a> {
     }
 
     /// Reads a model; its region and values stay open for losses and metrics.
-    pub(super) fn read_model(
-        &mut self,
-        model: &'a Block,
-        overrides: &[(String, Static, Span)],
-    ) -> Option<Read> {
+    pub(super) fn read_model(&mut self, model: &'a Block, overrides: &[(String, Static, Span)]) -> Option<Read> {
         self.fresh();
         self.inst = Inst { name: model.name.text.clone(), model: true, ..Inst::default() };
         self.fact_home = (model.header, !model.conds.is_empty());
@@ -125,7 +117,8 @@ impl<'a> Elab<'a> {
                 None => Val::Unknown,
                 Some(ty) => {
                     let name = port.name.as_ref().map(|name| name.text.clone());
-                    let producer = Producer { word: String::new(), from: None, span: port.ty.span, alias: false, block: None };
+                    let producer =
+                        Producer { word: String::new(), from: None, span: port.ty.span, alias: false, block: None };
                     let id = self.value(ty, Some(producer));
                     self.values[id.0 as usize].name = name.clone();
                     inputs.push(PortDef { name, value: id, span: port.ty.span });
@@ -413,13 +406,17 @@ impl<'a> Elab<'a> {
             };
             let (Some(slot), Some(value)) = (slot, elem.val.single()) else {
                 let text = format!("the block `{}` takes {} values, and this is another", app.word, ports.len());
-                self.report(Diagnostic::error("type::operands", text, app.span, "too many flow in").label(elem.span, "this one"));
+                self.report(
+                    Diagnostic::error("type::operands", text, app.span, "too many flow in")
+                        .label(elem.span, "this one"),
+                );
                 return None;
             };
             slots[slot] = Some(value);
         }
         if let Some(open) = slots.iter().position(Option::is_none) {
-            let name = ports[open].name.as_ref().map_or_else(|| format!("input {}", open + 1), |name| name.text.clone());
+            let name =
+                ports[open].name.as_ref().map_or_else(|| format!("input {}", open + 1), |name| name.text.clone());
             let text = format!("the block `{}` needs `{name}`, and nothing flows in for it", app.word);
             let report = Diagnostic::error("type::operand_missing", text, app.span, format!("`{name}` is missing"));
             self.report(report.label(ports[open].ty.span, "asked for here"));

@@ -51,7 +51,9 @@ impl<'a> Elab<'a> {
         for (i, stmt) in body.stmts.iter().enumerate() {
             if let Some(span) = returned {
                 let text = "nothing can follow `return`";
-                self.report(Diagnostic::error("flow::after_return", text, stmt.span, "never reached").label(span, "ends here"));
+                self.report(
+                    Diagnostic::error("flow::after_return", text, stmt.span, "never reached").label(span, "ends here"),
+                );
                 break;
             }
             let last = i + 1 == body.stmts.len();
@@ -211,7 +213,11 @@ impl<'a> Elab<'a> {
                 Val::Unknown | Val::One(_) | Val::Tuple(_) => String::new(),
             };
             let values = if parts.len() == 1 { "1 value".into() } else { format!("{} values", parts.len()) };
-            let text = format!("the pattern names {}, and there {} {values}{outputs}", names.len(), if parts.len() == 1 { "is" } else { "are" });
+            let text = format!(
+                "the pattern names {}, and there {} {values}{outputs}",
+                names.len(),
+                if parts.len() == 1 { "is" } else { "are" }
+            );
             let report = Diagnostic::error("type::pattern", text, span, format!("{} names", names.len()));
             self.report(report.note("a pattern names all of them; `_` stands for what is not wanted"));
         }
@@ -480,10 +486,13 @@ impl<'a> Elab<'a> {
         if self.block_names.contains_key(word) || ops::find(word).is_some() {
             return self.resolve_named(call, word, given);
         }
-        let bound = self.inst.lookup(word).map(|bound| bound.span).or(self.inst.hypers.get(word).map(|(_, span)| *span));
+        let bound =
+            self.inst.lookup(word).map(|bound| bound.span).or(self.inst.hypers.get(word).map(|(_, span)| *span));
         if let Some(span) = bound {
             let text = format!("`{word}` takes no arguments: it is no stage");
-            self.report(Diagnostic::error("name::not_a_stage", text, call.span, "called here").label(span, "bound here"));
+            self.report(
+                Diagnostic::error("name::not_a_stage", text, call.span, "called here").label(span, "bound here"),
+            );
             return Resolved::Broken;
         }
         self.resolve_named(call, word, given)
@@ -501,7 +510,9 @@ impl<'a> Elab<'a> {
             other => {
                 let text = format!("`{}` is {}, and does not flow", call.name.text, other.kind());
                 let report = Diagnostic::error("type::number_in_flow", text, call.span, "not a stage or value");
-                self.report(report.note("a line of a body is a value or a stage; numbers stand in parentheses after a name"));
+                self.report(
+                    report.note("a line of a body is a value or a stage; numbers stand in parentheses after a name"),
+                );
                 Resolved::Broken
             }
         }
@@ -533,7 +544,8 @@ impl<'a> Elab<'a> {
         let text = format!("`{word}` alone is ambiguous: a name of this body, and an operator");
         let report = Diagnostic::error("name::ambiguous", text, call.span, "which of the two?");
         let report = report.label(bound, format!("`{word}` is bound here"));
-        let report = report.note(format!("rename the one bound here; `path = \"{word}\"` keeps its place in the checkpoint"));
+        let report =
+            report.note(format!("rename the one bound here; `path = \"{word}\"` keeps its place in the checkpoint"));
         self.report(report.fix(call.span, format!("{word}()"), format!("{word}()   which is always the operator")));
     }
 
@@ -547,7 +559,8 @@ impl<'a> Elab<'a> {
                 super::number::Truth::Open(_) | super::number::Truth::Opaque => {
                     if !self.symbolic {
                         let text = "a branch cannot depend on a size that is not known";
-                        let report = Diagnostic::error("type::symbolic_branch", text, cond.span, "true for some sizes only");
+                        let report =
+                            Diagnostic::error("type::symbolic_branch", text, cond.span, "true for some sizes only");
                         self.report(report.note("a symbolic size may stand in shapes, size lists and facts"));
                     }
                     return self.unknown_stage();

@@ -1,11 +1,11 @@
 //! Contracts: what a body gives against what its signature says, and blocks checked once for all sizes.
 
+use super::Elab;
 use super::chain::{Frame, Producer};
 use super::number::Truth;
 use super::residual::Tail;
 use super::scope::{Bound, Inst, Meaning};
 use super::signature::{Fit, dim_names};
-use super::Elab;
 use super::value::{Elem, Static, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::dim::Dim;
@@ -26,7 +26,11 @@ impl<'a> Elab<'a> {
         tail: Option<&Tail>,
     ) -> Option<()> {
         if parts.len() != ports.len() {
-            let text = format!("the signature promises {}, and the body ends with {}", values(ports.len()), values(parts.len()));
+            let text = format!(
+                "the signature promises {}, and the body ends with {}",
+                values(ports.len()),
+                values(parts.len())
+            );
             let place = parts.first().map_or(span, |elem| elem.span);
             let report = Diagnostic::error("type::outputs", text, place, format!("ends with {}", values(parts.len())));
             self.report(report.label(span, format!("promises {}", values(ports.len()))));
@@ -141,9 +145,9 @@ impl<'a> Elab<'a> {
                 Axis::Size(expr) if !matches!(expr.kind, ExprKind::Int(_)) => {
                     let mut names = vec![];
                     dim_names(expr, &mut names);
-                    let bound = names.iter().all(|name| {
-                        self.inst.hypers.contains_key(name) || self.inst.dims.contains_key(name)
-                    });
+                    let bound = names
+                        .iter()
+                        .all(|name| self.inst.hypers.contains_key(name) || self.inst.dims.contains_key(name));
                     let value = if bound { self.eval(expr) } else { Static::Unknown };
                     let size = self.as_int(&value)?;
                     Some(format!("{} = {size}", self.written(expr.span)))
@@ -391,7 +395,13 @@ impl<'a> Elab<'a> {
     }
 
     /// Proposes another size at the stage that went wrong: a parameter of its block, or the number.
-    pub(super) fn with_size_fix(&self, mut report: Diagnostic, place: Span, wanted: &[Dim], found: &[Dim]) -> Diagnostic {
+    pub(super) fn with_size_fix(
+        &self,
+        mut report: Diagnostic,
+        place: Span,
+        wanted: &[Dim],
+        found: &[Dim],
+    ) -> Diagnostic {
         let differs: Vec<usize> = (0..wanted.len().min(found.len())).filter(|&i| wanted[i] != found[i]).collect();
         let (true, [axis]) = (wanted.len() == found.len(), differs.as_slice()) else { return report };
         let Some((arg, channel)) = self.out_argument(place) else { return report };

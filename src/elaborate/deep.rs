@@ -136,7 +136,8 @@ impl Walk<'_> {
         for item in region.items.iter().rev() {
             match item {
                 Item::Op(op) => {
-                    let length = op.outs.iter().map(|&out| self.from(out) + u64::from(self.deeps.contains_key(&out))).max();
+                    let length =
+                        op.outs.iter().map(|&out| self.from(out) + u64::from(self.deeps.contains_key(&out))).max();
                     let values: Vec<ValueId> = streams(op).collect();
                     for value in values {
                         self.raise(value, length.unwrap_or(0));
@@ -258,7 +259,8 @@ mod tests {
 
     #[test]
     fn the_constants_are_those_of_the_paper() {
-        let near = |(a, b): (f64, f64), x: f64, y: f64| assert!((a - x).abs() < 5e-4 && (b - y).abs() < 5e-4, "{a} {b}");
+        let near =
+            |(a, b): (f64, f64), x: f64, y: f64| assert!((a - x).abs() < 5e-4 && (b - y).abs() < 5e-4, "{a} {b}");
         let stack = Deep::default();
         near(stack.constants(24.0), 2.2134, 0.3195);
         near(stack.constants(200.0), 3.7606, 0.1880);

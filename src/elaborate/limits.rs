@@ -70,7 +70,7 @@ impl Elab<'_> {
 
     /// Whether a tensor is not too large.
     pub(super) fn allow_tensor(&mut self, ty: Type, span: Span) -> bool {
-        let count = self.known_elements(&self.shapes.dims(ty).to_vec());
+        let count = self.known_elements(self.shapes.dims(ty));
         if count <= ELEMENTS {
             return true;
         }

@@ -142,7 +142,8 @@ impl<'a> Elab<'a> {
             call.span,
             "not bound by the block's signature",
         );
-        let note = format!("a block sees its own parameters and dims only: write `{word}` in its input shape, or hand it in");
+        let note =
+            format!("a block sees its own parameters and dims only: write `{word}` in its input shape, or hand it in");
         self.report(report.note(note));
         Static::Unknown
     }
@@ -222,8 +223,8 @@ impl<'a> Elab<'a> {
             ("min" | "max", [_, _, ..]) => self.extreme(word, values, span),
             ("len", [Static::List(items)]) => Static::Int(items.len() as i64),
             ("range", _) => self.range(values, span),
-            ("sqrt", [value]) => self.real(value, span, |x| Float::sqrt(x)),
-            ("log", [value]) => self.real(value, span, |x| Float::ln(x)),
+            ("sqrt", [value]) => self.real(value, span, Float::sqrt),
+            ("log", [value]) => self.real(value, span, Float::ln),
             _ => {
                 let kinds: Vec<&str> = values.iter().map(Static::kind).collect();
                 let text = format!("`{word}` does not take {}", kinds.join(", "));
@@ -424,7 +425,8 @@ impl<'a> Elab<'a> {
         self.prover.learn(dims, condition);
         let report = Diagnostic::error("where::fraction", text, span, "perhaps a fraction");
         let written = self.written(span).to_string();
-        let report = self.with_fact_fix(report, &fact).fix(span, format!("floor({written})"), format!("floor({written})"));
+        let report =
+            self.with_fact_fix(report, &fact).fix(span, format!("floor({written})"), format!("floor({written})"));
         self.report(report.note(format!("say so: `where {fact}`; or cut it off: `floor({written})`")));
         Static::Dim(quotient)
     }
@@ -544,9 +546,8 @@ impl<'a> Elab<'a> {
                 (Target::Op(_), Target::Block(_)) | (Target::Block(_), Target::Op(_)) => false,
             },
             (Static::List(a), Static::List(b)) => {
-                let equal = |(x, y): (&Static, &Static)| {
-                    matches!(self.compare(Cmp::Eq, x, y, span), Truth::Known(true))
-                };
+                let equal =
+                    |(x, y): (&Static, &Static)| matches!(self.compare(Cmp::Eq, x, y, span), Truth::Known(true));
                 a.len() == b.len() && a.iter().zip(b).all(equal)
             }
             _ => false,

@@ -224,7 +224,8 @@ impl<'a> Elab<'a> {
             .iter()
             .map(|&from| {
                 let ty = self.ty(from);
-                let producer = Producer { word: "|".into(), from: Some(from), span: copies.head, alias: true, block: None };
+                let producer =
+                    Producer { word: "|".into(), from: Some(from), span: copies.head, alias: true, block: None };
                 self.value(ty, Some(producer))
             })
             .collect();
@@ -253,7 +254,14 @@ impl<'a> Elab<'a> {
     }
 
     /// Takes a copy in, and gives the values that flow out of its run.
-    fn close_run(&mut self, copies: &mut Loop<'a>, copy: Copied, first: u64, count: u64, shown: String) -> Vec<ValueId> {
+    fn close_run(
+        &mut self,
+        copies: &mut Loop<'a>,
+        copy: Copied,
+        first: u64,
+        count: u64,
+        shown: String,
+    ) -> Vec<ValueId> {
         let times = count.max(1);
         copies.nodes = copies.nodes.saturating_add(self.limits.nodes.saturating_mul(times));
         let sharing = if copies.shared { 1 } else { u128::from(times) };
@@ -281,7 +289,13 @@ impl<'a> Elab<'a> {
             .iter()
             .map(|&from| {
                 let ty = self.ty(from);
-                let producer = Producer { word: copies.name.clone(), from: Some(from), span: copies.head, alias: true, block: None };
+                let producer = Producer {
+                    word: copies.name.clone(),
+                    from: Some(from),
+                    span: copies.head,
+                    alias: true,
+                    block: None,
+                };
                 self.value(ty, Some(producer))
             })
             .collect();

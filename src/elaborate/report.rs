@@ -67,7 +67,13 @@ impl<'a> Elab<'a> {
             first.places.push((span, diagnostic.message.clone()));
             return;
         }
-        self.reports.push(Report { places: vec![], diagnostic, chain: self.chain.clone(), shown: None, others: vec![] });
+        self.reports.push(Report {
+            places: vec![],
+            diagnostic,
+            chain: self.chain.clone(),
+            shown: None,
+            others: vec![],
+        });
     }
 
     /// Reports a mistake at a value, with the chain of shapes that led there.

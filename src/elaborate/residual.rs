@@ -194,7 +194,12 @@ impl<'a> Elab<'a> {
     /// The value that was meant, after a mistake: of the skip's type.
     pub(super) fn meant(&mut self, like: ValueId, span: Span) -> Val {
         let ty = self.ty(like);
-        Val::One(self.value(ty, Some(Producer { word: "residual".into(), from: Some(like), span, alias: true, block: None })))
+        Val::One(
+            self.value(
+                ty,
+                Some(Producer { word: "residual".into(), from: Some(like), span, alias: true, block: None }),
+            ),
+        )
     }
 
     fn equal_branches(&mut self, written: Written<'a>, skip: ValueId, branch: ValueId) -> bool {
@@ -296,7 +301,9 @@ impl<'a> Elab<'a> {
     fn report_placement(&mut self, name: &Name, held: Option<Static>) -> Option<Placement> {
         let word = name.text.as_str();
         let text = match held {
-            Some(value) => format!("a placement is \"pre\", \"post\" or \"deep\", and `{word}` is {}", self.shown(&value)),
+            Some(value) => {
+                format!("a placement is \"pre\", \"post\" or \"deep\", and `{word}` is {}", self.shown(&value))
+            }
             None => format!("there is no placement `{word}`: it is pre, post or deep"),
         };
         let report = Diagnostic::error("name::placement", text, name.span, "unknown placement");

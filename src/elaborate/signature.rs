@@ -42,7 +42,11 @@ impl<'a> Elab<'a> {
                     Some(meant) => self.meant_name(report, name.span, meant),
                     None => report,
                 };
-                self.report(if other == "f64" { report.note("`--dtype f64` makes every float one of 64 bits") } else { report });
+                self.report(if other == "f64" {
+                    report.note("`--dtype f64` makes every float one of 64 bits")
+                } else {
+                    report
+                });
                 None
             }
         }
@@ -252,7 +256,12 @@ impl<'a> Elab<'a> {
         let linear = dims.add(product, zero);
         if linear != size || dims.as_const(factor) == Some(0) {
             let text = format!("`{name}` cannot be found from this axis");
-            self.report(Diagnostic::error("type::unbound_axis", text, expr.span, "only sums and multiples can be solved"));
+            self.report(Diagnostic::error(
+                "type::unbound_axis",
+                text,
+                expr.span,
+                "only sums and multiples can be solved",
+            ));
             return Fit::Silent;
         }
         let left = dims.sub(dim, zero);

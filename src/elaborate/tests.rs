@@ -171,7 +171,10 @@ fn slips_have_a_code_of_their_own() {
     for (body, code) in cases.iter().take(cases.len() - 1) {
         assert_eq!(wrong(body), [*code], "{body}");
     }
-    assert_eq!(codes(&small("batch, seq, 8", "batch, seq, 8", "linear(seq); linear(8)")), ["type::symbolic_parameter@3"]);
+    assert_eq!(
+        codes(&small("batch, seq, 8", "batch, seq, 8", "linear(seq); linear(8)")),
+        ["type::symbolic_parameter@3"]
+    );
     assert_eq!(codes(&small("batch, seq, 8", "batch, seq, 8", "repeat seq { relu }")), ["type::symbolic@3"]);
     assert_eq!(codes(&small("bacth, 8", "batch, 8", "linear(8)")), ["name::dim@2"]);
 }
@@ -188,7 +191,9 @@ fn facts_are_used_and_missing_ones_named() {
     assert_eq!(done.diagnostics[0].fixes[0].replacement, " where h % 2 == 0");
     assert_eq!(codes(&small("batch, seq, 8", "seq, batch, 8", "linear(8)")), ["shape::output@2"]);
     let block = |body: &str, call: &str| {
-        format!("dim batch\nblock b(d) : [batch, d] -> [batch, d] {{ {body} }}\nmodel m : (x: f32[batch, 256]) -> f32[batch, 256] {{ {call} }}\n")
+        format!(
+            "dim batch\nblock b(d) : [batch, d] -> [batch, d] {{ {body} }}\nmodel m : (x: f32[batch, 256]) -> f32[batch, 256] {{ {call} }}\n"
+        )
     };
     assert_eq!(codes(&block("linear(2 * d)", "b(256)")), ["shape::contract@2"]);
     assert_eq!(codes(&block("linear(256)", "b(256)")), ["shape::contract@2"], "a contract holds for all sizes");
@@ -256,7 +261,8 @@ fn stages_are_values_and_each_use_has_its_own_parameters() {
         (p, q) = (it |> linear(4), it |> linear(4))\n(p, q) |> concat(axis = -1)\n}\n";
     let model = model(text);
     let paths = paths(&model);
-    for path in ["fc.weight", "a.norm.weight", "a.norm_2.bias", "for.*.linear.weight", "linear_2.weight", "base.weight"] {
+    for path in ["fc.weight", "a.norm.weight", "a.norm_2.bias", "for.*.linear.weight", "linear_2.weight", "base.weight"]
+    {
         assert!(paths.iter().any(|p| p == path), "{path} not in {paths:#?}");
     }
     assert_eq!(paths.iter().filter(|p| *p == "fc.weight").count(), 1, "a layer used twice is shared");
@@ -264,7 +270,8 @@ fn stages_are_values_and_each_use_has_its_own_parameters() {
 
 #[test]
 fn copies_that_change_the_shape_are_runs() {
-    let text = "dim batch\nmodel m : (x: f32[batch, 64]) -> f32[batch, 64] {\nlinear(8); h = repeat 1000 { linear(64) }\n}\n";
+    let text =
+        "dim batch\nmodel m : (x: f32[batch, 64]) -> f32[batch, 64] {\nlinear(8); h = repeat 1000 { linear(64) }\n}\n";
     let model = model(text);
     let repeat = model.body.items.iter().find_map(|item| match item {
         Item::Scope(scope) => scope.region.items.iter().find_map(|item| match item {
@@ -308,7 +315,9 @@ fn recursion_ends_or_is_refused() {
     let endless = "dim batch\nblock b(d) { b(d) }\nmodel m : (x: f32[batch, 8]) -> f32[batch, 8] { b(8) }\n";
     assert_eq!(codes(endless), ["limit::recursion@2"]);
     let blocks: String = (0..60).map(|i| format!("block b{i} {{ b{}; b{} }}\n", i + 1, i + 1)).collect();
-    let doubled = format!("dim batch\n{blocks}block b60 {{ linear(4) }}\nmodel m : (x: f32[batch, 4]) -> f32[batch, 4] {{\nb0\n}}\n");
+    let doubled = format!(
+        "dim batch\n{blocks}block b60 {{ linear(4) }}\nmodel m : (x: f32[batch, 4]) -> f32[batch, 4] {{\nb0\n}}\n"
+    );
     assert_eq!(codes(&doubled), ["limit::stages@64"]);
 }
 

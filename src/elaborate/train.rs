@@ -10,6 +10,7 @@ use super::value::{Elem, Static, Val};
 use crate::data;
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
+use crate::ir::params;
 use crate::ir::structured::{Item, PortDef, Region, Tail, ValueId};
 use crate::ir::training::{Call, Clip, Group, Length, Training, Valid};
 use crate::ops;
@@ -21,8 +22,23 @@ use indexmap::IndexMap;
 
 /// The settings of a train section, but for dims.
 const SETTINGS: &[&str] = &[
-    "target", "loss", "metric", "optimizer", "freeze", "schedule", "data", "valid", "batch", "steps", "epochs", "clip",
-    "shuffle", "drop_last", "seed", "save", "eval_every",
+    "target",
+    "loss",
+    "metric",
+    "optimizer",
+    "freeze",
+    "schedule",
+    "data",
+    "valid",
+    "batch",
+    "steps",
+    "epochs",
+    "clip",
+    "shuffle",
+    "drop_last",
+    "seed",
+    "save",
+    "eval_every",
 ];
 
 /// Settings that may stand several times.
@@ -35,7 +51,8 @@ pub(super) fn setting_names() -> impl Iterator<Item = &'static str> {
 
 const CLIP_NORM: &[AttrDef] = &[
     AttrDef::required("max", &[AttrKind::Number], "the largest norm").within(crate::ir::attr::Domain::Positive),
-    AttrDef::new("p", &[AttrKind::Number], AttrDefault::Float(2.0), "which norm").within(crate::ir::attr::Domain::Positive),
+    AttrDef::new("p", &[AttrKind::Number], AttrDefault::Float(2.0), "which norm")
+        .within(crate::ir::attr::Domain::Positive),
 ];
 
 const CLIP_VALUE: &[AttrDef] =
@@ -107,6 +124,7 @@ impl<'a> Elab<'a> {
         let (read, mut loss) = (read?, loss?);
         self.regions.push(body);
         let mut structured = self.close_model(&model.name.text, read);
+        self.check_patterns(&settings, &structured);
         self.settle_reports();
         if self.reports.len() > before || !sound {
             return None;
@@ -118,6 +136,31 @@ impl<'a> Elab<'a> {
         }
         structured.name.clone_from(&model.name.text);
         Some(self.finished(train, structured, section, loss, metrics))
+    }
+
+    /// A pattern that no parameter fits does nothing.
+    fn check_patterns(
+        &mut self,
+        settings: &[(&'a ast::Setting, Option<Span>)],
+        model: &crate::ir::structured::Structured,
+    ) {
+        let params: Vec<params::Param> = params::parameters(model).collect();
+        for (setting, _) in settings {
+            let Some((pattern, span)) = &setting.pattern else { continue };
+            if params.iter().any(|param| param.fits(pattern)) {
+                continue;
+            }
+            let text = format!("no parameter fits the pattern \"{pattern}\"");
+            let report = Diagnostic::error("train::pattern", text, *span, "fits nothing");
+            let paths: Vec<String> = params.iter().map(params::Param::shown).collect();
+            let stem = pattern.trim_matches(['*', '.']);
+            let known = paths.iter().flat_map(|path| path.split('.'));
+            let note = match near(stem, known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the parameters: {}", paths.iter().take(4).cloned().collect::<Vec<_>>().join(", ")),
+            };
+            self.report(report.note(note));
+        }
     }
 
     fn finished(
@@ -176,7 +219,8 @@ impl<'a> Elab<'a> {
             _ => None,
         });
         let models: Vec<&str> = models.collect();
-        let report = Diagnostic::error("name::model", format!("there is no model `{}`", name.text), name.span, "unknown");
+        let report =
+            Diagnostic::error("name::model", format!("there is no model `{}`", name.text), name.span, "unknown");
         let report = match near(&name.text, models.iter().copied()) {
             Some(meant) => self.meant_name(report, name.span, meant),
             None => report.note(format!("the models of this file: {}", models.join(", "))),
@@ -198,7 +242,11 @@ impl<'a> Elab<'a> {
             match name {
                 Some(name) => overrides.push((name, arg.value, arg.span)),
                 None => {
-                    let text = format!("the model `{}` takes {} hyperparameters, not more", model.name.text, model.params.len());
+                    let text = format!(
+                        "the model `{}` takes {} hyperparameters, not more",
+                        model.name.text,
+                        model.params.len()
+                    );
                     self.report(Diagnostic::error("attr::too_many", text, arg.span, "one too many"));
                 }
             }
@@ -344,7 +392,8 @@ impl<'a> Elab<'a> {
         let ty = self.ty(tail.result);
         if ty.dtype != DType::F32 || self.shapes.rank(ty) != 0 {
             let text = format!("a loss is one number, f32[], and this is {}", self.shapes.show(ty));
-            let report = Diagnostic::error("train::loss_shape", text, setting.span, format!("ends as {}", self.shapes.show(ty)));
+            let report =
+                Diagnostic::error("train::loss_shape", text, setting.span, format!("ends as {}", self.shapes.show(ty)));
             self.report(report.note("a loss has `reduction = \"mean\"` by default; else end with `mean`"));
             return None;
         }
@@ -631,7 +680,10 @@ impl<'a> Elab<'a> {
             let length = optim::find_schedule(&pair[0].name).and_then(|def| (def.length)(&pair[0].attrs));
             if length.is_none() {
                 let text = format!("`{}` lasts for ever: `{}` never begins", pair[0].name, pair[1].name);
-                self.report(Diagnostic::error("train::endless", text, pair[1].span, "never reached").label(pair[0].span, "has no end"));
+                self.report(
+                    Diagnostic::error("train::endless", text, pair[1].span, "never reached")
+                        .label(pair[0].span, "has no end"),
+                );
             }
         }
         calls
