@@ -5,24 +5,37 @@
 //! are given at the end by `path`, deep norm's constants by `deep`. It never stops at a mistake: the value becomes
 //! unknown, which silences its followers.
 
+mod all_sizes;
 mod apply;
 mod arith;
 mod bind;
 mod block;
 mod body;
 mod chain;
+mod coerce;
+mod condition;
 mod contract;
 mod deep;
+mod exact;
 mod explain;
+mod facts;
+mod fixes;
+mod flow;
+mod inits;
 mod limits;
+mod losses;
+mod model;
 mod number;
+mod operands;
 mod path;
 mod prove;
 mod repeat;
 mod report;
 mod residual;
+mod resolve;
 mod scope;
 mod sets;
+mod settings;
 mod signature;
 mod train;
 mod value;
@@ -148,7 +161,7 @@ struct Elab<'a> {
     /// How many equal copies there are of the run that begins at this copy.
     run_counts: HashMap<(u32, u64), u64>,
     /// The value that flows in, and whether it was used.
-    it: Option<body::It>,
+    it: Option<flow::It>,
     /// The scope of paths.
     scope: path::PathNode,
     /// The calls of the named flow that is being read: their nodes, and whether they own parameters.

@@ -3,10 +3,10 @@
 use super::Elab;
 use super::apply::Application;
 use super::arith::internal;
-use super::body::Resolved;
 use super::chain::{Frame, Producer};
 use super::deep::Deep;
 use super::path::{Adds, PathNode, placeholder};
+use super::resolve::Resolved;
 use super::scope::{Meaning, near};
 use super::value::{Given, Static, Target, Val};
 use crate::diagnostic::Diagnostic;
