@@ -3,6 +3,7 @@
 //! S is the number of deep residuals that a stream passes through on the longest path through this one; then
 //! alpha = S^(1/4) and beta = (4S)^(-1/4). A stream follows what flows in; a value that is only an operand starts another.
 
+use super::exact::pow;
 use crate::ir::attr::Attr;
 use crate::ir::structured::{Item, OpItem, Region, RepeatItem, ScopeItem, ScopeKind, Structured, ValueId};
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ pub(super) struct Deep {
 impl Deep {
     /// Alpha and beta for a stream of `s` deep residuals.
     fn constants(&self, s: f64) -> (f64, f64) {
-        let root = |x: f64| super::number::pow(x, 0.25);
+        let root = |x: f64| pow(x, 0.25);
         let (alpha, beta) = match (self.encoder, self.decoder) {
             (Some(n), Some(m)) => {
                 // 0.81 (N^4 M)^(1/16) and 0.87 (N^4 M)^(-1/16): an encoder that a decoder reads.

@@ -39,7 +39,7 @@ impl<'a> Elab<'a> {
                     _ => near(other, ["f32", "i64", "bool"]),
                 };
                 let report = match meant {
-                    Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+                    Some(meant) => self.meant_name(report, name.span, meant),
                     None => report,
                 };
                 self.report(if other == "f64" {
@@ -109,11 +109,12 @@ impl<'a> Elab<'a> {
     }
 
     fn report_unknown_dim(&mut self, word: &str, expr: &Expr) {
+        self.unknown_dims.push(word.to_string());
         let text = format!("there is no dim `{word}`");
         let report = Diagnostic::error("name::dim", text, expr.span, "not declared");
         let names = self.declared.keys().chain(self.inst.hypers.keys()).map(String::as_str);
         let report = match near(word, names) {
-            Some(meant) => report.fix(expr.span, meant, format!("did you mean `{meant}`?")),
+            Some(meant) => self.meant_name(report, expr.span, meant),
             None => report.note(format!("declare it at the top of the file: `dim {word}`")),
         };
         self.report(report);

@@ -19,7 +19,7 @@ const SQUARES: usize = 4;
 
 /// The optimizer of a parameter: the first group whose pattern fits its path.
 pub fn group_of(groups: &[Group], path: &str) -> Option<usize> {
-    groups.iter().position(|group| group.pattern.as_ref().is_none_or(|pattern| super::expand::matches(pattern, path)))
+    groups.iter().position(|group| group.pattern.as_ref().is_none_or(|pattern| crate::ir::params::matches(pattern, path)))
 }
 
 /// Adds the updates of `learned` parameters (indices and gradients), and the outputs `GradNorm`.

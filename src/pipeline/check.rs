@@ -1,7 +1,7 @@
 //! Text to checked models: parse, follow `use`, elaborate, and try every proposed fix.
 
 use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
-use crate::elaborate::{Request, elaborate, uses};
+use crate::elaborate::{Request, elaborate_around, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::syntax::ast::File;
@@ -74,7 +74,8 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         }
         trees.push(parsed.file);
     }
-    let elaborated = elaborate(&trees, &sources, request);
+    let faults: Vec<Span> = diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
+    let elaborated = elaborate_around(&trees, &sources, request, &faults);
     diagnostics.extend(elaborated.diagnostics);
     diagnostics.sort_by_key(|report| report.labels.first().map(|label| label.span));
     Checked { sources, models: elaborated.models, trainings: elaborated.trainings, diagnostics }
