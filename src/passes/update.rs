@@ -19,7 +19,7 @@ const SQUARES: usize = 4;
 
 /// The optimizer of a parameter: the first group whose pattern fits its path.
 pub fn group_of(groups: &[Group], path: &str) -> Option<usize> {
-    groups.iter().position(|group| group.pattern.as_ref().is_none_or(|pattern| super::expand::matches(pattern, path)))
+    groups.iter().position(|group| group.pattern.as_ref().is_none_or(|pattern| crate::ir::params::matches(pattern, path)))
 }
 
 /// Adds the updates of `learned` parameters (indices and gradients), and the outputs `GradNorm`.
@@ -59,8 +59,10 @@ fn clipped<'g>(
 ) -> Vec<(u32, Var<'g>)> {
     match clip {
         Clip::Value(limit) => {
-            let cap = |grad: Var<'g>| -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
-                .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]);
+            let cap = |grad: Var<'g>| {
+                -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
+                    .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))])
+            };
             learned.iter().map(|&(index, grad)| (index, cap(grad))).collect()
         }
         Clip::Norm(most, _) => {
