@@ -5,7 +5,7 @@ use super::pool::{Barrier, Pool};
 use crate::kernels::call::{Fault, FaultKind, View, Worker};
 use crate::passes::plan::{PERSISTENT, Plan, SCRATCH, cut};
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A plan whose views point into memory.
 pub struct Bound {
@@ -13,6 +13,8 @@ pub struct Bound {
     pub plan: Plan,
     /// One workspace a thread.
     work: Vec<Arena>,
+    /// Which threads had a share of any step in the last run.
+    busy: Box<[AtomicBool]>,
     fault: Fault,
 }
 
@@ -34,7 +36,13 @@ impl Bound {
         plan.outputs.iter_mut().for_each(|(_, view)| settle(view));
         let threads = if plan.single { 1 } else { threads };
         let work = (0..threads).map(|_| Arena::new(plan.work + 64)).collect::<Result<_, _>>()?;
-        Ok(Bound { plan, work, fault: Fault::default() })
+        let busy = (0..threads).map(|_| AtomicBool::new(false)).collect();
+        Ok(Bound { plan, work, busy, fault: Fault::default() })
+    }
+
+    /// How many threads had a share of any step in the last run.
+    pub fn workers(&self) -> usize {
+        self.busy.iter().filter(|busy| busy.load(Ordering::Relaxed)).count()
     }
 
     /// Points every view of one scratch arena into another.
@@ -74,6 +82,7 @@ impl Bound {
         let work = unsafe { std::slice::from_raw_parts_mut(arena.start().as_ptr(), self.plan.work) };
         let mut worker = Worker { work, fault: &self.fault, step: 0 };
         let group = if threads == 1 { 0 } else { self.plan.group };
+        let mut busy = false;
         for (index, step) in self.plan.steps.iter().enumerate() {
             if step.barrier && (!barrier.wait(threads) || self.fault.stop.load(Ordering::Acquire)) {
                 return;
@@ -83,12 +92,14 @@ impl Bound {
             }
             let range = cut(step.units, group, thread, threads);
             if !range.is_empty() {
+                busy = true;
                 worker.step = index as u32;
                 // SAFETY: the plan placed live buffers of the right types and sizes, and its barriers keep other
                 // threads from what this range touches.
                 unsafe { step.kernel.run[self.plan.width](&step.call, &mut worker, range) };
             }
         }
+        self.busy[thread].store(busy, Ordering::Relaxed);
     }
 }
 
