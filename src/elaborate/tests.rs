@@ -47,11 +47,13 @@ fn example(name: &str) -> &'static str {
 }
 
 fn ops(region: &Region) -> Vec<&OpItem> {
-    let inside = |item| match item {
-        &Item::Op(ref op) => vec![op],
-        Item::Scope(scope) => ops(&scope.region),
-        Item::Repeat(repeat) => repeat.runs.iter().flat_map(|run| ops(&run.region)).collect(),
-    };
+    fn inside(item: &Item) -> Vec<&OpItem> {
+        match item {
+            Item::Op(op) => vec![op],
+            Item::Scope(scope) => ops(&scope.region),
+            Item::Repeat(repeat) => repeat.runs.iter().flat_map(|run| ops(&run.region)).collect(),
+        }
+    }
     region.items.iter().flat_map(inside).collect()
 }
 
