@@ -40,7 +40,8 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let mut session = Session::new(vec![graph], float, 1)?;
     session.init(args.seed);
     let names: Vec<String> = session.places().map(|(name, _)| name.to_string()).collect();
-    let tensors: Vec<(String, Tensor)> = names.into_iter().filter_map(|name| Some((name.clone(), session.get(&name)?))).collect();
+    let tensors: Vec<(String, Tensor)> =
+        names.into_iter().filter_map(|name| Some((name.clone(), session.get(&name)?))).collect();
     open::write_tensors(world, &args.out, &tensors, Some(args.seed))?;
     Ok(Verdict::Well)
 }

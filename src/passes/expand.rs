@@ -6,7 +6,9 @@ use crate::ir::graph::{Graph, Param, Port, Source};
 use crate::ir::params::matches;
 use crate::ir::op::{ParamCx, ParamDef, Role};
 use crate::ir::shape::Type;
-use crate::ir::structured::{Item, OpItem, Part, Path, PortDef, Region, RepeatId, RepeatItem, Structured, Tail, ValueId};
+use crate::ir::structured::{
+    Item, OpItem, Part, Path, PortDef, Region, RepeatId, RepeatItem, Structured, Tail, ValueId,
+};
 use crate::ops::source::INPUT;
 use crate::tensor::DType;
 use indexmap::IndexMap;
@@ -103,7 +105,8 @@ impl<'a> Expander<'a> {
     }
 
     fn op(&mut self, item: &OpItem) {
-        let ins: Vec<Option<Var<'a>>> = item.operands.iter().map(|operand| operand.map(|value| self.get(value))).collect();
+        let ins: Vec<Option<Var<'a>>> =
+            item.operands.iter().map(|operand| operand.map(|value| self.get(value))).collect();
         let types: Vec<Option<Type>> =
             item.operands.iter().map(|operand| operand.map(|value| self.model.values[value.0 as usize].ty)).collect();
         self.builder.at(&self.resolve(&item.application), item.span);
@@ -131,7 +134,8 @@ impl<'a> Expander<'a> {
 
     /// The table of a tied output: `table.weight` of the layer that an attribute names.
     fn borrowed_params(&mut self, attrs: &Attrs) -> Vec<(String, u32, Port)> {
-        let Some(layer) = attrs.values().iter().find_map(|value| if let Attr::Layer(layer) = value { Some(layer) } else { None })
+        let Some(layer) =
+            attrs.values().iter().find_map(|value| if let Attr::Layer(layer) = value { Some(layer) } else { None })
         else {
             return vec![];
         };

@@ -59,8 +59,10 @@ fn clipped<'g>(
 ) -> Vec<(u32, Var<'g>)> {
     match clip {
         Clip::Value(limit) => {
-            let cap = |grad: Var<'g>| -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
-                .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]);
+            let cap = |grad: Var<'g>| {
+                -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
+                    .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))])
+            };
             learned.iter().map(|&(index, grad)| (index, cap(grad))).collect()
         }
         Clip::Norm(most, _) => {

@@ -59,7 +59,13 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         diagnostics.extend(parsed.diagnostics);
         for (path, span) in uses(&parsed.file) {
             match open(&folder, path, span, files) {
-                Ok(source) if sources.0.iter().chain(waiting.iter().map(|(s, _)| s)).all(|known| known.name != source.name) => {
+                Ok(source)
+                    if sources
+                        .0
+                        .iter()
+                        .chain(waiting.iter().map(|(s, _)| s))
+                        .all(|known| known.name != source.name) =>
+                {
                     waiting.push((source, span));
                 }
                 Ok(_) => {}
@@ -87,7 +93,11 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
     };
     if path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\\') {
         let note = "move the file beside this one, or below";
-        return Err(refuse(format!("`use` cannot leave this file's folder: {path:?}"), "a path out of the folder", note));
+        return Err(refuse(
+            format!("`use` cannot leave this file's folder: {path:?}"),
+            "a path out of the folder",
+            note,
+        ));
     }
     let Some(files) = files else {
         let note = "check it as a file: `wythe check FILE`";

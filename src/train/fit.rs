@@ -121,18 +121,36 @@ const EVALUATE: usize = 1;
 
 impl<'a> Trainer<'a> {
     /// Compiles, loads or draws the weights, and makes all plans.
-    pub fn new(training: &'a Training, data: Loaded, options: &Options, files: &dyn Files) -> Result<Trainer<'a>, TrainError> {
-        let graphs = vec![pipeline::step(training, DType::F32, Stage::Fused), pipeline::evaluation(training, DType::F32)];
+    pub fn new(
+        training: &'a Training,
+        data: Loaded,
+        options: &Options,
+        files: &dyn Files,
+    ) -> Result<Trainer<'a>, TrainError> {
+        let graphs =
+            vec![pipeline::step(training, DType::F32, Stage::Fused), pipeline::evaluation(training, DType::F32)];
         let program = program_hash(training, &graphs[STEP]);
         let seed = options.seed.unwrap_or(training.seed);
         let session = Session::new(graphs, DType::F32, options.threads.max(1))?;
-        let batches = Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
+        let batches =
+            Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
         let schedules = schedules(training, batches.per_epoch());
         let total = total_steps(training, options, &batches, &schedules);
         let fingerprint = data.train.fingerprint();
         let mut trainer = Trainer {
-            training, data, session, batches, schedules, seed, total, program, fingerprint,
-            binding: learned_dims(training), step: 0, best: None, last_loss: None,
+            training,
+            data,
+            session,
+            batches,
+            schedules,
+            seed,
+            total,
+            program,
+            fingerprint,
+            binding: learned_dims(training),
+            step: 0,
+            best: None,
+            last_loss: None,
         };
         trainer.check_batches()?;
         trainer.session.init(seed);
@@ -179,7 +197,9 @@ impl<'a> Trainer<'a> {
 
     fn resume(&mut self, out: &str, files: &dyn Files) -> Result<(), TrainError> {
         let folder = checkpoint::last(out);
-        let Some(snapshot) = checkpoint::resume(files, &folder, &self.program, &self.fingerprint)? else { return Ok(()) };
+        let Some(snapshot) = checkpoint::resume(files, &folder, &self.program, &self.fingerprint)? else {
+            return Ok(());
+        };
         for (path, tensor) in &snapshot.weights {
             self.session.set(path, tensor)?;
         }
@@ -210,7 +230,9 @@ impl<'a> Trainer<'a> {
             self.plan(STEP, false, &rows)?;
         }
         let held = self.data.valid.as_ref().map_or(0, |valid| valid.rows);
-        for rows in Batches::new(held, self.training.batch as usize, false, false, 0).sizes().into_iter().filter(|n| *n > 0) {
+        for rows in
+            Batches::new(held, self.training.batch as usize, false, false, 0).sizes().into_iter().filter(|n| *n > 0)
+        {
             let rows: Vec<u32> = (0..rows as u32).collect();
             self.plan(EVALUATE, true, &rows)?;
         }
@@ -231,10 +253,12 @@ impl<'a> Trainer<'a> {
 
     fn plan(&mut self, which: usize, held: bool, rows: &[u32]) -> Result<(usize, Vec<(String, Tensor)>), TrainError> {
         let tensors = self.tensors(held, rows);
-        let given: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.dtype(), tensor.shape())).collect();
+        let given: Vec<_> =
+            tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.dtype(), tensor.shape())).collect();
         let wanted = crate::exec::bind::inputs(&self.session.graphs()[which]);
         let given: Vec<_> = given.into_iter().filter(|(name, ..)| wanted.iter().any(|(own, _)| own == name)).collect();
-        let binding = crate::exec::bind::bind(&self.session.graphs()[which], &given, &self.binding).map_err(RunError::from)?;
+        let binding =
+            crate::exec::bind::bind(&self.session.graphs()[which], &given, &self.binding).map_err(RunError::from)?;
         Ok((self.session.prepare(which, &binding)?, tensors))
     }
 
@@ -261,9 +285,10 @@ impl<'a> Trainer<'a> {
             return Err(self.explain(error, &inputs, &host));
         }
         let number = |output: &Output| self.session.scalar(plan, output);
-        let terms = self.training.loss.terms.iter().filter_map(|(name, _)| {
-            Some((name.clone(), Real::Single(number(&Output::Term(name.clone()))? as f32)))
-        });
+        let terms =
+            self.training.loss.terms.iter().filter_map(|(name, _)| {
+                Some((name.clone(), Real::Single(number(&Output::Term(name.clone()))? as f32)))
+            });
         let loss = number(&Output::Loss).unwrap_or(f64::NAN);
         let row = Row {
             step: self.step + 1,
@@ -360,8 +385,15 @@ impl<'a> Trainer<'a> {
             }
         }
         Snapshot {
-            step: self.step, seed: self.seed, loss: self.last_loss, best: self.best, program: self.program.clone(),
-            data: self.fingerprint.clone(), vocabulary: self.data.train.vocabulary.clone(), weights, slots,
+            step: self.step,
+            seed: self.seed,
+            loss: self.last_loss,
+            best: self.best,
+            program: self.program.clone(),
+            data: self.fingerprint.clone(),
+            vocabulary: self.data.train.vocabulary.clone(),
+            weights,
+            slots,
         }
     }
 
@@ -370,7 +402,9 @@ impl<'a> Trainer<'a> {
         let mut report = Report { steps: self.step, ..Report::default() };
         let out = options.out.as_deref();
         let mut log = match out {
-            Some(out) if self.step < self.total || self.step == 0 => Some(Log::start(files, &format!("{out}/metrics.jsonl"), self.step)?),
+            Some(out) if self.step < self.total || self.step == 0 => {
+                Some(Log::start(files, &format!("{out}/metrics.jsonl"), self.step)?)
+            }
             _ => None,
         };
         watch.begin(self.step, self.total);
@@ -494,10 +528,16 @@ fn program_hash(training: &Training, step: &Graph) -> String {
 }
 
 /// The data of a train section: its own source, or another one.
-pub fn load_data(training: &Training, source: Option<&crate::ir::training::Call>, base: &str, files: &dyn Files) -> Result<Loaded, TrainError> {
+pub fn load_data(
+    training: &Training,
+    source: Option<&crate::ir::training::Call>,
+    base: &str,
+    files: &dyn Files,
+) -> Result<Loaded, TrainError> {
     let (inputs, targets) = ports(training);
     let Some(source) = source.or(training.data.as_ref()) else {
-        let error = DataError::new("data::source", training.model.name.as_str(), "no data: the train section names none");
+        let error =
+            DataError::new("data::source", training.model.name.as_str(), "no data: the train section names none");
         return Err(error.help("say `data digits` (or csv, npz, …) in the train section, or give --data FILE").into());
     };
     Ok(crate::data::load(source, training.valid.as_ref(), &inputs, &targets, base, files)?)
