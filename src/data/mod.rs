@@ -20,7 +20,7 @@ mod text_file;
 use crate::ir::attr::AttrDef;
 
 pub use batches::{Batches, permutation};
-pub use dataset::{Dataset, Port, SliceMut, convert};
+pub use dataset::{Dataset, Port, convert};
 pub use error::{DataError, near_or_all, nearest};
 pub use literal::Literal;
 pub use sources::{Loaded, SOURCES, load, read_tensor, source_of_path};
