@@ -55,7 +55,8 @@ impl Opened {
 
     fn choose(&self, message: &str) -> Failure {
         let names = self.checked.models.iter().map(|model| format!("{}#{}", self.file, model.name));
-        Failure::usage(format!("{}: {message}", self.file)).help(format!("say one of {}", names.collect::<Vec<_>>().join(", ")))
+        Failure::usage(format!("{}: {message}", self.file))
+            .help(format!("say one of {}", names.collect::<Vec<_>>().join(", ")))
     }
 
     /// The train section: the only one, or the one that is named (by its label, or its model).
@@ -63,14 +64,16 @@ impl Opened {
         let trainings = &self.checked.trainings;
         let fits = |t: &&Training, name: &str| t.label.as_deref() == Some(name) || t.model.name == name;
         match (&self.name, trainings.as_slice()) {
-            (Some(name), _) => trainings.iter().find(|t| fits(t, name)).ok_or_else(|| {
-                Failure::usage(format!("{}: there is no train section `{name}`", self.file))
-            }),
+            (Some(name), _) => trainings
+                .iter()
+                .find(|t| fits(t, name))
+                .ok_or_else(|| Failure::usage(format!("{}: there is no train section `{name}`", self.file))),
             (None, [training]) => Ok(training),
             (None, []) => Err(Failure::usage(format!("{} has no train section", self.file))
                 .help("add one: `train NAME { target …; loss …; data … }`")),
             (None, _) => {
-                let names = trainings.iter().map(|t| format!("{}#{}", self.file, t.label.as_ref().unwrap_or(&t.model.name)));
+                let names =
+                    trainings.iter().map(|t| format!("{}#{}", self.file, t.label.as_ref().unwrap_or(&t.model.name)));
                 let help = format!("say one of {}", names.collect::<Vec<_>>().join(", "));
                 Err(Failure::usage(format!("{}: the file holds several train sections", self.file)).help(help))
             }
@@ -100,25 +103,11 @@ pub fn known_dims(model: &Structured, bound: &Binding) -> Result<(), Failure> {
 
 /// What the checker could not decide before sizes were known, and the facts of `where`.
 pub fn check_needs(model: &Structured, bound: &Binding) -> Result<(), Failure> {
-    use crate::ir::op::Condition;
-    let dims = &model.shapes.dims;
-    let value = |dim| dims.eval(dim, &|name| bound.get(name).copied());
-    for (need, _) in model.needs.iter().chain(&model.facts) {
-        let (holds, said) = match need.condition {
-            Condition::Equal(a, b) => (value(a).zip(value(b)).map(|(a, b)| a == b), format!("{} == {}", dims.show(a), dims.show(b))),
-            Condition::AtLeast(a, b) => (value(a).zip(value(b)).map(|(a, b)| a >= b), format!("{} >= {}", dims.show(a), dims.show(b))),
-            Condition::Divides { what, by } => {
-                let holds = value(what).zip(value(by)).map(|(what, by)| by != 0 && what % by == 0);
-                (holds, format!("({}) % ({}) == 0", dims.show(what), dims.show(by)))
-            }
-        };
-        if holds == Some(false) {
-            let sizes = bound.iter().map(|(name, size)| format!("{name} = {size}")).collect::<Vec<_>>().join(", ");
-            let message = format!("the model needs {said}, and it is run with {sizes}");
-            return Err(Failure::Run { code: "data::sizes", message, wanting: false });
-        }
-    }
-    Ok(())
+    pipeline::check_sizes(model, bound).map_err(|unmet| Failure::Run {
+        code: "data::sizes",
+        message: unmet.to_string(),
+        wanting: false,
+    })
 }
 
 /// The data of a train section, or those of `--data`.
@@ -145,7 +134,12 @@ pub fn shown_result(name: &str, value: f64) -> String {
 }
 
 /// Writes tensors to a file, or to standard output for `-`.
-pub fn write_tensors(world: &mut World, path: &str, tensors: &[(String, Tensor)], seed: Option<u64>) -> Result<(), Failure> {
+pub fn write_tensors(
+    world: &mut World,
+    path: &str,
+    tensors: &[(String, Tensor)],
+    seed: Option<u64>,
+) -> Result<(), Failure> {
     let named: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let about = About { seed, ..About::default() };
     if path == "-" {

@@ -15,6 +15,16 @@ pub enum Real {
     Double(f64),
 }
 
+impl Real {
+    /// As f64.
+    pub fn value(self) -> f64 {
+        match self {
+            Real::Single(value) => f64::from(value),
+            Real::Double(value) => value,
+        }
+    }
+}
+
 /// What is logged of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
