@@ -22,6 +22,7 @@ use crate::tensor::{DType, Tensor, View};
 use crate::text::{Files, NoFiles, Source, Sources};
 use crate::train::fit::{self, Report, TrainError};
 use crate::train::metrics::Row;
+use crate::train::weights::load_weights;
 use indexmap::IndexMap;
 use ndarray::{ArrayViewD, ArrayViewMutD};
 use std::fmt;
@@ -267,7 +268,7 @@ impl Session {
     /// what was converted on the way.
     pub fn load(&mut self, bytes: &[u8]) -> Result<Vec<String>, Error> {
         let found = weights::decode(bytes, "<weights>")?;
-        Ok(fit::load_weights(&mut self.engine, FORWARD, found)?)
+        Ok(load_weights(&mut self.engine, FORWARD, found)?)
     }
 
     /// The weights as the bytes of a `.safetensors` file.
@@ -387,8 +388,8 @@ impl Session {
     pub fn input<T: Number>(&mut self, plan: PlanId, index: usize) -> Result<ArrayViewMutD<'_, T>, Error> {
         let refused = Error::Input(format!("input {index} is none of {}s that this model reads", T::DTYPE));
         let Some(name) = self.model.inputs.get(index).map(input_name) else { return Err(refused) };
-        match self.engine.input_place(plan.0, name) {
-            Some(place) => self.engine.input_mut(plan.0, place).ok_or(refused),
+        match self.engine.input(plan.0, name) {
+            Some(place) => self.engine.input_array(plan.0, place).ok_or(refused),
             None => Err(refused),
         }
     }
@@ -431,7 +432,7 @@ impl Session {
     fn feed(&mut self, plan: usize, inputs: &[View<'_>]) {
         self.engine.feed(plan, &[], &self.host);
         for (port, value) in self.model.inputs.iter().zip(inputs) {
-            if let Some(place) = self.engine.input_place(plan, input_name(port)) {
+            if let Some(place) = self.engine.input(plan, input_name(port)) {
                 self.engine.feed_at(plan, place, value);
             }
         }
@@ -468,11 +469,13 @@ pub struct TrainOptions {
     pub seed: Option<u64>,
     /// How many threads compute; never changes a bit. One a core unless said.
     pub threads: usize,
+    /// Begins from these weights: the bytes of a `.safetensors` file.
+    pub weights: Option<Vec<u8>>,
 }
 
 impl Default for TrainOptions {
     fn default() -> TrainOptions {
-        TrainOptions { steps: None, seed: None, threads: cores() }
+        TrainOptions { steps: None, seed: None, threads: cores(), weights: None }
     }
 }
 
@@ -502,7 +505,7 @@ impl Default for TrainOptions {
 /// assert!(first > 1.0 && report.losses.last().is_some_and(|loss| *loss < 1e-6));
 ///
 /// let mut session = model.session(&Options::default())?;
-/// session.load(&trainer.weights())?;
+/// session.load(&trainer.weights()?)?;
 /// # Ok::<(), wythe::Error>(())
 /// ```
 pub struct Trainer<'m> {
@@ -516,14 +519,10 @@ impl<'m> Trainer<'m> {
             length: options.steps.map(Length::Steps),
             seed: options.seed,
             threads: options.threads,
+            weights: options.weights.as_ref().map(|bytes| weights::decode(bytes, "<weights>")).transpose()?,
             ..fit::Options::default()
         };
         Ok(Trainer { inner: fit::Trainer::new(training, data, &options, &NoFiles)?, options })
-    }
-
-    /// Begins from these weights: the bytes of a `.safetensors` file. Says what was converted on the way.
-    pub fn load(&mut self, bytes: &[u8]) -> Result<Vec<String>, Error> {
-        Ok(self.inner.load(weights::decode(bytes, "<weights>")?)?)
     }
 
     /// How many steps were made, and of how many.
@@ -533,7 +532,7 @@ impl<'m> Trainer<'m> {
 
     /// One step; what is to be logged of it. Steps may be made beyond the length.
     pub fn step(&mut self) -> Result<Row, Error> {
-        Ok(self.inner.advance()?)
+        Ok(self.inner.advance()?.clone())
     }
 
     /// All steps that are left, with evaluations on the way.
@@ -541,14 +540,14 @@ impl<'m> Trainer<'m> {
         Ok(self.inner.fit(&self.options, &NoFiles, &mut ())?)
     }
 
-    /// Loss and metrics on the rows held out, or on all where none are.
+    /// Loss and metrics on the rows held out; nothing where none are.
     pub fn evaluate(&mut self) -> Result<IndexMap<String, f64>, Error> {
         Ok(self.inner.evaluate()?.into_iter().collect())
     }
 
     /// The weights as the bytes of a `.safetensors` file, for [`Session::load`] and everyone else.
-    pub fn weights(&self) -> Vec<u8> {
-        let snapshot = self.inner.snapshot();
+    pub fn weights(&self) -> Result<Vec<u8>, Error> {
+        let snapshot = self.inner.snapshot()?;
         let named: Vec<(&str, &Tensor)> =
             snapshot.weights.iter().map(|(path, tensor)| (path.as_str(), tensor)).collect();
         let about = About {
@@ -559,6 +558,6 @@ impl<'m> Trainer<'m> {
             vocabulary: snapshot.vocabulary,
             ..About::default()
         };
-        weights::encode(&named, &about)
+        Ok(weights::encode(&named, &about))
     }
 }

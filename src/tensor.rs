@@ -205,3 +205,16 @@ impl Tensor {
         T::array(self).ok_or(OtherType { wanted: T::DTYPE, found })
     }
 }
+
+/// A dense buffer to fill in place.
+#[derive(Debug)]
+pub enum SliceMut<'a> {
+    /// f32.
+    F32(&'a mut [f32]),
+    /// f64.
+    F64(&'a mut [f64]),
+    /// i64.
+    I64(&'a mut [i64]),
+    /// bool: a byte each, 0 or 1.
+    Bool(&'a mut [u8]),
+}

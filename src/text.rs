@@ -148,6 +148,18 @@ pub struct FileError {
     pub reason: String,
 }
 
+/// `3.2 GB`.
+pub fn size_words(bytes: u64) -> String {
+    let units = ["bytes", "kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64;
+    let mut unit = 0;
+    while size >= 1000.0 && unit + 1 < units.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{size:.1} {}", units[unit]) }
+}
+
 /// A file system in memory for tests, which can be told to fail at the k-th write.
 #[cfg(test)]
 pub(crate) mod memory {

@@ -182,11 +182,27 @@ train m { target y: i64[batch]; loss cross_entropy; valid 0.25; batch 16; steps 
         let report = trainer.run().expect("it trains");
         assert_eq!((report.steps, report.checkpoint), (12, None));
         assert!(report.valid.iter().any(|(name, _)| name == "accuracy"), "a quarter is held out");
-        trainer.weights()
+        trainer.weights().expect("there is memory")
     };
     assert_eq!(train(1), train(2));
     let error = model.train_on(&rows[..1], &TrainOptions::default()).map(|_| ()).expect_err("no targets");
     assert!(error.to_string().contains("`y`"), "{error}");
     let error = model.train(&NoFiles, &TrainOptions::default()).map(|_| ()).expect_err("no data");
-    assert!(error.to_string().contains("no data"), "{error}");
+    assert!(error.to_string().contains("names no data"), "{error}");
+}
+
+#[test]
+fn a_run_that_diverges_ends_on_two_threads() {
+    let text = "dim batch
+model m : (x: f32[batch, 256]) -> f32[batch, 8] { linear(256); relu; linear(8) }
+train m { target y: f32[batch, 8]; loss mse; optimizer sgd(lr = 1e30); batch 64; steps 20 }
+";
+    let model = Model::check(text).unwrap_or_else(|reports| panic!("{reports}"));
+    let (x, y) = (numbers(64, 256), numbers(64, 8));
+    for _ in 0..40 {
+        let options = TrainOptions { threads: 2, ..TrainOptions::default() };
+        let mut trainer = model.train_on(&[("x", (&x).into()), ("y", (&y).into())], &options).expect("they fit");
+        let error = trainer.run().map(|_| ()).expect_err("it diverges").to_string();
+        assert!(error.contains("is not finite"), "{error}");
+    }
 }

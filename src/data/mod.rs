@@ -21,7 +21,7 @@ mod text_file;
 use crate::ir::attr::AttrDef;
 
 pub use batches::{Batches, permutation};
-pub use dataset::{Dataset, Port, SliceMut, convert};
+pub use dataset::{Dataset, Port, convert};
 pub use error::{DataError, near_or_all, nearest};
 pub use literal::Literal;
 pub use memory::in_memory;

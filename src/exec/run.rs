@@ -1,6 +1,6 @@
 //! One run: every thread walks the steps and computes its share of each.
 
-use super::arena::{Arena, OutOfMemory};
+use super::arena::Arena;
 use super::pool::{Barrier, Pool};
 use crate::kernels::call::{Fault, FaultKind, View, Worker};
 use crate::passes::plan::{PERSISTENT, Plan, SCRATCH, cut};
@@ -11,14 +11,12 @@ use std::sync::atomic::Ordering;
 pub struct Bound {
     /// The plan.
     pub plan: Plan,
-    /// One workspace a thread.
-    work: Vec<Arena>,
     fault: Fault,
 }
 
 impl Bound {
     /// Points every view into these arenas.
-    pub fn new(mut plan: Plan, persistent: &Arena, scratch: &Arena, threads: usize) -> Result<Bound, OutOfMemory> {
+    pub fn new(mut plan: Plan, persistent: &Arena, scratch: &Arena) -> Bound {
         let settle = |view: &mut View| {
             let at = view.ptr.as_ptr().addr();
             let (arena, offset) =
@@ -32,9 +30,7 @@ impl Bound {
         }
         plan.inputs.iter_mut().for_each(|(_, view)| settle(view));
         plan.outputs.iter_mut().for_each(|(_, view)| settle(view));
-        let threads = if plan.single { 1 } else { threads };
-        let work = (0..threads).map(|_| Arena::new(plan.work + 64)).collect::<Result<_, _>>()?;
-        Ok(Bound { plan, work, fault: Fault::default() })
+        Bound { plan, fault: Fault::default() }
     }
 
     /// Points every view of one scratch arena into another.
@@ -54,29 +50,36 @@ impl Bound {
         self.plan.outputs.iter_mut().for_each(|(_, view)| move_view(view));
     }
 
-    /// Runs all steps; the first fault, if there was one.
-    pub fn run(&self, pool: &Pool) -> Option<(u32, FaultKind)> {
+    /// Runs all steps, each thread with a workspace of its own; the first fault, if there was one.
+    pub fn run(&self, pool: &Pool, work: &[Arena]) -> Option<(u32, FaultKind)> {
         self.fault.clear();
         if self.plan.single || pool.threads() == 1 {
-            self.walk(0, 1, &Barrier::default());
+            self.walk(0, 1, &Barrier::default(), &work[0]);
         } else {
             let barrier = Barrier::default();
             let threads = pool.threads();
-            pool.broadcast(|thread| self.walk(thread, threads, &barrier));
+            pool.broadcast(|thread| self.walk(thread, threads, &barrier, &work[thread]));
         }
         self.fault.first()
     }
 
-    fn walk(&self, thread: usize, threads: usize, barrier: &Barrier) {
+    fn walk(&self, thread: usize, threads: usize, barrier: &Barrier, arena: &Arena) {
         let _leaving = BreakOnPanic(barrier);
-        let arena = &self.work[thread];
+        debug_assert!(self.plan.work <= arena.len(), "workspaces are as large as the largest plan wants");
         // SAFETY: each thread has a workspace of its own, and takes one slice of it a run.
         let work = unsafe { std::slice::from_raw_parts_mut(arena.start().as_ptr(), self.plan.work) };
         let mut worker = Worker { work, fault: &self.fault, step: 0 };
         let group = if threads == 1 { 0 } else { self.plan.group };
         for (index, step) in self.plan.steps.iter().enumerate() {
-            if step.barrier && (!barrier.wait(threads) || self.fault.stop.load(Ordering::Acquire)) {
-                return;
+            if step.barrier {
+                if !barrier.wait(threads) {
+                    return;
+                }
+                if self.fault.stop.load(Ordering::Acquire) {
+                    // Another thread may have passed this meeting before the fault was told: it must not wait at the next.
+                    barrier.break_up();
+                    return;
+                }
             }
             if threads == 1 && self.fault.stop.load(Ordering::Relaxed) {
                 return;

@@ -48,16 +48,28 @@ fn mlp(float: DType, train: bool) -> Graph {
     let a = a.then(&random::DROPOUT, &[("p", Attr::Float(0.2))]);
     let z = b.apply(&linear::AFFINE, Attrs::new(&[], vec![]), &[Some(a), Some(w1), None])[0];
     let l = z.with(y, &loss::CROSS_ENTROPY, &[]).op(&loss::GUARD);
-    let seed = b.apply(&crate::ops::source::FILL, Attrs::with(crate::ops::source::FILL.attrs, &[
-        ("shape", Attr::List(vec![])), ("value", Attr::Float(1.0)), ("dtype", Attr::Str(float.word().into()))]), &[])[0];
+    let seed = b.apply(
+        &crate::ops::source::FILL,
+        Attrs::with(
+            crate::ops::source::FILL.attrs,
+            &[("shape", Attr::List(vec![])), ("value", Attr::Float(1.0)), ("dtype", Attr::Str(float.word().into()))],
+        ),
+        &[],
+    )[0];
     let ports: Vec<Port> = [w0, b0, g, w1].iter().map(|v| v.port).collect();
     let grads = autodiff::gradients(&b, &[(l.port, seed)], &ports);
     b.graph.borrow_mut().outputs.push((Output::Loss, l.port));
     let learned: Vec<_> = [i0, i1, i2, i3].into_iter().zip(grads).filter_map(|(i, g)| Some((i, g?))).collect();
     if train {
         let def = crate::optim::find_optimizer("adamw").expect("adamw");
-        let groups = [crate::ir::training::Group { pattern: None, optimizer: crate::ir::training::Call {
-            name: "adamw".into(), attrs: Attrs::with(def.attrs, &[]), span: Default::default() } }];
+        let groups = [crate::ir::training::Group {
+            pattern: None,
+            optimizer: crate::ir::training::Call {
+                name: "adamw".into(),
+                attrs: Attrs::with(def.attrs, &[]),
+                span: Default::default(),
+            },
+        }];
         update(&b, &groups, Some(crate::ir::training::Clip::Norm(1.0, 2.0)), &learned);
     } else {
         for (i, g) in learned {
@@ -70,7 +82,10 @@ fn mlp(float: DType, train: bool) -> Graph {
 fn batch(rows: usize) -> (Tensor, Tensor) {
     let x: Vec<f64> = (0..rows * 7).map(|i| ((i * 37 % 101) as f64 - 50.0) / 25.0).collect();
     let y: Vec<i64> = (0..rows).map(|i| (i % 3) as i64).collect();
-    (Tensor::F64(ArrayD::from_shape_vec(IxDyn(&[rows, 7]), x).expect("fits")), Tensor::I64(ArrayD::from_shape_vec(IxDyn(&[rows]), y).expect("fits")))
+    (
+        Tensor::F64(ArrayD::from_shape_vec(IxDyn(&[rows, 7]), x).expect("fits")),
+        Tensor::I64(ArrayD::from_shape_vec(IxDyn(&[rows]), y).expect("fits")),
+    )
 }
 
 #[test]
@@ -82,17 +97,22 @@ fn a_training_step_lowers_the_loss_with_the_same_bits_for_any_threads() {
         let (x, y) = batch(640);
         let mut losses = vec![];
         for step in 0..20 {
-            let host = Host { seed: 1, step, hypers: vec![vec![0.05, step as f64 + 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]] };
+            let host =
+                Host { seed: 1, step, hypers: vec![vec![0.05, step as f64 + 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]] };
             let out = s.run(0, &[("x", &x), ("y", &y)], &Default::default(), &host).expect("runs");
             let Tensor::F32(l) = &out[0].1 else { panic!("f32") };
             losses.push(l.iter().next().copied().expect("scalar").to_bits());
         }
         if threads == 1 {
             println!("{}", s.graphs()[0].show());
-            println!("{}", s.plan(0, &[("batch".to_string(), 640)].into_iter().collect()).expect("plans").show(&s.graphs()[0]));
+            println!(
+                "{}",
+                s.plan(0, &[("batch".to_string(), 640)].into_iter().collect()).expect("plans").show(&s.graphs()[0])
+            );
         }
         println!("{:?}", losses.iter().map(|b| f32::from_bits(*b)).collect::<Vec<_>>());
-        let w: Vec<_> = s.places().map(|(n, _)| n.to_string()).collect::<Vec<_>>().into_iter().map(|n| s.get(&n)).collect();
+        let w: Vec<_> =
+            s.places().map(|(n, _)| n.to_string()).collect::<Vec<_>>().into_iter().map(|n| s.get(&n)).collect();
         all.push((losses, w));
     }
     assert!(f32::from_bits(all[0].0[19]) < f32::from_bits(all[0].0[0]));
@@ -107,7 +127,9 @@ fn gradients_equal_differences() {
     let host = Host { seed: 1, step: 0, hypers: vec![] };
     let out = s.run(0, &[("x", &x), ("y", &y)], &Default::default(), &host).expect("runs");
     for (i, name) in ["a.weight", "a.bias", "n.weight", "h.weight"].iter().enumerate() {
-        let Some((_, Tensor::F64(g))) = out.iter().find(|(o, _)| *o == Output::GradParam(i as u32)) else { panic!("no grad") };
+        let Some((_, Tensor::F64(g))) = out.iter().find(|(o, _)| *o == Output::GradParam(i as u32)) else {
+            panic!("no grad")
+        };
         let Some(Tensor::F64(w)) = s.get(name) else { panic!("no weight") };
         for at in [0, w.len() / 2, w.len() - 1] {
             let mut f = |d: f64| {

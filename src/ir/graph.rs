@@ -205,6 +205,9 @@ impl Graph {
 
     /// Adds a node of known output types (sources, fused nodes).
     pub fn push(&mut self, op: &'static OpDef, attrs: Attrs, ins: &[Port], outs: &[Type], origin: u32) -> NodeId {
+        if self.origins.is_empty() {
+            self.origins.push(Origin::default());
+        }
         let node = Node {
             op,
             attrs: self.attrs.len() as u32,

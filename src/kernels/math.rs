@@ -297,7 +297,6 @@ pub mod f64 {
 #[cfg(test)]
 mod tests {
     use crate::kernels::float::Float;
-    use crate::multiversion;
 
     /// The distance to the true value in units of the true value's last place.
     fn ulps(got: f32, want: f64) -> f64 {
