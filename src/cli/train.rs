@@ -8,7 +8,7 @@ use crate::ir::training::Length;
 use crate::text::Files;
 use crate::train::checkpoint;
 use crate::train::fit::{Options, Report, Trainer, Watch};
-use crate::train::metrics::{Real, Row};
+use crate::train::metrics::Row;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Trains a model as its train section says
@@ -131,12 +131,8 @@ impl Watch for Shown<'_> {
     }
 
     fn step(&mut self, row: &Row) {
-        let loss = match row.loss {
-            Real::Single(loss) => f64::from(loss),
-            Real::Double(loss) => loss,
-        };
         if let Some(progress) = &mut self.progress {
-            progress.step(&mut self.world.err, row.step, loss, row.lr);
+            progress.step(&mut self.world.err, row.step, row.loss.value(), row.lr);
         }
     }
 

@@ -71,8 +71,15 @@ impl Bound {
         let mut worker = Worker { work, fault: &self.fault, step: 0 };
         let group = if threads == 1 { 0 } else { self.plan.group };
         for (index, step) in self.plan.steps.iter().enumerate() {
-            if step.barrier && (!barrier.wait(threads) || self.fault.stop.load(Ordering::Acquire)) {
-                return;
+            if step.barrier {
+                if !barrier.wait(threads) {
+                    return;
+                }
+                if self.fault.stop.load(Ordering::Acquire) {
+                    // Another thread may have passed this meeting before the fault was told: it must not wait at the next.
+                    barrier.break_up();
+                    return;
+                }
             }
             if threads == 1 && self.fault.stop.load(Ordering::Relaxed) {
                 return;
