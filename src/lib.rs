@@ -5,9 +5,9 @@ pub mod kernels;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
+pub mod diagnostic;
 pub mod elaborate;
 pub mod exec;
-pub mod diagnostic;
 pub mod export;
 pub mod ir;
 pub mod ops;

@@ -80,7 +80,9 @@ impl Failure {
         ExitCode::from(match self {
             Failure::Closed => 0,
             Failure::Told | Failure::Run { wanting: true, .. } => 1,
-            Failure::Usage { .. } | Failure::File(_) | Failure::Data(_) | Failure::Weights(_) | Failure::Run { .. } => 2,
+            Failure::Usage { .. } | Failure::File(_) | Failure::Data(_) | Failure::Weights(_) | Failure::Run { .. } => {
+                2
+            }
         })
     }
 

@@ -67,7 +67,8 @@ impl Given {
                 let dtype = if whole && literal.is_whole() { DType::I64 } else { DType::F32 };
                 let missing = || {
                     let name = self.name.clone().unwrap_or_default();
-                    let error = DataError::new("data::literal", format!("input {name}"), "how large it is cannot be told");
+                    let error =
+                        DataError::new("data::literal", format!("input {name}"), "how large it is cannot be told");
                     error.help("say the sizes: normal[2,5]")
                 };
                 Ok((dtype, literal.shape().ok_or_else(missing)?.to_vec()))

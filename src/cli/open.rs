@@ -55,7 +55,8 @@ impl Opened {
 
     fn choose(&self, message: &str) -> Failure {
         let names = self.checked.models.iter().map(|model| format!("{}#{}", self.file, model.name));
-        Failure::usage(format!("{}: {message}", self.file)).help(format!("say one of {}", names.collect::<Vec<_>>().join(", ")))
+        Failure::usage(format!("{}: {message}", self.file))
+            .help(format!("say one of {}", names.collect::<Vec<_>>().join(", ")))
     }
 
     /// The train section: the only one, or the one that is named (by its label, or its model).
@@ -63,14 +64,16 @@ impl Opened {
         let trainings = &self.checked.trainings;
         let fits = |t: &&Training, name: &str| t.label.as_deref() == Some(name) || t.model.name == name;
         match (&self.name, trainings.as_slice()) {
-            (Some(name), _) => trainings.iter().find(|t| fits(t, name)).ok_or_else(|| {
-                Failure::usage(format!("{}: there is no train section `{name}`", self.file))
-            }),
+            (Some(name), _) => trainings
+                .iter()
+                .find(|t| fits(t, name))
+                .ok_or_else(|| Failure::usage(format!("{}: there is no train section `{name}`", self.file))),
             (None, [training]) => Ok(training),
             (None, []) => Err(Failure::usage(format!("{} has no train section", self.file))
                 .help("add one: `train NAME { target …; loss …; data … }`")),
             (None, _) => {
-                let names = trainings.iter().map(|t| format!("{}#{}", self.file, t.label.as_ref().unwrap_or(&t.model.name)));
+                let names =
+                    trainings.iter().map(|t| format!("{}#{}", self.file, t.label.as_ref().unwrap_or(&t.model.name)));
                 let help = format!("say one of {}", names.collect::<Vec<_>>().join(", "));
                 Err(Failure::usage(format!("{}: the file holds several train sections", self.file)).help(help))
             }
@@ -105,8 +108,12 @@ pub fn check_needs(model: &Structured, bound: &Binding) -> Result<(), Failure> {
     let value = |dim| dims.eval(dim, &|name| bound.get(name).copied());
     for (need, _) in model.needs.iter().chain(&model.facts) {
         let (holds, said) = match need.condition {
-            Condition::Equal(a, b) => (value(a).zip(value(b)).map(|(a, b)| a == b), format!("{} == {}", dims.show(a), dims.show(b))),
-            Condition::AtLeast(a, b) => (value(a).zip(value(b)).map(|(a, b)| a >= b), format!("{} >= {}", dims.show(a), dims.show(b))),
+            Condition::Equal(a, b) => {
+                (value(a).zip(value(b)).map(|(a, b)| a == b), format!("{} == {}", dims.show(a), dims.show(b)))
+            }
+            Condition::AtLeast(a, b) => {
+                (value(a).zip(value(b)).map(|(a, b)| a >= b), format!("{} >= {}", dims.show(a), dims.show(b)))
+            }
             Condition::Divides { what, by } => {
                 let holds = value(what).zip(value(by)).map(|(what, by)| by != 0 && what % by == 0);
                 (holds, format!("({}) % ({}) == 0", dims.show(what), dims.show(by)))
@@ -145,7 +152,12 @@ pub fn shown_result(name: &str, value: f64) -> String {
 }
 
 /// Writes tensors to a file, or to standard output for `-`.
-pub fn write_tensors(world: &mut World, path: &str, tensors: &[(String, Tensor)], seed: Option<u64>) -> Result<(), Failure> {
+pub fn write_tensors(
+    world: &mut World,
+    path: &str,
+    tensors: &[(String, Tensor)],
+    seed: Option<u64>,
+) -> Result<(), Failure> {
     let named: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let about = About { seed, ..About::default() };
     if path == "-" {

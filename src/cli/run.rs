@@ -110,7 +110,8 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     }
     let cotangents = if args.grad { cotangents(model, args, &binding, float, &mut notes)? } else { vec![] };
     open::tell_notes(world, &notes)?;
-    let all: Vec<(&str, &Tensor)> = inputs.iter().chain(&cotangents).map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let all: Vec<(&str, &Tensor)> =
+        inputs.iter().chain(&cotangents).map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let host = Host { seed: args.seed, step: 0, hypers: vec![] };
     let outputs = session.run(0, &all, &Binding::new(), &host)?;
     let named = named(&session, outputs, args.mode == Mode::Train);
@@ -129,7 +130,12 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
 
 /// An expression as a model: the types of its inputs are those of the values. Whole numbers are tried as floats first,
 /// then as ids.
-fn expressed(args: &Args, expression: &str, world: &mut World, notes: &mut Vec<String>) -> Result<(Opened, Vec<Given>), Failure> {
+fn expressed(
+    args: &Args,
+    expression: &str,
+    world: &mut World,
+    notes: &mut Vec<String>,
+) -> Result<(Opened, Vec<Given>), Failure> {
     let request = Request { sets: args.set.set.clone(), model: None };
     let mut given = args.input.clone();
     for (index, value) in given.iter_mut().enumerate() {
@@ -141,7 +147,11 @@ fn expressed(args: &Args, expression: &str, world: &mut World, notes: &mut Vec<S
         let mut ports = vec![];
         for value in &given {
             let (dtype, shape) = value.look(whole, notes)?;
-            ports.push((value.name.clone().unwrap_or_default(), dtype.word(), shape.iter().map(|&n| n as u64).collect()));
+            ports.push((
+                value.name.clone().unwrap_or_default(),
+                dtype.word(),
+                shape.iter().map(|&n| n as u64).collect(),
+            ));
         }
         let source = Source::new("<expression>", expression_text(expression, &ports));
         let checked = check(source, &request, None);
@@ -168,7 +178,14 @@ fn named_types(model: &Structured, ports: &[PortDef]) -> Vec<Typed> {
 }
 
 /// The tensors for ports, by name or in order; those that say their sizes first, since they bind dims for the others.
-fn tensors(model: &Structured, ports: &[Typed], given: &[Given], (what, float): (&str, DType), seed: u64, notes: &mut Vec<String>) -> Result<Vec<(String, Tensor)>, Failure> {
+fn tensors(
+    model: &Structured,
+    ports: &[Typed],
+    given: &[Given],
+    (what, float): (&str, DType),
+    seed: u64,
+    notes: &mut Vec<String>,
+) -> Result<Vec<(String, Tensor)>, Failure> {
     let mut chosen: Vec<Option<&Given>> = vec![None; ports.len()];
     for value in given {
         let place = match &value.name {
@@ -190,7 +207,8 @@ fn tensors(model: &Structured, ports: &[Typed], given: &[Given], (what, float): 
         for (index, (name, ty)) in ports.iter().enumerate() {
             let Some(value) = chosen[index] else {
                 let ty = model.shapes.show(*ty);
-                return Err(Failure::usage(format!("the {what} `{name}` ({ty}) is not given")).help(format!("--{what} {name}=VALUE")));
+                return Err(Failure::usage(format!("the {what} `{name}` ({ty}) is not given"))
+                    .help(format!("--{what} {name}=VALUE")));
             };
             if out[index].is_some() || (sized && !value.says_sizes()) {
                 continue;
@@ -200,7 +218,8 @@ fn tensors(model: &Structured, ports: &[Typed], given: &[Given], (what, float): 
             let tensor = value.tensor(name, dtype, shape.as_deref(), seed, notes)?;
             let given = [(name.as_str(), tensor.dtype(), tensor.shape())];
             let one = [(name.as_str(), *ty)];
-            binding = bind_types(&model.shapes, &one, &given, &binding).map_err(|error| Failure::from(RunError::from(error)))?;
+            binding = bind_types(&model.shapes, &one, &given, &binding)
+                .map_err(|error| Failure::from(RunError::from(error)))?;
             out[index] = Some((name.clone(), tensor));
         }
     }
@@ -213,9 +232,16 @@ fn bound(session: &Session, inputs: &[(String, Tensor)]) -> Result<Binding, Fail
 }
 
 /// The gradients that flow into the outputs: 1 for a scalar, else as given.
-fn cotangents(model: &Structured, args: &Args, binding: &Binding, float: DType, notes: &mut Vec<String>) -> Result<Vec<(String, Tensor)>, Failure> {
+fn cotangents(
+    model: &Structured,
+    args: &Args,
+    binding: &Binding,
+    float: DType,
+    notes: &mut Vec<String>,
+) -> Result<Vec<(String, Tensor)>, Failure> {
     let types = model.outputs.iter().map(|port| model.values[port.value.0 as usize].ty);
-    let ports: Vec<Typed> = pipeline::output_names(model).into_iter().zip(types).filter(|(_, ty)| ty.dtype.is_float()).collect();
+    let ports: Vec<Typed> =
+        pipeline::output_names(model).into_iter().zip(types).filter(|(_, ty)| ty.dtype.is_float()).collect();
     let mut given = args.cotangent.clone();
     for (name, ty) in &ports {
         let said = given.iter().any(|value| value.name.as_ref() == Some(name));

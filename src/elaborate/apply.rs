@@ -4,7 +4,6 @@ use super::Elab;
 use super::bind::Called;
 use super::chain::Producer;
 use super::path::{Adds, PathNode, placeholder};
-use super::scope::near;
 use super::value::{Given, Target, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
@@ -140,111 +139,14 @@ impl<'a> Elab<'a> {
         result
     }
 
-    /// What flows in, as operands in the order of the schema.
-    fn operands(&mut self, op: &'static OpDef, app: &Application<'_>) -> Option<Vec<Option<ValueId>>> {
-        if app.incoming.is_unknown() {
-            return None;
-        }
-        let mut operands: Vec<Option<ValueId>> = vec![None; op.operands.len()];
-        let elems = match &app.incoming {
-            Val::Tuple(elems) => elems.clone(),
-            other => vec![super::value::Elem { name: None, val: other.clone(), span: app.span }],
-        };
-        if op.operands.is_empty() {
-            return Some(vec![]);
-        }
-        let mut position = 0;
-        for elem in &elems {
-            let Some(value) = elem.val.single() else {
-                let text = format!("`{}` takes tensors, and gets a tuple within a tuple", app.word);
-                self.report(Diagnostic::error("type::nested", text, elem.span, "several values"));
-                return None;
-            };
-            let slot = match &elem.name {
-                Some(name) => match op.operands.iter().position(|operand| operand.name == name) {
-                    Some(slot) => slot,
-                    None => return self.unknown_operand(op, app, name, elem.span),
-                },
-                None if position >= op.operands.len() && op.operands.last().is_some_and(|last| last.many) => {
-                    operands.push(Some(value));
-                    position += 1;
-                    continue;
-                }
-                None if position >= op.operands.len() => return self.too_many_operands(op, app, elem.span),
-                None => {
-                    position += 1;
-                    position - 1
-                }
-            };
-            if operands[slot].is_some() {
-                let text = format!("`{}` of `{}` is given twice", op.operands[slot].name, app.word);
-                self.report(Diagnostic::error("type::operand_twice", text, elem.span, "again here"));
-                return None;
-            }
-            operands[slot] = Some(value);
-        }
-        let missing = op.operands.iter().zip(&operands).find(|(schema, given)| !schema.optional && given.is_none());
-        if let Some((schema, _)) = missing {
-            let form = operand_form(op);
-            let text = format!("`{}` needs `{}`, and nothing flows in for it", app.word, schema.name);
-            let report = Diagnostic::error("type::operand_missing", text, app.span, format!("`{}` is missing", schema.name));
-            self.report(report.note(format!("it is written so: {form} |> {}", app.word)));
-            return None;
-        }
-        while operands.len() > 1 && operands.last() == Some(&None) {
-            operands.pop();
-        }
-        self.check_elements(op, app, &operands).then_some(operands)
-    }
-
-    fn unknown_operand(
-        &mut self,
-        op: &'static OpDef,
-        app: &Application<'_>,
-        name: &str,
-        span: Span,
-    ) -> Option<Vec<Option<ValueId>>> {
-        let text = format!("`{}` has no operand `{name}`", app.word);
-        let report = Diagnostic::error("type::operand_name", text, span, "unknown");
-        let names: Vec<&str> = op.operands.iter().map(|operand| operand.name).collect();
-        let report = match near(name, names.iter().copied()) {
-            Some(meant) => report.note(format!("did you mean `{meant}`?")),
-            None => report.note(format!("its operands are {}", names.join(", "))),
-        };
-        self.report(report);
-        None
-    }
-
-    fn too_many_operands(
-        &mut self,
-        op: &'static OpDef,
-        app: &Application<'_>,
-        span: Span,
-    ) -> Option<Vec<Option<ValueId>>> {
-        let text = format!("`{}` takes {} values, and more flow in", app.word, op.operands.len());
-        let report = Diagnostic::error("type::operands", text, app.span, format!("takes {}", operand_form(op)));
-        self.report(report.label(span, "one too many"));
-        None
-    }
-
-    fn check_elements(&mut self, op: &'static OpDef, app: &Application<'_>, operands: &[Option<ValueId>]) -> bool {
-        for (i, value) in operands.iter().enumerate() {
-            let Some(value) = value else { continue };
-            let Some(schema) = op.operands.get(i).or(op.operands.last()) else { continue };
-            let ty = self.ty(*value);
-            if !schema.dtype.allow(ty.dtype) {
-                self.report_elements(app.word, app.span, schema.name, schema.dtype, *value);
-                return false;
-            }
-        }
-        true
-    }
-
     /// Builds one use of an operator: rule, requirements, parameters, item.
     pub(super) fn build(&mut self, mut use_: Use<'_>) -> Val {
         let ins: Vec<Option<Type>> = use_.operands.iter().map(|value| value.map(|value| self.ty(value))).collect();
         let mut outcome = self.run_rule(&use_, &ins);
         if let Err(misfit) = &outcome {
+            if self.symbolic && self.depends_on_open(&use_, misfit) {
+                return Val::Unknown;
+            }
             let pinned = misfit.kind == MisfitKind::Size(Why::Pin);
             self.report_misfit(&use_, misfit.clone());
             if !pinned {
@@ -268,6 +170,22 @@ impl<'a> Elab<'a> {
             return Val::Unknown;
         }
         self.place(use_, &types)
+    }
+
+    /// While a block is checked for all sizes: whether a mistake may come from what is not known there, the rank of
+    /// `...` or a hyperparameter without a number.
+    fn depends_on_open(&self, use_: &Use<'_>, misfit: &Misfit) -> bool {
+        let open = self.open_rank || use_.attrs.values().iter().any(|attr| matches!(attr, Attr::Dim(_)));
+        match misfit.kind {
+            MisfitKind::Rank { .. }
+            | MisfitKind::Axis { .. }
+            | MisfitKind::AxisTwice { .. }
+            | MisfitKind::Missing
+            | MisfitKind::Attribute(_)
+            | MisfitKind::Sentence(_) => open,
+            MisfitKind::Shapes | MisfitKind::Count => self.open_rank,
+            MisfitKind::Size(_) | MisfitKind::Divides(_) | MisfitKind::TooSmall(_) | MisfitKind::Elements(_) => false,
+        }
     }
 
     fn run_rule(&mut self, use_: &Use<'_>, ins: &[Option<Type>]) -> Result<(Vec<Type>, Vec<Need>), Misfit> {
@@ -317,7 +235,8 @@ impl<'a> Elab<'a> {
         self.owners += 1;
         let symbolic = params.iter().flat_map(|def| &def.dims).find(|&&dim| self.shapes.dims.is_symbolic(dim));
         if let (Some(&dim), false) = (symbolic, self.symbolic) {
-            let text = format!("`{}` would have parameters of the symbolic size `{}`", use_.word, self.shapes.dims.show(dim));
+            let text =
+                format!("`{}` would have parameters of the symbolic size `{}`", use_.word, self.shapes.dims.show(dim));
             let report = Diagnostic::error("type::symbolic_parameter", text, use_.span, "its parameters need numbers");
             self.report(report.note("a symbolic size may stand in shapes, size lists and facts"));
             return false;
@@ -345,8 +264,10 @@ impl<'a> Elab<'a> {
                 let (old, new) = differs.map_or((String::new(), String::new()), |(a, b)| {
                     (self.shapes.show_dims(&a.dims), self.shapes.show_dims(&b.dims))
                 });
-                let text = format!("the layer `{}` was made for another input: its weights are {old}, here {new}", use_.word);
-                let report = Diagnostic::error("type::layer_input", text, use_.span, "another input than at its first use");
+                let text =
+                    format!("the layer `{}` was made for another input: its weights are {old}, here {new}", use_.word);
+                let report =
+                    Diagnostic::error("type::layer_input", text, use_.span, "another input than at its first use");
                 self.report(report.label(place, "made here"));
                 false
             }
@@ -362,7 +283,8 @@ impl<'a> Elab<'a> {
             if use_.op.outputs.get(i).is_some_and(|output| output.saved) {
                 continue;
             }
-            let producer = Producer { word: use_.word.into(), from, span: use_.span, alias: false, block: block.clone() };
+            let producer =
+                Producer { word: use_.word.into(), from, span: use_.span, alias: false, block: block.clone() };
             outs.push(self.value(ty, Some(producer)));
         }
         self.emit(Item::Op(OpItem {
@@ -381,23 +303,11 @@ impl<'a> Elab<'a> {
             0 => Val::Unknown,
             1 => Val::One(outs[0]),
             n if n > visible => Val::Tuple(
-                outs.into_iter().map(|id| super::value::Elem { name: None, val: Val::One(id), span: use_.span }).collect(),
+                outs.into_iter()
+                    .map(|id| super::value::Elem { name: None, val: Val::One(id), span: use_.span })
+                    .collect(),
             ),
             _ => Val::Multi(outs, use_.op),
         }
     }
-}
-
-/// How operands are written: `(q, k, v)`.
-fn operand_form(op: &OpDef) -> String {
-    let names: Vec<String> = op
-        .operands
-        .iter()
-        .map(|operand| match (operand.optional, operand.many) {
-            (_, true) => format!("{}, …", operand.name),
-            (true, false) => format!("[{}]", operand.name),
-            (false, false) => operand.name.into(),
-        })
-        .collect();
-    format!("({})", names.join(", "))
 }

@@ -1,8 +1,10 @@
 //! Arithmetic on values: `x + y`, `it * d^0.5`, `1 - x`.
 
 use super::Elab;
+use super::apply::Application;
 use super::apply::Use;
 use super::path::Adds;
+use super::resolve::Resolved;
 use super::scope::{FUNCTIONS, Meaning};
 use super::value::{Static, Target, Val};
 use crate::diagnostic::Diagnostic;
@@ -116,25 +118,17 @@ impl<'a> Elab<'a> {
             });
         }
         match self.resolve(call) {
-            super::body::Resolved::Value(val) => Operand::Tensor(val),
-            super::body::Resolved::Stage(Target::Op(op), given) if op.operands.is_empty() => {
+            Resolved::Value(val) => Operand::Tensor(val),
+            Resolved::Stage(Target::Op(op), given) if op.operands.is_empty() => {
                 let incoming = Val::Tuple(vec![]);
                 let (span, target) = (call.span, Target::Op(op));
-                let app = super::apply::Application {
-                    target,
-                    given: &given,
-                    incoming,
-                    word,
-                    span,
-                    node: None,
-                    layer: None,
-                };
+                let app = Application { target, given: &given, incoming, word, span, node: None, layer: None };
                 Operand::Tensor(self.apply(app))
             }
-            super::body::Resolved::Layer(layer) if self.is_source(layer) => {
+            Resolved::Layer(layer) if self.is_source(layer) => {
                 Operand::Tensor(self.apply_layer(layer, Val::Tuple(vec![]), call.span))
             }
-            super::body::Resolved::Stage(..) | super::body::Resolved::Layer(_) => {
+            Resolved::Stage(..) | Resolved::Layer(_) => {
                 let written = self.written(call.span).to_string();
                 let text = format!("`{word}` is a stage, and stands beside an infix sign");
                 let report = Diagnostic::error("type::bare_operand", text, call.span, "what should flow into it?");
@@ -143,7 +137,7 @@ impl<'a> Elab<'a> {
                 self.it.iter_mut().for_each(|it| it.used = true);
                 Operand::Tensor(Val::Unknown)
             }
-            super::body::Resolved::Broken => {
+            Resolved::Broken => {
                 self.it.iter_mut().for_each(|it| it.used = true);
                 Operand::Tensor(Val::Unknown)
             }
@@ -167,7 +161,9 @@ impl<'a> Elab<'a> {
             _ => {
                 let text = "a tensor is not indexed by brackets";
                 let report = Diagnostic::error("type::tensor_index", text, expr.span, "write `select` or `slice`");
-                self.report(report.note("`x |> select(axis, index)` takes one; `x |> slice(axis, from, to)` takes some"));
+                self.report(
+                    report.note("`x |> select(axis, index)` takes one; `x |> slice(axis, from, to)` takes some"),
+                );
                 Operand::Tensor(Val::Unknown)
             }
         }

@@ -1,20 +1,16 @@
 //! Contracts: what a body gives against what its signature says, and blocks checked once for all sizes.
 
-use super::chain::{Frame, Producer};
-use super::number::Truth;
-use super::residual::Tail;
-use super::scope::{Bound, Inst, Meaning};
-use super::signature::{Fit, dim_names};
 use super::Elab;
+use super::chain::Producer;
+use super::residual::Tail;
+use super::signature::{Fit, dim_names};
 use super::value::{Elem, Static, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::dim::Dim;
 use crate::ir::op::Condition;
-use crate::ir::structured::{Region, ValueId};
-use crate::ops;
-use crate::syntax::ast::{Axis, Block, Expr, ExprKind, Port, Typed};
+use crate::ir::structured::ValueId;
+use crate::syntax::ast::{Axis, ExprKind, Port, Typed};
 use crate::text::Span;
-use indexmap::IndexMap;
 
 impl<'a> Elab<'a> {
     /// The outputs of a model or block against its signature; `None` if they do not fit (reported).
@@ -26,7 +22,11 @@ impl<'a> Elab<'a> {
         tail: Option<&Tail>,
     ) -> Option<()> {
         if parts.len() != ports.len() {
-            let text = format!("the signature promises {}, and the body ends with {}", values(ports.len()), values(parts.len()));
+            let text = format!(
+                "the signature promises {}, and the body ends with {}",
+                values(ports.len()),
+                values(parts.len())
+            );
             let place = parts.first().map_or(span, |elem| elem.span);
             let report = Diagnostic::error("type::outputs", text, place, format!("ends with {}", values(parts.len())));
             self.report(report.label(span, format!("promises {}", values(ports.len()))));
@@ -141,9 +141,9 @@ impl<'a> Elab<'a> {
                 Axis::Size(expr) if !matches!(expr.kind, ExprKind::Int(_)) => {
                     let mut names = vec![];
                     dim_names(expr, &mut names);
-                    let bound = names.iter().all(|name| {
-                        self.inst.hypers.contains_key(name) || self.inst.dims.contains_key(name)
-                    });
+                    let bound = names
+                        .iter()
+                        .all(|name| self.inst.hypers.contains_key(name) || self.inst.dims.contains_key(name));
                     let value = if bound { self.eval(expr) } else { Static::Unknown };
                     let size = self.as_int(&value)?;
                     Some(format!("{} = {size}", self.written(expr.span)))
@@ -208,262 +208,6 @@ impl<'a> Elab<'a> {
         let word = self.inst.name.clone();
         Some(Val::One(self.value(ty, Some(Producer { word, from: None, span, alias: false, block: None }))))
     }
-
-    /// Checks a block with a signature once, its sizes being symbols: its contract must hold for all of them.
-    pub(super) fn check_for_all_sizes(&mut self, index: usize) {
-        let block: &'a Block = self.blocks[index];
-        let Some(sig) = &block.sig else { return };
-        self.fresh();
-        let before = self.reports.len();
-        self.symbolic = true;
-        self.fact_home = (block.header, !block.conds.is_empty());
-        self.inst = Inst { name: block.name.text.clone(), ..Inst::default() };
-        self.chain.push(Frame::Block(block.name.text.clone(), vec![]));
-        self.contract_names = signature_names(block);
-        self.symbolic_hypers(block);
-        self.symbolic_dims(block);
-        for cond in &block.conds {
-            if let Truth::Open(condition) = self.truth(cond) {
-                self.prover.learn(&mut self.shapes.dims, condition);
-            }
-        }
-        self.regions.push(Region::default());
-        if let Some((scope, it)) = self.symbolic_inputs(&sig.ins) {
-            self.inst.scopes.push(scope);
-            let result = self.body(&block.body, it, true);
-            if let (Some(ports), false) = (&sig.outs, result.is_unknown()) {
-                self.contract(ports, result, sig.span, None);
-            }
-        }
-        self.symbolic = false;
-        self.contract_names.clear();
-        self.keep_new_reports(before);
-        self.settle_reports();
-    }
-
-    /// Hyperparameters of number kind as symbols: those of the signature, and those without a default.
-    fn symbolic_hypers(&mut self, block: &'a Block) {
-        for param in &block.params {
-            let name = param.name.text.clone();
-            let default = param.default.as_ref().map(|default| self.eval(default));
-            let value = match default {
-                Some(Static::Int(_)) | None if self.contract_names.contains(&name) => {
-                    Static::Dim(self.shapes.dims.symbol(&name))
-                }
-                Some(default) => default,
-                None => Static::Dim(self.shapes.dims.symbol(&name)),
-            };
-            if let Some((_, first)) = self.inst.hypers.get(&name) {
-                let first = *first;
-                self.report_param_twice(&name, param.name.span, first);
-            }
-            self.inst.hypers.insert(name, (value, param.name.span));
-        }
-    }
-
-    fn symbolic_dims(&mut self, block: &Block) {
-        let Some(sig) = &block.sig else { return };
-        let mut names = vec![];
-        for port in sig.ins.iter().chain(sig.outs.iter().flatten()) {
-            for axis in &port.ty.axes {
-                if let Axis::Size(expr) = axis {
-                    dim_names(expr, &mut names);
-                }
-            }
-        }
-        for name in names {
-            if self.declared.contains_key(&name) && !self.inst.hypers.contains_key(&name) {
-                let symbol = self.shapes.dims.symbol(&name);
-                self.inst.dims.insert(name, symbol);
-            }
-        }
-    }
-
-    #[allow(clippy::type_complexity)]
-    fn symbolic_inputs(&mut self, ports: &'a [Port]) -> Option<(IndexMap<String, Bound>, Option<Val>)> {
-        let mut scope = IndexMap::new();
-        let mut vals = vec![];
-        for port in ports {
-            let ty = self.port_type(&port.ty, Some("any"))?;
-            if let Some(at) = port.ty.axes.iter().position(|axis| matches!(axis, Axis::Rest(_))) {
-                self.inst.rest = Some(vec![self.shapes.dims(ty)[at]]);
-            }
-            let producer = Producer { word: String::new(), from: None, span: port.ty.span, alias: false, block: None };
-            let id = self.value(ty, Some(producer));
-            if let Some(name) = &port.name {
-                let what = Meaning::Value(Val::One(id));
-                scope.insert(name.text.clone(), Bound { what, span: name.span });
-            }
-            vals.push(Val::One(id));
-        }
-        let it = if vals.len() == 1 { vals.pop() } else { None };
-        Some((scope, it))
-    }
-
-    /// A mistake that an instance has shown already is not told again.
-    fn keep_new_reports(&mut self, before: usize) {
-        let new = self.reports.split_off(before);
-        for report in new {
-            let span = report.diagnostic.labels[0].span;
-            if !self.reported_at(span) {
-                self.reports.push(report);
-            }
-        }
-    }
-
-    /// Proposes to write a fact into the header of the model or block that it belongs to.
-    pub(super) fn with_fact_fix(&self, report: Diagnostic, fact: &str) -> Diagnostic {
-        let (header, has_where) = self.fact_home;
-        if header.is_empty() || fact.is_empty() {
-            return report;
-        }
-        let written = self.written(header);
-        let end = header.start + written.trim_end().len() as u32;
-        let span = Span { start: end, end, ..header };
-        let text = if has_where { format!(", {fact}") } else { format!(" where {fact}") };
-        report.fix(span, text.clone(), text.trim_start_matches([',', ' ']).to_string())
-    }
-
-    /// The fact that would make two shapes equal, if one alone is open.
-    pub(super) fn deciding_fact(&mut self, wanted: &[Dim], found: &[Dim]) -> Option<String> {
-        if wanted.len() != found.len() {
-            return None;
-        }
-        let mut fact = None;
-        for (&a, &b) in wanted.iter().zip(found) {
-            let condition = Condition::Equal(a, b);
-            match self.prover.decide(&mut self.shapes.dims, condition) {
-                Some(true) => {}
-                Some(false) => return None,
-                None if fact.is_some() => return None,
-                None => fact = Some(self.prover.missing(&mut self.shapes.dims, condition)?),
-            }
-        }
-        fact
-    }
-
-    /// Proposes the size that a signature asks for, as it is written there, then as any fix of a size.
-    fn with_written_fix(
-        &self,
-        mut report: Diagnostic,
-        place: Span,
-        typed: &Typed,
-        wanted: &[Dim],
-        found: &[Dim],
-    ) -> Diagnostic {
-        let last = match typed.axes.last() {
-            Some(Axis::Size(expr)) if wanted.last() != found.last() => Some(expr),
-            _ => None,
-        };
-        if let (Some(Expr { span, .. }), Some((arg, _))) = (last, self.out_argument(place)) {
-            let text = self.written(*span).to_string();
-            report = report.fix(arg, text.clone(), self.mended(arg, &text));
-        }
-        self.with_size_fix(report, place, wanted, found)
-    }
-
-    /// Proposes another size at the stage that went wrong: a parameter of its block, or the number.
-    pub(super) fn with_size_fix(&self, mut report: Diagnostic, place: Span, wanted: &[Dim], found: &[Dim]) -> Diagnostic {
-        let differs: Vec<usize> = (0..wanted.len().min(found.len())).filter(|&i| wanted[i] != found[i]).collect();
-        let (true, [axis]) = (wanted.len() == found.len(), differs.as_slice()) else { return report };
-        let Some((arg, channel)) = self.out_argument(place) else { return report };
-        if channel.unwrap_or(wanted.len() - 1) != *axis {
-            return report;
-        }
-        let size = self.shapes.dims.show(wanted[*axis]);
-        let mut candidates: Vec<String> = self.params_at(place, self.shapes.dims.as_const(wanted[*axis]));
-        candidates.push(size);
-        for text in candidates {
-            if report.fixes.len() < 3 && report.fixes.iter().all(|fix| fix.replacement != text) {
-                report = report.fix(arg, text.clone(), self.mended(arg, &text));
-            }
-        }
-        report
-    }
-
-    /// The argument that says the width of a stage, and the axis that it is (the last one, if none is said).
-    fn out_argument(&self, place: Span) -> Option<(Span, Option<usize>)> {
-        let written = self.written(place);
-        let (word, rest) = written.split_once('(')?;
-        let op = ops::find(word.trim())?;
-        let first = op.attrs.iter().find(|def| def.positional)?;
-        if first.name != "out" {
-            return None;
-        }
-        let mut depth = 0;
-        let length = rest.char_indices().find_map(|(i, c)| match c {
-            '(' | '[' => {
-                depth += 1;
-                None
-            }
-            ')' | ']' if depth > 0 => {
-                depth -= 1;
-                None
-            }
-            ',' | ')' if depth == 0 => Some(i),
-            _ => None,
-        })?;
-        let text = &rest[..length];
-        let skipped = text.rfind("->").map_or(0, |at| at + 2);
-        let text = &text[skipped..];
-        if text.contains('=') || text.trim().is_empty() {
-            return None;
-        }
-        let lead = text.len() - text.trim_start().len();
-        let start = place.start + (word.len() + 1 + skipped + lead) as u32;
-        let arg = Span { start, end: start + text.trim().len() as u32, ..place };
-        Some((arg, op.shape.starts_with("[B, c").then_some(1)))
-    }
-
-    /// The hyperparameters of the block or model around a place that could be meant by a size.
-    fn params_at(&self, place: Span, size: Option<i64>) -> Vec<String> {
-        let inside = |block: &&&Block| {
-            block.span.file == place.file && block.span.start <= place.start && place.end <= block.span.end
-        };
-        let models = self.files.iter().flat_map(|file| &file.entries).filter_map(|entry| match entry {
-            crate::syntax::ast::Entry::Model(model) => Some(model),
-            _ => None,
-        });
-        let models: Vec<&Block> = models.collect();
-        let block = self.blocks.iter().find(inside).copied().or_else(|| models.iter().find(inside).copied());
-        let Some(block) = block else { return vec![] };
-        let own = block.name.text == self.inst.name;
-        let fits = |name: &str| match self.inst.hypers.get(name) {
-            Some((value, _)) if own => size.is_some() && self.as_int(value) == size,
-            _ => !own,
-        };
-        let numeric = |param: &&crate::syntax::ast::Param| match &param.default {
-            None => true,
-            Some(default) => own && matches!(default.kind, ExprKind::Int(_)),
-        };
-        let names = block.params.iter().filter(numeric).map(|param| param.name.text.clone());
-        names.filter(|name| fits(name)).take(2).collect()
-    }
-
-    /// The statement around a place, with it replaced.
-    pub(super) fn mended(&self, place: Span, replacement: &str) -> String {
-        let text = &self.sources.of(place).text;
-        let (start, end) = (place.start as usize, place.end as usize);
-        let (Some(before), Some(after)) = (text.get(..start), text.get(end..)) else { return replacement.into() };
-        let from = before.rfind([';', '{', '\n']).map_or(0, |at| at + 1);
-        let to = after.find([';', '}', '\n']).unwrap_or(after.len());
-        let after = after[..to].split("//").next().unwrap_or("");
-        format!("{}{replacement}{after}", &before[from..]).trim().to_string()
-    }
-}
-
-/// The names that stand in a block's signature and facts.
-fn signature_names(block: &Block) -> Vec<String> {
-    let mut names = vec![];
-    let Some(sig) = &block.sig else { return names };
-    for port in sig.ins.iter().chain(sig.outs.iter().flatten()) {
-        for axis in &port.ty.axes {
-            if let Axis::Size(expr) = axis {
-                dim_names(expr, &mut names);
-            }
-        }
-    }
-    names
 }
 
 fn values(count: usize) -> String {

@@ -3,6 +3,7 @@
 //! S is the number of deep residuals that a stream passes through on the longest path through this one; then
 //! alpha = S^(1/4) and beta = (4S)^(-1/4). A stream follows what flows in; a value that is only an operand starts another.
 
+use super::exact::pow;
 use crate::ir::attr::Attr;
 use crate::ir::structured::{Item, OpItem, Region, RepeatItem, ScopeItem, ScopeKind, Structured, ValueId};
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ pub(super) struct Deep {
 impl Deep {
     /// Alpha and beta for a stream of `s` deep residuals.
     fn constants(&self, s: f64) -> (f64, f64) {
-        let root = |x: f64| super::number::pow(x, 0.25);
+        let root = |x: f64| pow(x, 0.25);
         let (alpha, beta) = match (self.encoder, self.decoder) {
             (Some(n), Some(m)) => {
                 // 0.81 (N^4 M)^(1/16) and 0.87 (N^4 M)^(-1/16): an encoder that a decoder reads.
@@ -136,7 +137,8 @@ impl Walk<'_> {
         for item in region.items.iter().rev() {
             match item {
                 Item::Op(op) => {
-                    let length = op.outs.iter().map(|&out| self.from(out) + u64::from(self.deeps.contains_key(&out))).max();
+                    let length =
+                        op.outs.iter().map(|&out| self.from(out) + u64::from(self.deeps.contains_key(&out))).max();
                     let values: Vec<ValueId> = streams(op).collect();
                     for value in values {
                         self.raise(value, length.unwrap_or(0));
@@ -258,7 +260,8 @@ mod tests {
 
     #[test]
     fn the_constants_are_those_of_the_paper() {
-        let near = |(a, b): (f64, f64), x: f64, y: f64| assert!((a - x).abs() < 5e-4 && (b - y).abs() < 5e-4, "{a} {b}");
+        let near =
+            |(a, b): (f64, f64), x: f64, y: f64| assert!((a - x).abs() < 5e-4 && (b - y).abs() < 5e-4, "{a} {b}");
         let stack = Deep::default();
         near(stack.constants(24.0), 2.2134, 0.3195);
         near(stack.constants(200.0), 3.7606, 0.1880);

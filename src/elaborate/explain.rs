@@ -70,7 +70,8 @@ impl Elab<'_> {
         let wanted = misfit.wanted.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
         match &misfit.kind {
             MisfitKind::Missing => {
-                let name = misfit.operand.and_then(|index| use_.op.operands.get(index)).map_or("b", |schema| schema.name);
+                let name =
+                    misfit.operand.and_then(|index| use_.op.operands.get(index)).map_or("b", |schema| schema.name);
                 let message = format!("`{word}` needs `{name}`, and nothing flows in for it");
                 told("type::operand_missing", message, format!("`{name}` is missing"))
             }
@@ -146,9 +147,7 @@ impl Elab<'_> {
                 format!("{wanted} heads do not divide a width of {found}"),
                 format!("`{word}`: {rest}"),
             ),
-            Why::KeyHeads => {
-                told("shape::key_heads", format!("{wanted} key heads do not divide {found} heads"), rest)
-            }
+            Why::KeyHeads => told("shape::key_heads", format!("{wanted} key heads do not divide {found} heads"), rest),
             Why::Groups => told("shape::groups", format!("{wanted} groups do not divide {found} channels"), rest),
             Why::Pairs => {
                 told("shape::pairs", format!("`{word}` turns pairs, and {found} is no multiple of {wanted}"), rest)
@@ -187,9 +186,11 @@ impl Elab<'_> {
             | Why::Classes
             | Why::Mask
             | Why::Keys
-            | Why::Other => {
-                told("shape::small", format!("`{word}` wants at least {wanted}, and gets {found}"), format!("gets {gets}"))
-            }
+            | Why::Other => told(
+                "shape::small",
+                format!("`{word}` wants at least {wanted}, and gets {found}"),
+                format!("gets {gets}"),
+            ),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::text::Span;
 /// Stages of a model, all copies counted.
 const NODES: u64 = 1_000_000;
 /// Stages that are looked at: equal copies are looked at once.
-const LOOKED_AT: u64 = 50_000;
+const LOOKED_AT: u64 = 20_000;
 /// Elements of a tensor, 2^40.
 const ELEMENTS: u128 = 1 << 40;
 /// Parameters of a model, 2^44.
@@ -36,7 +36,7 @@ impl Elab<'_> {
         self.limits.nodes = self.limits.nodes.saturating_add(1);
         self.limits.looked_at += 1;
         if self.limits.looked_at > LOOKED_AT {
-            self.refuse_stages(span, "50,000 different stages");
+            self.refuse_stages(span, "20,000 different stages");
         }
         self.check_stages(span);
     }
@@ -70,7 +70,7 @@ impl Elab<'_> {
 
     /// Whether a tensor is not too large.
     pub(super) fn allow_tensor(&mut self, ty: Type, span: Span) -> bool {
-        let count = self.known_elements(&self.shapes.dims(ty).to_vec());
+        let count = self.known_elements(self.shapes.dims(ty));
         if count <= ELEMENTS {
             return true;
         }
@@ -113,7 +113,7 @@ impl Elab<'_> {
         let least = self.least_size(block, 0);
         if least <= LOOKED_AT.max(NODES) && !self.limits.over {
             if least > LOOKED_AT {
-                self.refuse_stages(span, "50,000 different stages");
+                self.refuse_stages(span, "20,000 different stages");
                 return false;
             }
             return true;

@@ -5,27 +5,41 @@
 //! are given at the end by `path`, deep norm's constants by `deep`. It never stops at a mistake: the value becomes
 //! unknown, which silences its followers.
 
+mod all_sizes;
 mod apply;
 mod arith;
 mod bind;
 mod block;
 mod body;
 mod chain;
+mod coerce;
+mod condition;
 mod contract;
 mod deep;
+mod exact;
 mod explain;
+mod facts;
+mod fixes;
+mod flow;
+mod inits;
 mod limits;
+mod losses;
+mod model;
 mod number;
+mod operands;
 mod path;
 mod prove;
 mod repeat;
 mod report;
 mod residual;
+mod resolve;
 mod scope;
 mod sets;
+mod settings;
 mod signature;
 mod train;
 mod value;
+mod words;
 
 use crate::diagnostic::Diagnostic;
 use crate::ir::structured::{Item, LayerDef, Region, Structured, ValueId, ValueInfo};
@@ -60,8 +74,15 @@ pub struct Elaborated {
 /// Models and train sections of the first file are elaborated; of the others only blocks and dims count. Blocks with
 /// a signature are also checked once for all sizes.
 pub fn elaborate(files: &[ast::File], sources: &Sources, request: &Request) -> Elaborated {
+    elaborate_around(files, sources, request, &[])
+}
+
+/// The same beside syntax errors: headers, lines and settings with such a fault are not judged, so that a slip of the
+/// pen has no consequences. `faults` are the main places of the parser's reports.
+pub fn elaborate_around(files: &[ast::File], sources: &Sources, request: &Request, faults: &[Span]) -> Elaborated {
     let sets = sets::read(&request.sets, sources.0.len() as u16);
     let mut elab = Elab::new(files, sources, request, &sets);
+    elab.faults = faults;
     elab.file()
 }
 
@@ -92,6 +113,10 @@ struct Elab<'a> {
     files: &'a [ast::File],
     sources: &'a Sources,
     request: &'a Request,
+    /// Places of syntax errors.
+    faults: &'a [Span],
+    /// Words that were reported as dims that nobody declared.
+    unknown_dims: Vec<String>,
     /// `--set`, read, and which of them reached something.
     sets: &'a [sets::Set],
     used_sets: std::collections::HashSet<usize>,
@@ -112,6 +137,10 @@ struct Elab<'a> {
     least_sizes: HashMap<usize, u64>,
     /// While a block is checked for all sizes.
     symbolic: bool,
+    /// … and its signature holds `...`: ranks are not known.
+    open_rank: bool,
+    /// Blocks that were called.
+    called: std::collections::HashSet<usize>,
 
     // The model that is being made.
     shapes: crate::ir::shape::Shapes,
@@ -132,7 +161,7 @@ struct Elab<'a> {
     /// How many equal copies there are of the run that begins at this copy.
     run_counts: HashMap<(u32, u64), u64>,
     /// The value that flows in, and whether it was used.
-    it: Option<body::It>,
+    it: Option<flow::It>,
     /// The scope of paths.
     scope: path::PathNode,
     /// The calls of the named flow that is being read: their nodes, and whether they own parameters.
@@ -159,6 +188,8 @@ impl<'a> Elab<'a> {
             sources,
             request,
             sets,
+            faults: &[],
+            unknown_dims: vec![],
             used_sets: Default::default(),
             train_attrs: Default::default(),
             last_scope: Default::default(),
@@ -169,6 +200,8 @@ impl<'a> Elab<'a> {
             report_at: None,
             least_sizes: HashMap::new(),
             symbolic: false,
+            open_rank: false,
+            called: Default::default(),
             shapes: Default::default(),
             values: vec![],
             producers: vec![],
@@ -228,8 +261,9 @@ impl<'a> Elab<'a> {
         for entry in entries {
             if let Entry::Model(model) = entry {
                 let before = self.reports.len();
-                let made = self.model(model, &[]);
-                let sound = self.reports.len() == before;
+                let whole = !self.faulty(model.header);
+                let made = if whole { self.model(model, &[]) } else { None };
+                let sound = self.reports.len() == before && !self.faulty(model.span);
                 models.insert(&model.name.text, (model, sound));
                 if sound && self.asked(&model.name.text, None) {
                     done.models.extend(made);
@@ -252,6 +286,12 @@ impl<'a> Elab<'a> {
         }
         done.diagnostics = self.finished_reports();
         done
+    }
+
+    /// Whether a syntax error stands there.
+    fn faulty(&self, span: Span) -> bool {
+        let inside = |fault: &&Span| fault.file == span.file && span.start <= fault.start && fault.start < span.end;
+        self.faults.iter().any(|fault| inside(&fault))
     }
 
     /// Whether the caller wants this model or label.

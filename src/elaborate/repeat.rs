@@ -16,6 +16,7 @@ struct Loop<'a> {
     id: RepeatId,
     node: PathNode,
     name: String,
+    label: String,
     head: Span,
     shared: bool,
     body: &'a Body,
@@ -39,19 +40,20 @@ impl<'a> Elab<'a> {
     pub(super) fn repeat(
         &mut self,
         head: Span,
-        count: &'a Expr,
+        expr: &'a Expr,
         shared: bool,
         body: &'a Body,
         name: Option<&String>,
     ) -> Val {
-        let value = self.eval(count);
-        let Some(count) = self.copies(&value, count.span) else { return self.unknown_stage() };
+        let value = self.eval(expr);
+        let Some(count) = self.copies(&value, expr.span) else { return self.unknown_stage() };
         let input = self.use_it(head);
         if count == 0 || input.is_unknown() {
             return if count == 0 { input } else { Val::Unknown };
         }
         let owners = self.owners;
-        let mut copies = self.open_loop("repeat", head, shared, body, name);
+        let label = format!("repeat {}{}", super::words::expr(expr), if shared { " shared" } else { "" });
+        let mut copies = self.open_loop("repeat", head, shared, body, name, label);
         let mut at = 0;
         let mut current = input.clone();
         let mut leaves = input.leaves();
@@ -113,6 +115,7 @@ impl<'a> Elab<'a> {
         let items = match self.eval(list) {
             Static::List(items) => items,
             Static::Unknown => return self.unknown_stage(),
+            other if self.is_open(&other) => return self.unknown_stage(),
             other => {
                 let text = format!("`for` walks over a list, and this is {}", other.kind());
                 let report = Diagnostic::error("type::for_list", text, list.span, "not a list");
@@ -125,14 +128,15 @@ impl<'a> Elab<'a> {
             return input;
         }
         let owners = self.owners;
-        let mut copies = self.open_loop("for", head, false, body, name);
+        let label = format!("for {} in {}", super::words::lhs(vars), super::words::expr(list));
+        let mut copies = self.open_loop("for", head, false, body, name, label);
         let mut current = input.clone();
         let mut leaves = input.leaves();
         for (at, item) in items.iter().enumerate() {
             if self.limits.over {
                 break;
             }
-            let shown = format!("{} = {}", self.written(lhs_span(vars)), self.shown(item));
+            let shown = format!("{} = {}", super::words::lhs(vars), self.shown(item));
             let at = at as u64;
             let copy = self.copy(&copies, at, &current, &leaves, |elab| elab.bind_for(vars, item));
             let known = !copy.result.is_unknown();
@@ -165,7 +169,15 @@ impl<'a> Elab<'a> {
         }
     }
 
-    fn open_loop(&mut self, word: &str, head: Span, shared: bool, body: &'a Body, name: Option<&String>) -> Loop<'a> {
+    fn open_loop(
+        &mut self,
+        word: &str,
+        head: Span,
+        shared: bool,
+        body: &'a Body,
+        name: Option<&String>,
+        label: String,
+    ) -> Loop<'a> {
         let id = RepeatId(self.repeats);
         self.repeats += 1;
         let node = self.paths.add(self.scope, Adds::Word(word.into()));
@@ -173,6 +185,7 @@ impl<'a> Elab<'a> {
             id,
             node,
             name: name.cloned().unwrap_or_else(|| word.into()),
+            label,
             head,
             shared,
             body,
@@ -211,7 +224,8 @@ impl<'a> Elab<'a> {
             .iter()
             .map(|&from| {
                 let ty = self.ty(from);
-                let producer = Producer { word: "|".into(), from: Some(from), span: copies.head, alias: true, block: None };
+                let producer =
+                    Producer { word: "|".into(), from: Some(from), span: copies.head, alias: true, block: None };
                 self.value(ty, Some(producer))
             })
             .collect();
@@ -240,7 +254,14 @@ impl<'a> Elab<'a> {
     }
 
     /// Takes a copy in, and gives the values that flow out of its run.
-    fn close_run(&mut self, copies: &mut Loop<'a>, copy: Copied, first: u64, count: u64, shown: String) -> Vec<ValueId> {
+    fn close_run(
+        &mut self,
+        copies: &mut Loop<'a>,
+        copy: Copied,
+        first: u64,
+        count: u64,
+        shown: String,
+    ) -> Vec<ValueId> {
         let times = count.max(1);
         copies.nodes = copies.nodes.saturating_add(self.limits.nodes.saturating_mul(times));
         let sharing = if copies.shared { 1 } else { u128::from(times) };
@@ -268,11 +289,16 @@ impl<'a> Elab<'a> {
             .iter()
             .map(|&from| {
                 let ty = self.ty(from);
-                let producer = Producer { word: copies.name.clone(), from: Some(from), span: copies.head, alias: true, block: None };
+                let producer = Producer {
+                    word: copies.name.clone(),
+                    from: Some(from),
+                    span: copies.head,
+                    alias: true,
+                    block: None,
+                };
                 self.value(ty, Some(producer))
             })
             .collect();
-        let label = self.written(copies.head).trim().to_string();
         self.emit(Item::Repeat(RepeatItem {
             id: copies.id,
             shared: copies.shared,
@@ -281,7 +307,7 @@ impl<'a> Elab<'a> {
             outs: outs.clone(),
             runs: copies.runs,
             path: placeholder(copies.node),
-            label,
+            label: copies.label,
             span: copies.head,
         }));
         self.calls.push((Some(copies.node), self.owners > owners));
@@ -296,12 +322,5 @@ impl<'a> Elab<'a> {
         let text = "a shared repeat must end with the shape it started with: one copy is used every time";
         let label = format!("starts with {}, ends with {}", show(self, before), show(self, after));
         self.report(Diagnostic::error("shape::shared_repeat", text, head, label));
-    }
-}
-
-fn lhs_span(lhs: &Lhs) -> Span {
-    match lhs {
-        Lhs::Name(name) => name.span,
-        Lhs::Pattern(_, span) => *span,
     }
 }

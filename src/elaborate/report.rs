@@ -6,6 +6,9 @@ use crate::diagnostic::{Diagnostic, Label};
 use crate::ir::structured::ValueId;
 use crate::text::Span;
 
+/// Codes of names that are not known: told once a name.
+const UNKNOWN: &[&str] = &["name::dim", "name::unknown", "name::stage"];
+
 /// A diagnostic and where the elaboration was when it was made.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
@@ -15,6 +18,8 @@ pub(super) struct Report {
     chain: Vec<Frame>,
     /// The path line, once it is known.
     shown: Option<String>,
+    /// Other places of the same unknown name.
+    places: Vec<(Span, String)>,
     /// Arguments of other instances with the same mistake.
     others: Vec<String>,
 }
@@ -50,7 +55,25 @@ impl<'a> Elab<'a> {
             }
             return;
         }
-        self.reports.push(Report { diagnostic, chain: self.chain.clone(), shown: None, others: vec![] });
+        // A name that is unknown in many places is one mistake.
+        // (Several dims without a near name are one, too: the line that declares them is missing.)
+        let undeclared = diagnostic.code == "name::dim" && diagnostic.fixes.is_empty();
+        let named = |report: &&mut Report| {
+            UNKNOWN.contains(&diagnostic.code)
+                && report.diagnostic.code == diagnostic.code
+                && (report.diagnostic.message == diagnostic.message || undeclared && report.diagnostic.fixes.is_empty())
+        };
+        if let Some(first) = self.reports.iter_mut().find(named) {
+            first.places.push((span, diagnostic.message.clone()));
+            return;
+        }
+        self.reports.push(Report {
+            places: vec![],
+            diagnostic,
+            chain: self.chain.clone(),
+            shown: None,
+            others: vec![],
+        });
     }
 
     /// Reports a mistake at a value, with the chain of shapes that led there.
@@ -79,7 +102,8 @@ impl<'a> Elab<'a> {
     pub(super) fn finished_reports(&mut self) -> Vec<Diagnostic> {
         self.settle_reports();
         let mut reports = std::mem::take(&mut self.reports);
-        let files = self.sources.0.len();
+        let sources = self.sources;
+        let files = sources.0.len();
         reports.sort_by_key(|report| report.diagnostic.labels[0].span);
         let finish = |report: Report| {
             let mut diagnostic = report.diagnostic;
@@ -88,6 +112,24 @@ impl<'a> Elab<'a> {
             diagnostic.fixes.retain(|fix| usize::from(fix.span.file) < files);
             if diagnostic.labels.is_empty() {
                 diagnostic.labels.push(Label { span: Span::default(), text: "from `--set`".into() });
+            }
+            if !report.places.is_empty() {
+                let mut lines = vec![];
+                let mut messages = vec![];
+                for (place, message) in &report.places {
+                    if *message != diagnostic.message && !messages.contains(message) {
+                        messages.push(message.clone());
+                    } else if usize::from(place.file) < files && *message == diagnostic.message {
+                        lines.push(sources.of(*place).position(place.start).0);
+                    }
+                }
+                lines.dedup();
+                diagnostic.notes.extend(messages);
+                if !lines.is_empty() {
+                    let word = if lines.len() == 1 { "line" } else { "lines" };
+                    let lines: Vec<String> = lines.iter().take(6).map(usize::to_string).collect();
+                    diagnostic.notes.push(format!("also in {word} {}", lines.join(", ")));
+                }
             }
             if !report.others.is_empty() {
                 diagnostic.notes.push(format!("also with {}", merged(&report.others)));

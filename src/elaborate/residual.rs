@@ -3,10 +3,10 @@
 use super::Elab;
 use super::apply::Application;
 use super::arith::internal;
-use super::body::Resolved;
 use super::chain::{Frame, Producer};
 use super::deep::Deep;
 use super::path::{Adds, PathNode, placeholder};
+use super::resolve::Resolved;
 use super::scope::{Meaning, near};
 use super::value::{Given, Static, Target, Val};
 use crate::diagnostic::Diagnostic;
@@ -14,7 +14,6 @@ use crate::ir::attr::Attrs;
 use crate::ir::op::Condition;
 use crate::ir::shape::Type;
 use crate::ir::structured::{Item, ScopeItem, ScopeKind, ValueId};
-use crate::ops;
 use crate::syntax::ast::{Arg, Body, Call, Name};
 use crate::text::Span;
 
@@ -64,12 +63,16 @@ impl<'a> Elab<'a> {
     /// Reads a residual.
     pub(super) fn residual(&mut self, written: Written<'a>) -> Val {
         let input = self.use_it(written.head);
+        if written.placement.is_some() && written.norm.is_none() {
+            // The parser has asked for the norm; what flows on is what flowed in.
+            return input.single().map_or(Val::Unknown, |id| self.meant(id, written.head));
+        }
         let Some(placement) = self.placement(written) else {
             return Val::Unknown;
         };
         let norm = match (&placement, written.norm) {
             (Placement::Plain, _) => None,
-            (_, None) => return self.report_no_norm(written),
+            (_, None) => None,
             (_, Some(call)) => {
                 let node = self.paths.add(self.scope, Adds::Word("norm".into()));
                 Some(Norm { resolved: self.resolve(call), call, node })
@@ -191,7 +194,12 @@ impl<'a> Elab<'a> {
     /// The value that was meant, after a mistake: of the skip's type.
     pub(super) fn meant(&mut self, like: ValueId, span: Span) -> Val {
         let ty = self.ty(like);
-        Val::One(self.value(ty, Some(Producer { word: "residual".into(), from: Some(like), span, alias: true, block: None })))
+        Val::One(
+            self.value(
+                ty,
+                Some(Producer { word: "residual".into(), from: Some(like), span, alias: true, block: None }),
+            ),
+        )
     }
 
     fn equal_branches(&mut self, written: Written<'a>, skip: ValueId, branch: ValueId) -> bool {
@@ -262,16 +270,6 @@ impl<'a> Elab<'a> {
         self.report(report.label(span, "several values"));
     }
 
-    fn report_no_norm(&mut self, written: Written<'a>) -> Val {
-        let Some((name, _)) = written.placement else { return Val::Unknown };
-        let word = &name.text;
-        let text = format!("`{word}` needs a norm: it says where the norm stands");
-        let report = Diagnostic::error("attr::no_norm", text, written.head, "no norm is named");
-        let fixed = format!("{word} layernorm");
-        self.report(report.fix(name.span, fixed, format!("residual {word} layernorm {{ … }}")));
-        Val::Unknown
-    }
-
     /// pre, post or deep: the word, or what a hyperparameter holds.
     fn placement(&mut self, written: Written<'a>) -> Option<Placement> {
         let Some((name, args)) = written.placement else { return Some(Placement::Plain) };
@@ -285,7 +283,8 @@ impl<'a> Elab<'a> {
             (_, Some(Static::Str(text) | Static::Word(text))) => text,
             (_, Some(Static::None)) => return Some(Placement::Plain),
             (_, Some(Static::Unknown)) => return None,
-            (_, held) => return self.report_placement(written, name, held),
+            (_, Some(held)) if self.is_open(&held) => return None,
+            (_, held) => return self.report_placement(name, held),
         };
         let given = self.given(args);
         match kind.as_str() {
@@ -294,30 +293,23 @@ impl<'a> Elab<'a> {
             "deep" => Some(Placement::Deep(self.deep_args(&given))),
             other => {
                 let other = Static::Str(other.into());
-                self.report_placement(written, name, Some(other))
+                self.report_placement(name, Some(other))
             }
         }
     }
 
-    fn report_placement(&mut self, written: Written<'a>, name: &Name, held: Option<Static>) -> Option<Placement> {
+    fn report_placement(&mut self, name: &Name, held: Option<Static>) -> Option<Placement> {
         let word = name.text.as_str();
-        let is_stage = matches!(held, Some(Static::Stage(_))) || ops::find(word).is_some();
-        let is_stage = is_stage || self.block_names.contains_key(word);
-        if is_stage && written.norm.is_none() {
-            let text = format!("say where `{word}` stands: before the branch, or after the sum");
-            let report = Diagnostic::error("attr::placement", text, name.span, "pre, post or deep?");
-            let report = report.fix(name.span, format!("pre {word}"), format!("residual pre {word} {{ … }}"));
-            self.report(report.fix(name.span, format!("post {word}"), format!("residual post {word} {{ … }}")));
-            return None;
-        }
         let text = match held {
-            Some(value) => format!("a placement is \"pre\", \"post\" or \"deep\", and `{word}` is {}", self.shown(&value)),
+            Some(value) => {
+                format!("a placement is \"pre\", \"post\" or \"deep\", and `{word}` is {}", self.shown(&value))
+            }
             None => format!("there is no placement `{word}`: it is pre, post or deep"),
         };
         let report = Diagnostic::error("name::placement", text, name.span, "unknown placement");
         let hypers = self.inst.hypers.keys().map(String::as_str);
         let report = match near(word, ["pre", "post", "deep"].into_iter().chain(hypers)) {
-            Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+            Some(meant) => self.meant_name(report, name.span, meant),
             None => report,
         };
         self.report(report);
@@ -345,7 +337,7 @@ impl<'a> Elab<'a> {
                     let text = format!("`deep` has no argument `{other}`");
                     let report = Diagnostic::error("attr::deep", text, name.span, "unknown");
                     let report = match near(other, ["alpha", "beta", "layers", "encoder", "decoder"]) {
-                        Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+                        Some(meant) => self.meant_name(report, name.span, meant),
                         None => report.note("its arguments are alpha, beta, layers, encoder, decoder"),
                     };
                     self.report(report);

@@ -88,6 +88,13 @@ impl Elab<'_> {
         }
     }
 
+    /// A report on an unknown name, with the one that was probably meant.
+    pub(super) fn meant_name(&self, mut report: Diagnostic, span: Span, meant: &str) -> Diagnostic {
+        report.labels[0].text = format!("did you mean `{meant}`?");
+        let mended = self.mended(span, meant);
+        report.fix(span, meant, mended)
+    }
+
     /// What an unknown stage was probably meant to be: an operator by another library's name, or a near word.
     pub(super) fn meant_stage(&self, word: &str) -> Option<String> {
         if let Some(op) = by_torch(word) {
@@ -144,7 +151,9 @@ pub(super) fn by_torch(word: &str) -> Option<&'static str> {
 
 /// The nearest of some words, if it is near enough to be meant.
 pub(super) fn near<'w>(word: &str, candidates: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    let allowed = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    // Any two letters are near each other: such a guess helps nobody.
+    let allowed = if length < 3 { 0 } else { (length / 3).max(1) };
     let distance = |candidate: &&str| strsim::damerau_levenshtein(word, candidate);
     let best = candidates.into_iter().filter(|c| *c != word).min_by_key(distance)?;
     (distance(&best) <= allowed).then_some(best)

@@ -2,6 +2,7 @@
 
 use super::Elab;
 use super::scope::near;
+use super::settings::setting_names;
 use super::value::Static;
 use crate::diagnostic::Diagnostic;
 use crate::syntax::ast::{Entry, Expr, Setting};
@@ -117,7 +118,7 @@ impl<'a> Elab<'a> {
                     }
                     Entry::Train(train) if set.train => {
                         place = place.or(Some(train.header));
-                        names.extend(super::train::setting_names().map(str::to_string));
+                        names.extend(setting_names().map(str::to_string));
                         names.extend(self.train_attrs.iter().cloned());
                         names.extend(self.declared.keys().cloned());
                     }

@@ -39,10 +39,14 @@ impl<'a> Elab<'a> {
                     _ => near(other, ["f32", "i64", "bool"]),
                 };
                 let report = match meant {
-                    Some(meant) => report.fix(name.span, meant, format!("did you mean `{meant}`?")),
+                    Some(meant) => self.meant_name(report, name.span, meant),
                     None => report,
                 };
-                self.report(if other == "f64" { report.note("`--dtype f64` makes every float one of 64 bits") } else { report });
+                self.report(if other == "f64" {
+                    report.note("`--dtype f64` makes every float one of 64 bits")
+                } else {
+                    report
+                });
                 None
             }
         }
@@ -105,11 +109,12 @@ impl<'a> Elab<'a> {
     }
 
     fn report_unknown_dim(&mut self, word: &str, expr: &Expr) {
+        self.unknown_dims.push(word.to_string());
         let text = format!("there is no dim `{word}`");
         let report = Diagnostic::error("name::dim", text, expr.span, "not declared");
         let names = self.declared.keys().chain(self.inst.hypers.keys()).map(String::as_str);
         let report = match near(word, names) {
-            Some(meant) => report.fix(expr.span, meant, format!("did you mean `{meant}`?")),
+            Some(meant) => self.meant_name(report, expr.span, meant),
             None => report.note(format!("declare it at the top of the file: `dim {word}`")),
         };
         self.report(report);
@@ -251,7 +256,12 @@ impl<'a> Elab<'a> {
         let linear = dims.add(product, zero);
         if linear != size || dims.as_const(factor) == Some(0) {
             let text = format!("`{name}` cannot be found from this axis");
-            self.report(Diagnostic::error("type::unbound_axis", text, expr.span, "only sums and multiples can be solved"));
+            self.report(Diagnostic::error(
+                "type::unbound_axis",
+                text,
+                expr.span,
+                "only sums and multiples can be solved",
+            ));
             return Fit::Silent;
         }
         let left = dims.sub(dim, zero);

@@ -100,6 +100,19 @@ pub(super) struct Elem {
     pub span: Span,
 }
 
+impl StageValue {
+    /// The same stage with more arguments; one that is named again replaces the old.
+    pub(super) fn with(&self, more: Vec<Given>) -> StageValue {
+        let again = |old: &Given| {
+            old.name
+                .as_ref()
+                .is_some_and(|name| more.iter().any(|new| new.name.as_ref().is_some_and(|n| n.text == name.text)))
+        };
+        let args = self.args.iter().filter(|old| !again(old)).cloned().chain(more.iter().cloned()).collect();
+        StageValue { target: self.target, args }
+    }
+}
+
 impl Val {
     /// The tensor that flows on, if it is one.
     pub(super) fn single(&self) -> Option<ValueId> {
@@ -135,9 +148,9 @@ impl Val {
         match self {
             Val::Unknown => Val::Unknown,
             Val::One(_) | Val::Multi(..) => leaves.next().map_or(Val::Unknown, Val::One),
-            Val::Tuple(elems) => Val::Tuple(
-                elems.iter().map(|elem| Elem { val: elem.val.rebuilt(leaves), ..elem.clone() }).collect(),
-            ),
+            Val::Tuple(elems) => {
+                Val::Tuple(elems.iter().map(|elem| Elem { val: elem.val.rebuilt(leaves), ..elem.clone() }).collect())
+            }
         }
     }
 }

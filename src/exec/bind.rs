@@ -95,7 +95,12 @@ pub fn bind(graph: &Graph, given: &[Given<'_>], known: &Binding) -> Result<Bindi
 }
 
 /// The same for any list of named types.
-pub fn bind_types(shapes: &Shapes, wanted: &[(&str, Type)], given: &[Given<'_>], known: &Binding) -> Result<Binding, BindError> {
+pub fn bind_types(
+    shapes: &Shapes,
+    wanted: &[(&str, Type)],
+    given: &[Given<'_>],
+    known: &Binding,
+) -> Result<Binding, BindError> {
     let names = || wanted.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if let Some((name, ..)) = given.iter().find(|(name, ..)| wanted.iter().all(|(known, _)| known != name)) {
         return Err(BindError::Unknown { name: (*name).into(), known: names() });

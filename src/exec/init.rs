@@ -44,7 +44,9 @@ fn fill_part<T: Float>(dst: &mut [T], first: u64, shape: &[usize], init: &Init, 
         Init::Orthogonal(gain) => orthogonal(dst, shape, *gain, seed, key),
         Init::Eye => {
             let columns = shape.last().copied().unwrap_or(1).max(1);
-            dst.iter_mut().enumerate().for_each(|(i, x)| *x = if i / columns == i % columns { T::ONE } else { T::ZERO });
+            dst.iter_mut()
+                .enumerate()
+                .for_each(|(i, x)| *x = if i / columns == i % columns { T::ONE } else { T::ZERO });
         }
         Init::Blocks(blocks) => {
             let row: usize = shape.iter().skip(1).product();

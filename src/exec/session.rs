@@ -282,7 +282,13 @@ impl Session {
     }
 
     /// Runs a graph on these inputs; the sizes follow from their shapes, and from `known`.
-    pub fn run(&mut self, which: Which, inputs: &[(&str, &Tensor)], known: &Binding, host: &Host) -> Result<Vec<(Output, Tensor)>, RunError> {
+    pub fn run(
+        &mut self,
+        which: Which,
+        inputs: &[(&str, &Tensor)],
+        known: &Binding,
+        host: &Host,
+    ) -> Result<Vec<(Output, Tensor)>, RunError> {
         let own = inputs.iter().filter(|(name, _)| !name.starts_with(COTANGENT));
         let given: Vec<_> = own.map(|(name, tensor)| (*name, tensor.dtype(), tensor.shape())).collect();
         let binding = bind(&self.graphs[which], &given, known)?;

@@ -1,5 +1,5 @@
 //! What leaves the program for others to read: weights, under PyTorch's names and layouts.
 
-pub mod weights;
 pub mod structured;
 pub mod summary;
+pub mod weights;

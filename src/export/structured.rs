@@ -39,8 +39,16 @@ fn region(model: &Structured, region_: &Region, depth: usize, text: &mut String)
                 let shown = (values(&repeat.outs), &repeat.label, values(&repeat.ins), show_path(&repeat.path));
                 text.push_str(&format!("{indent}{} = {} {} {{   // {}\n", shown.0, shown.1, shown.2, shown.3));
                 for run in &repeat.runs {
-                    let from = if run.shown.is_empty() { format!("[{}..{})", run.first, run.first + run.count) } else { run.shown.clone() };
-                    text.push_str(&format!("{indent}  {from} {} -> {} {{\n", values(&run.params), values(&run.results)));
+                    let from = if run.shown.is_empty() {
+                        format!("[{}..{})", run.first, run.first + run.count)
+                    } else {
+                        run.shown.clone()
+                    };
+                    text.push_str(&format!(
+                        "{indent}  {from} {} -> {} {{\n",
+                        values(&run.params),
+                        values(&run.results)
+                    ));
                     region(model, &run.region, depth + 2, text);
                     text.push_str(&format!("{indent}  }}\n"));
                 }
@@ -51,8 +59,14 @@ fn region(model: &Structured, region_: &Region, depth: usize, text: &mut String)
 }
 
 fn op(model: &Structured, item: &OpItem) -> String {
-    let outs = item.outs.iter().map(|&id| format!("{}: {}", value(id), typed(model, id))).collect::<Vec<_>>().join(", ");
+    let outs =
+        item.outs.iter().map(|&id| format!("{}: {}", value(id), typed(model, id))).collect::<Vec<_>>().join(", ");
     let ins = item.operands.iter().map(|id| id.map_or("_".into(), value)).collect::<Vec<_>>().join(" ");
     let gain = item.gain.map(|gain| format!(" gain = {gain:.4}")).unwrap_or_default();
-    format!("{outs} = {}{} {ins}{gain}   // {}", item.word, show_attrs(&item.attrs, &model.shapes), show_path(&item.application))
+    format!(
+        "{outs} = {}{} {ins}{gain}   // {}",
+        item.word,
+        show_attrs(&item.attrs, &model.shapes),
+        show_path(&item.application)
+    )
 }

@@ -164,13 +164,22 @@ impl Table<'_> {
     fn group(&mut self, depth: usize, name: &str, path: &str, copies: u64) {
         let (name, path) = (name.into(), path.into());
         self.rows.push(Layer {
-            depth, name, path, output: String::new(), parameters: None, flops: String::new(), copies, notes: vec![],
+            depth,
+            name,
+            path,
+            output: String::new(),
+            parameters: None,
+            flops: String::new(),
+            copies,
+            notes: vec![],
         });
     }
 
     fn repeat(&mut self, repeat: &RepeatItem, depth: usize, copies: u64) {
         self.group(depth, &repeat.label, &show_path(&repeat.path), repeat.runs.iter().map(|run| run.count).sum());
-        if repeat.shared && let Some(row) = self.rows.last_mut() {
+        if repeat.shared
+            && let Some(row) = self.rows.last_mut()
+        {
             row.notes.push("shared".into());
         }
         let several = repeat.runs.len() > 1;
@@ -216,7 +225,16 @@ impl Table<'_> {
         }
         let flops = if op.op.facts.view { String::new() } else { self.number(flops) };
         let output = outs.first().map(|&out| self.show(out)).unwrap_or_default();
-        self.rows.push(Layer { depth, name: op.word.clone(), path, output, parameters: count, flops, copies: 1, notes });
+        self.rows.push(Layer {
+            depth,
+            name: op.word.clone(),
+            path,
+            output,
+            parameters: count,
+            flops,
+            copies: 1,
+            notes,
+        });
     }
 
     /// Operations of one use: as the operator says, else one an output element.
@@ -322,7 +340,8 @@ impl Summary {
     /// The table as text, for a terminal of any width (columns are as wide as they must be).
     pub fn show(&self, ascii: bool) -> String {
         let times = if ascii { "x" } else { "×" };
-        let hypers: Vec<String> = self.hyperparameters.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        let hypers: Vec<String> =
+            self.hyperparameters.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         let ports = |ports: &[(String, String)]| {
             ports.iter().map(|(name, ty)| format!("{name}: {ty}")).collect::<Vec<_>>().join(", ")
         };
@@ -335,8 +354,15 @@ impl Summary {
         for (index, row) in cells.iter().enumerate() {
             let line = format!(
                 "{:<w0$}  {:<w1$}  {:>w2$}  {:>w3$}  {}",
-                row[0], row[1], row[2], row[3], row[4],
-                w0 = widths[0], w1 = widths[1], w2 = widths[2], w3 = widths[3]
+                row[0],
+                row[1],
+                row[2],
+                row[3],
+                row[4],
+                w0 = widths[0],
+                w1 = widths[1],
+                w2 = widths[2],
+                w3 = widths[3]
             );
             text.push_str(line.trim_end());
             text.push('\n');

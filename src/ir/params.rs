@@ -31,6 +31,38 @@ impl Param {
     }
 }
 
+impl Param {
+    /// Whether some copy's path fits a pattern; numbers that stand in the pattern are tried.
+    pub fn fits(&self, pattern: &str) -> bool {
+        let written = pattern.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok());
+        let written: Vec<u64> = written.collect();
+        let mut paths = vec![String::new()];
+        for part in &self.path {
+            let words: Vec<String> = match part {
+                Part::Name(name) => vec![name.clone()],
+                Part::Copy(id) => {
+                    let run = self.copies.iter().find(|(repeat, ..)| repeat == id);
+                    let (first, count) = run.map_or((0, 1), |(_, first, count)| (*first, *count));
+                    let last = first.saturating_add(count.saturating_sub(1));
+                    let tried = written.iter().copied().filter(|n| (first..=last).contains(n));
+                    tried.chain([first, last]).map(|n| n.to_string()).collect()
+                }
+            };
+            let longer = |path: &String| {
+                let join = |word: &String| if path.is_empty() { word.clone() } else { format!("{path}.{word}") };
+                words.iter().map(join).collect::<Vec<_>>()
+            };
+            paths = paths.iter().flat_map(longer).take(4096).collect();
+        }
+        let whole = |path: String| match (path.is_empty(), self.def.name.is_empty()) {
+            (true, _) => self.def.name.clone(),
+            (_, true) => path,
+            _ => format!("{path}.{}", self.def.name),
+        };
+        paths.into_iter().any(|path| matches(pattern, &whole(path)))
+    }
+}
+
 /// All parameters and running statistics of a model, in the order of the text; a shared one once.
 pub fn parameters(model: &Structured) -> impl Iterator<Item = Param> {
     let mut walk = Walk { model, shapes: model.shapes.clone(), copies: vec![], found: IndexMap::new() };
@@ -96,4 +128,38 @@ impl Walk<'_> {
 /// The parameters of one use of an operator.
 pub fn defs(op: &OpItem, attrs: &Attrs, ins: &[Option<Type>], shapes: &mut Shapes) -> Vec<ParamDef> {
     (op.op.params)(&mut ParamCx { shapes, attrs, ins, gain: op.gain })
+}
+
+/// Whether a path fits a pattern, in which `*` stands for any characters, dots too.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = pattern.rfind('*') else { return rest.is_empty() };
+    let tail = &pattern[last + 1..];
+    let middle: Vec<&str> = parts.collect();
+    for part in &middle[..middle.len().saturating_sub(1)] {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.len() >= tail.len() && rest.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_matches_dots_too() {
+        assert!(matches("head.*", "head.weight"));
+        assert!(matches("*.base.*", "h.0.base.weight"));
+        assert!(matches("*", "a.b"));
+        assert!(!matches("head.*", "heads.weight"));
+        assert!(!matches("head", "head.weight"));
+        assert!(matches("a*b*c", "axxbyybc"));
+        assert!(!matches("a*b*c", "axxc"));
+    }
 }

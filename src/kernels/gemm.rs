@@ -86,7 +86,9 @@ pub(super) unsafe fn transpose<T: Float>(
     // SAFETY: promised by the caller; the level is this processor's.
     unsafe {
         match level() {
-            Level::Avx512 => pack::transpose::<T, { Level::Avx512 as u8 }>(src, src_stride, rows, cols, dst, dst_stride),
+            Level::Avx512 => {
+                pack::transpose::<T, { Level::Avx512 as u8 }>(src, src_stride, rows, cols, dst, dst_stride)
+            }
             Level::Avx2 => pack::transpose::<T, { Level::Avx2 as u8 }>(src, src_stride, rows, cols, dst, dst_stride),
             _ => pack::transpose::<T, { Level::Portable as u8 }>(src, src_stride, rows, cols, dst, dst_stride),
         }

@@ -114,10 +114,11 @@ fn rms_gradient<'g>(cx: &GradCx<'_, 'g>) -> Vec<Option<Var<'g>>> {
 fn layer_gradient<'g>(cx: &GradCx<'_, 'g>) -> Vec<Option<Var<'g>>> {
     let (x, mean, rstd, dy) = (cx.x(0), cx.y(1), cx.y(2), cx.dy());
     let dx = || node(x, &LAYER_GRAD, cx.attrs, &[Some(x), cx.maybe(1), Some(mean), Some(rstd), Some(dy)])[0];
+    let dx = cx.when(0, dx);
     let ins = [Some(x), Some(mean), Some(rstd), Some(dy)];
     let weights = (cx.wants(1) || cx.wants(2)).then(|| node(x, &LAYER_GRAD_WEIGHT, cx.attrs, &ins));
     let part = |i: usize| weights.as_ref().filter(|_| cx.wants(i + 1)).map(|parts| parts[i]);
-    vec![cx.when(0, dx), part(0), part(1)]
+    vec![dx, part(0), part(1)]
 }
 
 // Batch norm ------------------------------------------------------------------------------------------------------

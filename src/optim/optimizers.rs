@@ -22,7 +22,8 @@ const AMSGRAD: AttrDef =
 const BETAS: AttrDef =
     AttrDef::new("betas", &[AttrKind::Numbers], AttrDefault::Floats(&[0.9, 0.999]), "decay of the two means");
 const EPS: AttrDef =
-    AttrDef::new("eps", &[AttrKind::Number], AttrDefault::Float(1e-8), "keeps the divisor away from 0").within(Domain::NonNegative);
+    AttrDef::new("eps", &[AttrKind::Number], AttrDefault::Float(1e-8), "keeps the divisor away from 0")
+        .within(Domain::NonNegative);
 const DECAY: AttrDef = AttrDef::new(
     "decay",
     &[AttrKind::Choice(&["weights", "all"])],
@@ -37,7 +38,12 @@ const SGD_ATTRS: &[AttrDef] = &[
     lr(1e-3),
     AttrDef::new("momentum", &[AttrKind::Number], AttrDefault::Float(0.0), "share of the last direction that is kept")
         .within(Domain::NonNegative),
-    AttrDef::new("dampening", &[AttrKind::Number], AttrDefault::Float(0.0), "share of the new gradient that is dropped"),
+    AttrDef::new(
+        "dampening",
+        &[AttrKind::Number],
+        AttrDefault::Float(0.0),
+        "share of the new gradient that is dropped",
+    ),
     weight_decay(0.0),
     AttrDef::new("nesterov", &[AttrKind::Bool], AttrDefault::Bool(false), "look ahead"),
     MAXIMIZE,
@@ -107,8 +113,7 @@ fn adam_args(cx: &mut ArgsCx<'_>, decoupled: bool) -> Args {
     args
 }
 
-const UPDATE: OpDef =
-    OpDef { operands: OPERANDS, outputs: OUTPUTS, rule, gradient: Gradient::Zero, ..OpDef::DEFAULT };
+const UPDATE: OpDef = OpDef { operands: OPERANDS, outputs: OUTPUTS, rule, gradient: Gradient::Zero, ..OpDef::DEFAULT };
 
 static SGD_UPDATE: OpDef = OpDef {
     name: "update.sgd",

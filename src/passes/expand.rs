@@ -4,8 +4,11 @@ use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Mode, Var};
 use crate::ir::graph::{Graph, Param, Port, Source};
 use crate::ir::op::{ParamCx, ParamDef, Role};
+use crate::ir::params::matches;
 use crate::ir::shape::Type;
-use crate::ir::structured::{Item, OpItem, Part, Path, PortDef, Region, RepeatId, RepeatItem, Structured, Tail, ValueId};
+use crate::ir::structured::{
+    Item, OpItem, Part, Path, PortDef, Region, RepeatId, RepeatItem, Structured, Tail, ValueId,
+};
 use crate::ops::source::INPUT;
 use crate::tensor::DType;
 use indexmap::IndexMap;
@@ -102,7 +105,8 @@ impl<'a> Expander<'a> {
     }
 
     fn op(&mut self, item: &OpItem) {
-        let ins: Vec<Option<Var<'a>>> = item.operands.iter().map(|operand| operand.map(|value| self.get(value))).collect();
+        let ins: Vec<Option<Var<'a>>> =
+            item.operands.iter().map(|operand| operand.map(|value| self.get(value))).collect();
         let types: Vec<Option<Type>> =
             item.operands.iter().map(|operand| operand.map(|value| self.model.values[value.0 as usize].ty)).collect();
         self.builder.at(&self.resolve(&item.application), item.span);
@@ -130,7 +134,8 @@ impl<'a> Expander<'a> {
 
     /// The table of a tied output: `table.weight` of the layer that an attribute names.
     fn borrowed_params(&mut self, attrs: &Attrs) -> Vec<(String, u32, Port)> {
-        let Some(layer) = attrs.values().iter().find_map(|value| if let Attr::Layer(layer) = value { Some(layer) } else { None })
+        let Some(layer) =
+            attrs.values().iter().find_map(|value| if let Attr::Layer(layer) = value { Some(layer) } else { None })
         else {
             return vec![];
         };
@@ -177,39 +182,5 @@ impl<'a> Expander<'a> {
             param.role != Role::State && !frozen.iter().any(|pattern| matches(pattern, &param.path))
         });
         learned.map(|(index, _)| index as u32).collect()
-    }
-}
-
-/// Whether a path fits a pattern, in which `*` stands for any characters, dots too.
-pub fn matches(pattern: &str, path: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else {
-        return false;
-    };
-    let Some(last) = pattern.rfind('*') else { return rest.is_empty() };
-    let tail = &pattern[last + 1..];
-    let middle: Vec<&str> = parts.collect();
-    for part in &middle[..middle.len().saturating_sub(1)] {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.len() >= tail.len() && rest.ends_with(tail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_matches_dots_too() {
-        assert!(matches("head.*", "head.weight"));
-        assert!(matches("*.base.*", "h.0.base.weight"));
-        assert!(matches("*", "a.b"));
-        assert!(!matches("head.*", "heads.weight"));
-        assert!(!matches("head", "head.weight"));
-        assert!(matches("a*b*c", "axxbyybc"));
-        assert!(!matches("a*b*c", "axxc"));
     }
 }

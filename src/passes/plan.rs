@@ -142,7 +142,12 @@ pub enum PlanError {
 }
 
 /// Plans a fused graph under a binding of sizes.
-pub fn plan(graph: &Graph, bind: &dyn Fn(&str) -> Option<i64>, persistent: &Persistent, float: DType) -> Result<Plan, PlanError> {
+pub fn plan(
+    graph: &Graph,
+    bind: &dyn Fn(&str) -> Option<i64>,
+    persistent: &Persistent,
+    float: DType,
+) -> Result<Plan, PlanError> {
     let mut built = build::build(graph, bind, persistent)?;
     let scratch = arena::assign(&mut built);
     let group = built.group;

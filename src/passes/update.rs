@@ -20,7 +20,7 @@ const SQUARES: usize = 4;
 /// The optimizer of a parameter: the first group whose pattern fits its path, else the one without a pattern, wherever
 /// it stands.
 pub fn group_of(groups: &[Group], path: &str) -> Option<usize> {
-    let fits = |group: &Group| group.pattern.as_ref().is_some_and(|pattern| super::expand::matches(pattern, path));
+    let fits = |group: &Group| group.pattern.as_ref().is_some_and(|pattern| crate::ir::params::matches(pattern, path));
     let rest = || groups.iter().position(|group| group.pattern.is_none());
     groups.iter().position(fits).or_else(rest)
 }
@@ -60,15 +60,13 @@ fn norm_of<'g>(grads: &[(u32, Var<'g>)], p: f64) -> Option<Var<'g>> {
 }
 
 /// Gradients after clipping, and their norm before it.
-fn clipped<'g>(
-    builder: &'g Builder,
-    clip: Clip,
-    learned: &[(u32, Var<'g>)],
-) -> (Vec<(u32, Var<'g>)>, Option<Var<'g>>) {
+fn clipped<'g>(builder: &'g Builder, clip: Clip, learned: &[(u32, Var<'g>)]) -> (Vec<(u32, Var<'g>)>, Option<Var<'g>>) {
     match clip {
         Clip::Value(limit) => {
-            let cap = |grad: Var<'g>| -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
-                .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]);
+            let cap = |grad: Var<'g>| {
+                -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
+                    .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))])
+            };
             let norm = norm_of(learned, 2.0);
             (learned.iter().map(|&(index, grad)| (index, cap(grad))).collect(), norm)
         }

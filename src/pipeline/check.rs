@@ -1,7 +1,7 @@
 //! Text to checked models: parse, follow `use`, elaborate, and try every proposed fix.
 
 use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
-use crate::elaborate::{Request, elaborate, uses};
+use crate::elaborate::{Request, elaborate_around, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::syntax::ast::File;
@@ -59,7 +59,13 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         diagnostics.extend(parsed.diagnostics);
         for (path, span) in uses(&parsed.file) {
             match open(&folder, path, span, files) {
-                Ok(source) if sources.0.iter().chain(waiting.iter().map(|(s, _)| s)).all(|known| known.name != source.name) => {
+                Ok(source)
+                    if sources
+                        .0
+                        .iter()
+                        .chain(waiting.iter().map(|(s, _)| s))
+                        .all(|known| known.name != source.name) =>
+                {
                     waiting.push((source, span));
                 }
                 Ok(_) => {}
@@ -68,7 +74,9 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         }
         trees.push(parsed.file);
     }
-    let elaborated = elaborate(&trees, &sources, request);
+    let faults: Vec<Span> =
+        diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
+    let elaborated = elaborate_around(&trees, &sources, request, &faults);
     diagnostics.extend(elaborated.diagnostics);
     diagnostics.sort_by_key(|report| report.labels.first().map(|label| label.span));
     Checked { sources, models: elaborated.models, trainings: elaborated.trainings, diagnostics }
@@ -86,7 +94,11 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
     };
     if path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\\') {
         let note = "move the file beside this one, or below";
-        return Err(refuse(format!("`use` cannot leave this file's folder: {path:?}"), "a path out of the folder", note));
+        return Err(refuse(
+            format!("`use` cannot leave this file's folder: {path:?}"),
+            "a path out of the folder",
+            note,
+        ));
     }
     let Some(files) = files else {
         let note = "check it as a file: `wythe check FILE`";

@@ -24,6 +24,7 @@ struct Hole {
 
 /// Gives every root its address, and every view; returns the arena's size.
 pub(super) fn assign(built: &mut Built) -> usize {
+    hold(built);
     let steps = built.steps.len() + 1;
     let (mut born, mut dead): (Vec<Vec<usize>>, Vec<Vec<usize>>) = (vec![vec![]; steps], vec![vec![]; steps]);
     for (index, root) in built.roots.iter().enumerate() {
@@ -53,6 +54,33 @@ pub(super) fn assign(built: &mut Built) -> usize {
     built.inputs.iter_mut().for_each(|(_, view)| settle(view));
     built.outputs.iter_mut().for_each(|(_, view)| settle(view));
     top
+}
+
+/// What gathering steps have read stays until the next gathering begins: its bytes would else be written by rows of the
+/// steps in between, and the threads would have to meet once more.
+fn hold(built: &mut Built) {
+    let mut next = built.steps.len();
+    let mut behind = false;
+    for index in (0..built.steps.len()).rev() {
+        if !built.gathering[index] {
+            behind = false;
+            continue;
+        }
+        if !behind {
+            // The last step of a run of gathering steps: find where the run begins, for the run before it.
+            let begin = (0..index).rev().take_while(|&i| built.gathering[i]).last().unwrap_or(index);
+            for held in begin..=index {
+                for view in built.steps[held].call.ins.iter().flatten() {
+                    let root = &mut built.roots[root_of(view).0];
+                    if let (Some((_, last)), None) = (&mut root.life, root.fixed) {
+                        *last = (*last).max(next);
+                    }
+                }
+            }
+            next = begin;
+            behind = true;
+        }
+    }
 }
 
 /// The smallest hole that fits, or new room at the top.

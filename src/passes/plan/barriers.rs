@@ -28,7 +28,9 @@ enum Part {
     Samples,
     /// Thread t the t-th share of so many units.
     Units(usize),
-    /// One thread, or each anything.
+    /// The thread that computes all that is not cut.
+    One,
+    /// Any thread anything.
     Any,
 }
 
@@ -44,7 +46,11 @@ struct Touch {
 impl Touch {
     fn conflicts(&self, other: &Touch) -> bool {
         let overlap = self.start < other.end && other.start < self.end;
-        let together = self.part == other.part && self.part != Part::Any && (self.start, self.end) == (other.start, other.end);
+        let together = match self.part == other.part {
+            true if self.part == Part::One => true,
+            true => self.part != Part::Any && (self.start, self.end) == (other.start, other.end),
+            false => false,
+        };
         overlap && (self.write || other.write) && !together
     }
 }
@@ -84,10 +90,12 @@ fn touches(step: &Step, group: usize) -> Vec<Touch> {
 fn touch(view: &View, access: Access, units: usize, group: usize, write: bool) -> Touch {
     let start = view.ptr.as_ptr().addr();
     let size = view.dtype.size();
-    let extent: usize = (0..view.rank()).map(|axis| (view.dim(axis) - 1) * view.strides[axis].unsigned_abs() as usize).sum();
+    let extent: usize =
+        (0..view.rank()).map(|axis| (view.dim(axis) - 1) * view.strides[axis].unsigned_abs() as usize).sum();
     let end = start + (extent + 1) * size;
     let samples = group > 0 && units.is_multiple_of(group);
     let part = match access {
+        _ if units == 1 => Part::One,
         Access::Unit if view.is_dense() && samples => Part::Samples,
         Access::Unit if view.is_dense() => Part::Units(units),
         Access::Unit | Access::Batch if samples => return by_sample(view, group, (start, end), size, write),
@@ -103,7 +111,8 @@ fn by_sample(view: &View, group: usize, bytes: (usize, usize), size: usize, writ
     if view.rank() == 0 || !view.dim(0).is_multiple_of(group) || view.strides[0] <= 0 {
         return any;
     }
-    let inner: usize = (1..view.rank()).map(|axis| (view.dim(axis) - 1) * view.strides[axis].unsigned_abs() as usize).sum();
+    let inner: usize =
+        (1..view.rank()).map(|axis| (view.dim(axis) - 1) * view.strides[axis].unsigned_abs() as usize).sum();
     let step = view.stride(0) as usize;
     if inner >= step {
         return any;

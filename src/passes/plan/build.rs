@@ -34,6 +34,8 @@ pub(super) struct Built {
     pub outputs: Vec<(Output, View)>,
     pub group: usize,
     pub flops: f64,
+    /// Which steps gather rows of all threads, or update what these have made.
+    pub gathering: Vec<bool>,
 }
 
 /// The address of an offset in a root.
@@ -63,8 +65,20 @@ struct Builder<'a> {
 }
 
 /// Builds the steps of a fused graph.
-pub(super) fn build(graph: &Graph, bind: &dyn Fn(&str) -> Option<i64>, persistent: &Persistent) -> Result<Built, PlanError> {
-    let out = Built { roots: vec![], steps: vec![], inputs: vec![], outputs: vec![], group: 0, flops: 0.0 };
+pub(super) fn build(
+    graph: &Graph,
+    bind: &dyn Fn(&str) -> Option<i64>,
+    persistent: &Persistent,
+) -> Result<Built, PlanError> {
+    let out = Built {
+        roots: vec![],
+        steps: vec![],
+        inputs: vec![],
+        outputs: vec![],
+        group: 0,
+        flops: 0.0,
+        gathering: vec![],
+    };
     let (used, left) = uses(graph);
     let mut builder = Builder {
         graph,
@@ -81,11 +95,15 @@ pub(super) fn build(graph: &Graph, bind: &dyn Fn(&str) -> Option<i64>, persisten
     builder.sources()?;
     builder.writes();
     builder.joins()?;
+    let updates: IndexSet<NodeId> = graph.writes.iter().map(|(port, _)| port.node).collect();
     for id in order(graph) {
         builder.node = id;
         builder.emit(id)?;
+        let gathering = updates.contains(&id) || gathers(graph, id);
+        builder.out.gathering.resize(builder.out.steps.len(), gathering);
     }
     builder.finish();
+    builder.out.gathering.resize(builder.out.steps.len(), false);
     Ok(builder.out)
 }
 
@@ -117,35 +135,116 @@ fn uses(graph: &Graph) -> (IndexSet<Port>, IndexMap<Port, usize>) {
     (used, left)
 }
 
-/// The nodes in their order, but each update right behind its gradient and the last reader of what it changes.
+/// How many steps that read other threads' rows are gathered before they run: one meeting of threads serves them all.
+const GATHERED: usize = 6;
+
+/// The order of the steps.
+///
+/// The nodes in their own order, but for two things. Weight gradients (which sum over rows that all threads have written)
+/// wait until a few can run behind one meeting, or until someone needs them. An update runs right behind its gradient,
+/// while that is in the cache, but not before the last reader of what it changes.
 fn order(graph: &Graph) -> Vec<NodeId> {
-    let mut written: IndexMap<Port, NodeId> = IndexMap::new();
+    let updates = updates(graph);
+    let mut order =
+        Order { ready: vec![vec![]; graph.len()], waiting: vec![], late: vec![false; graph.len()], out: vec![] };
+    for (&update, &last) in &updates {
+        order.ready[last.0 as usize].push(update);
+        order.late[update.0 as usize] = true;
+    }
+    let mut held = 0;
+    for id in graph.ids().filter(|id| !updates.contains_key(id)) {
+        let gathers = gathers(graph, id);
+        let needs_late = graph.ins(id).iter().any(|port| !port.is_none() && order.late[port.node.0 as usize]);
+        if gathers || (needs_late && graph.node(id).op.facts.view) {
+            held += usize::from(gathers);
+            order.late[id.0 as usize] = true;
+            order.waiting.push(id);
+        } else {
+            if needs_late || !order.ready[id.0 as usize].is_empty() {
+                order.flush();
+                held = 0;
+            }
+            order.emit(id);
+        }
+        if held >= GATHERED {
+            order.flush();
+            held = 0;
+        }
+    }
+    order.flush();
+    order.out
+}
+
+/// The state of `order`.
+struct Order {
+    /// The updates that may run behind each node.
+    ready: Vec<Vec<NodeId>>,
+    /// What waits to be gathered.
+    waiting: Vec<NodeId>,
+    /// Which nodes have not run though their turn has come.
+    late: Vec<bool>,
+    out: Vec<NodeId>,
+}
+
+impl Order {
+    fn emit(&mut self, id: NodeId) {
+        self.out.push(id);
+        self.late[id.0 as usize] = false;
+        for update in std::mem::take(&mut self.ready[id.0 as usize]) {
+            self.out.push(update);
+            self.late[update.0 as usize] = false;
+        }
+    }
+
+    fn flush(&mut self) {
+        for id in std::mem::take(&mut self.waiting) {
+            self.emit(id);
+        }
+    }
+}
+
+/// Whether a node is a kernel that reads rows of all threads to make something of another shape (a weight's gradient).
+fn gathers(graph: &Graph, id: NodeId) -> bool {
+    let Body::Kernel { kernel, .. } = &graph.node(id).op.body else { return false };
+    let several = !graph.outs(id).is_empty() && graph.shapes.rank(graph.outs(id)[0]) > 0;
+    let first = graph.ins(id).first().is_some_and(|port| !port.is_none() && !is_kept(graph, *port));
+    let all = kernel.reads.first().is_some_and(|read| read.1 == crate::kernels::call::Access::All);
+    let turned = graph.ins(id).first().is_some_and(|port| {
+        !port.is_none()
+            && matches!(graph.node(port.node).op.body, Body::View(_))
+            && graph.shapes.rank(graph.ty(*port)) == 2
+    });
+    let constant = |ty: &Type| graph.shapes.dims(*ty).iter().all(|&dim| graph.shapes.dims.as_const(dim).is_some());
+    several && first && (all || turned) && graph.outs(id).iter().all(constant)
+}
+
+/// Whether a value is a parameter or a view of one.
+fn is_kept(graph: &Graph, port: Port) -> bool {
+    matches!(graph.sources.get(&owner(graph, port).node), Some(Source::Param(_) | Source::Slot(..)))
+}
+
+/// For each update the node behind which it may run: its gradient, or the last reader of what it changes.
+fn updates(graph: &Graph) -> IndexMap<NodeId, NodeId> {
     let owners: IndexMap<Source, NodeId> = graph.sources.iter().map(|(id, source)| (source.clone(), *id)).collect();
-    let updates: IndexSet<NodeId> = graph.writes.iter().map(|(port, _)| port.node).collect();
+    let mut written: IndexMap<Port, NodeId> = IndexMap::new();
+    let mut last: IndexMap<NodeId, NodeId> = IndexMap::new();
     for (port, source) in &graph.writes {
         if let Some(&node) = owners.get(source) {
             written.insert(Port { node, index: 0 }, port.node);
         }
+        let operands = graph.ins(port.node).iter().filter(|port| !port.is_none());
+        let computed = operands.map(|port| port.node).filter(|node| !graph.sources.contains_key(node));
+        last.insert(port.node, computed.max().unwrap_or(NodeId(0)));
     }
-    if updates.is_empty() {
-        return graph.ids().collect();
-    }
-    let mut key: Vec<(u32, u32)> = graph.ids().map(|id| (id.0, 0)).collect();
-    for &update in &updates {
-        let operands = graph.ins(update).iter().filter(|port| !port.is_none());
-        key[update.0 as usize] = (operands.map(|port| port.node.0).max().unwrap_or(0), 1);
-    }
-    for id in graph.ids().filter(|id| !updates.contains(id)) {
+    for id in graph.ids().filter(|id| !last.contains_key(id)).collect::<Vec<_>>() {
         for &port in graph.ins(id).iter().filter(|port| !port.is_none()) {
             if let Some(update) = written.get(&owner(graph, port)) {
-                let at = &mut key[update.0 as usize];
-                *at = (at.0.max(id.0), 1);
+                let at = &mut last[update];
+                *at = (*at).max(id);
             }
         }
     }
-    let mut ids: Vec<NodeId> = graph.ids().collect();
-    ids.sort_by_key(|id| (key[id.0 as usize], id.0));
-    ids
+    last
 }
 
 impl Builder<'_> {
@@ -327,7 +426,14 @@ impl Builder<'_> {
         self.push(&COPY, vec![Some(from)], vec![Some(to)], Args::default(), None);
     }
 
-    fn push(&mut self, kernel: &'static Kernel, ins: Vec<Option<View>>, outs: Vec<Option<View>>, args: Args, program: Option<Box<Program>>) {
+    fn push(
+        &mut self,
+        kernel: &'static Kernel,
+        ins: Vec<Option<View>>,
+        outs: Vec<Option<View>>,
+        args: Args,
+        program: Option<Box<Program>>,
+    ) {
         let step = self.out.steps.len();
         for view in ins.iter().chain(&outs).flatten() {
             self.touch(view, step);
@@ -370,7 +476,12 @@ impl Builder<'_> {
             && !self.graph.sources.contains_key(&owner.node)
     }
 
-    fn kernel(&mut self, id: NodeId, kernel: &'static Kernel, args: fn(&mut ArgsCx<'_>) -> Args) -> Result<(), PlanError> {
+    fn kernel(
+        &mut self,
+        id: NodeId,
+        kernel: &'static Kernel,
+        args: fn(&mut ArgsCx<'_>) -> Args,
+    ) -> Result<(), PlanError> {
         let ports = self.graph.ins(id).to_vec();
         let mut ins = vec![];
         for (index, &port) in ports.iter().enumerate() {
@@ -403,13 +514,20 @@ impl Builder<'_> {
     }
 
     /// Where an output goes: given by an update or a concat, the memory of a dying operand, or a new buffer; none: dead.
-    fn output(&mut self, id: NodeId, index: usize, inplace: &[(usize, usize)], ports: &[Port], ins: &[Option<View>]) -> Result<Option<View>, PlanError> {
+    fn output(
+        &mut self,
+        id: NodeId,
+        index: usize,
+        inplace: &[(usize, usize)],
+        ports: &[Port],
+        ins: &[Option<View>],
+    ) -> Result<Option<View>, PlanError> {
         let port = Port { node: id, index: index as u32 };
         if let Some(view) = self.placed.get(&port) {
             return Ok(Some(*view));
         }
         if !self.used.contains(&port) {
-            return Ok((index == 0).then(|| self.buffer(self.graph.outs(id)[0])).transpose()?);
+            return (index == 0).then(|| self.buffer(self.graph.outs(id)[0])).transpose();
         }
         let ty = self.graph.outs(id)[index];
         let shape = self.shape(ty)?;
@@ -417,7 +535,11 @@ impl Builder<'_> {
         for operand in candidates {
             let (Some(Some(view)), Some(&from)) = (ins.get(operand), ports.get(operand)) else { continue };
             let bytes = shape.iter().product::<usize>() * ty.dtype.size();
-            let alone = ports.iter().filter(|other| !other.is_none() && owner(self.graph, **other) == owner(self.graph, from)).count() == 1;
+            let alone = ports
+                .iter()
+                .filter(|other| !other.is_none() && owner(self.graph, **other) == owner(self.graph, from))
+                .count()
+                == 1;
             let same = view.is_dense() && view.dtype == ty.dtype && self.out.roots[root_of(view).0].bytes == bytes;
             if same && alone && self.dies(from, view) && !self.dense.contains_key(&from) {
                 let view = View::dense(view.ptr, ty.dtype, &shape);

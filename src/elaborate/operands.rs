@@ -1,0 +1,132 @@
+//! What flows in, as the operands of an operator.
+
+use super::Elab;
+use super::apply::Application;
+use super::scope::near;
+use super::value::Val;
+use crate::diagnostic::Diagnostic;
+use crate::ir::op::OpDef;
+use crate::ir::structured::ValueId;
+use crate::text::Span;
+
+impl<'a> Elab<'a> {
+    /// What flows in, as operands in the order of the schema.
+    pub(super) fn operands(&mut self, op: &'static OpDef, app: &Application<'_>) -> Option<Vec<Option<ValueId>>> {
+        if app.incoming.is_unknown() {
+            return None;
+        }
+        let mut operands: Vec<Option<ValueId>> = vec![None; op.operands.len()];
+        let elems = match &app.incoming {
+            Val::Tuple(elems) => elems.clone(),
+            other => vec![super::value::Elem { name: None, val: other.clone(), span: app.span }],
+        };
+        if op.operands.is_empty() {
+            return Some(vec![]);
+        }
+        let mut position = 0;
+        for elem in &elems {
+            let Some(value) = elem.val.single() else {
+                let text = format!("`{}` takes tensors, and gets a tuple within a tuple", app.word);
+                self.report(Diagnostic::error("type::nested", text, elem.span, "several values"));
+                return None;
+            };
+            let slot = match &elem.name {
+                Some(name) => match op.operands.iter().position(|operand| operand.name == name) {
+                    Some(slot) => slot,
+                    None => return self.unknown_operand(op, app, name, elem.span),
+                },
+                None if position >= op.operands.len() && op.operands.last().is_some_and(|last| last.many) => {
+                    operands.push(Some(value));
+                    position += 1;
+                    continue;
+                }
+                None if position >= op.operands.len() => return self.too_many_operands(op, app, elem.span),
+                None => {
+                    position += 1;
+                    position - 1
+                }
+            };
+            if operands[slot].is_some() {
+                let text = format!("`{}` of `{}` is given twice", op.operands[slot].name, app.word);
+                self.report(Diagnostic::error("type::operand_twice", text, elem.span, "again here"));
+                return None;
+            }
+            operands[slot] = Some(value);
+        }
+        let missing = op.operands.iter().zip(&operands).find(|(schema, given)| !schema.optional && given.is_none());
+        if let Some((schema, _)) = missing {
+            let form = operand_form(op);
+            let text = format!("`{}` needs `{}`, and nothing flows in for it", app.word, schema.name);
+            let report =
+                Diagnostic::error("type::operand_missing", text, app.span, format!("`{}` is missing", schema.name));
+            self.report(report.note(format!("it is written so: {form} |> {}", app.word)));
+            return None;
+        }
+        while operands.len() > 1 && operands.last() == Some(&None) {
+            operands.pop();
+        }
+        self.check_elements(op, app, &operands).then_some(operands)
+    }
+
+    pub(super) fn unknown_operand(
+        &mut self,
+        op: &'static OpDef,
+        app: &Application<'_>,
+        name: &str,
+        span: Span,
+    ) -> Option<Vec<Option<ValueId>>> {
+        let text = format!("`{}` has no operand `{name}`", app.word);
+        let report = Diagnostic::error("type::operand_name", text, span, "unknown");
+        let names: Vec<&str> = op.operands.iter().map(|operand| operand.name).collect();
+        let report = match near(name, names.iter().copied()) {
+            Some(meant) => report.note(format!("did you mean `{meant}`?")),
+            None => report.note(format!("its operands are {}", names.join(", "))),
+        };
+        self.report(report);
+        None
+    }
+
+    pub(super) fn too_many_operands(
+        &mut self,
+        op: &'static OpDef,
+        app: &Application<'_>,
+        span: Span,
+    ) -> Option<Vec<Option<ValueId>>> {
+        let text = format!("`{}` takes {} values, and more flow in", app.word, op.operands.len());
+        let report = Diagnostic::error("type::operands", text, app.span, format!("takes {}", operand_form(op)));
+        self.report(report.label(span, "one too many"));
+        None
+    }
+
+    pub(super) fn check_elements(
+        &mut self,
+        op: &'static OpDef,
+        app: &Application<'_>,
+        operands: &[Option<ValueId>],
+    ) -> bool {
+        for (i, value) in operands.iter().enumerate() {
+            let Some(value) = value else { continue };
+            let Some(schema) = op.operands.get(i).or(op.operands.last()) else { continue };
+            let ty = self.ty(*value);
+            if !schema.dtype.allow(ty.dtype) {
+                self.report_elements(app.word, app.span, schema.name, schema.dtype, *value);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// How operands are written: `(q, k, v)`.
+pub(super) fn operand_form(op: &OpDef) -> String {
+    let names: Vec<String> = op
+        .operands
+        .iter()
+        .map(|operand| match (operand.optional, operand.many) {
+            (_, true) => format!("{}, …", operand.name),
+            (true, false) => format!("[{}]", operand.name),
+            (false, false) => operand.name.into(),
+        })
+        .collect();
+    format!("({})", names.join(", "))
+}

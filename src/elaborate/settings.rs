@@ -1,0 +1,433 @@
+//! The plain settings of a train section: numbers, flags, and entries of the other catalogues.
+
+use super::Elab;
+use super::bind::Called;
+use super::scope::near;
+use super::sets::Set;
+use super::value::{Elem, Static};
+use crate::data;
+use crate::diagnostic::Diagnostic;
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
+use crate::ir::structured::{PortDef, Region};
+use crate::ir::training::{Call, Clip, Group, Length, Valid};
+use crate::optim;
+use crate::syntax::ast::{self, Expr, ExprKind, Flow, Name, SettingValue, StageKind};
+use crate::text::Span;
+use indexmap::IndexMap;
+
+/// The settings of a train section, but for dims.
+pub(super) const SETTINGS: &[&str] = &[
+    "target",
+    "loss",
+    "metric",
+    "optimizer",
+    "freeze",
+    "schedule",
+    "data",
+    "valid",
+    "batch",
+    "steps",
+    "epochs",
+    "clip",
+    "shuffle",
+    "drop_last",
+    "seed",
+    "save",
+    "eval_every",
+];
+
+/// Settings that may stand several times.
+pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze"];
+
+const CLIP_NORM: &[AttrDef] = &[
+    AttrDef::required("max", &[AttrKind::Number], "the largest norm").within(crate::ir::attr::Domain::Positive),
+    AttrDef::new("p", &[AttrKind::Number], AttrDefault::Float(2.0), "which norm")
+        .within(crate::ir::attr::Domain::Positive),
+];
+
+const CLIP_VALUE: &[AttrDef] =
+    &[AttrDef::required("max", &[AttrKind::Number], "the largest value").within(crate::ir::attr::Domain::Positive)];
+
+/// A section while it is read.
+pub(super) struct Section {
+    pub(super) targets: Vec<PortDef>,
+    pub(super) outputs: Vec<Elem>,
+    pub(super) target_elems: Vec<Elem>,
+    pub(super) derived: Region,
+    pub(super) made: Made,
+}
+
+/// The settings that are no values.
+#[derive(Default)]
+pub(super) struct Made {
+    pub(super) optimizers: Vec<Group>,
+    pub(super) freeze: Vec<String>,
+    pub(super) schedule: Vec<Call>,
+    pub(super) data: Option<Call>,
+    pub(super) valid: Option<Valid>,
+    pub(super) sizes: Vec<(String, u64)>,
+    pub(super) batch: Option<u64>,
+    pub(super) length: Option<Length>,
+    pub(super) clip: Option<Clip>,
+    pub(super) shuffle: Option<bool>,
+    pub(super) drop_last: bool,
+    pub(super) seed: u64,
+    pub(super) save: Option<u64>,
+    pub(super) eval_every: Option<u64>,
+}
+
+/// The tables of a train section.
+#[derive(Clone, Copy)]
+pub(super) enum Table {
+    Optimizers,
+    Schedules,
+    Sources,
+}
+
+impl<'a> Elab<'a> {
+    /// The settings of the section, those of `--set` in place of theirs.
+    pub(super) fn settings(&mut self, train: &'a ast::Train) -> Vec<(&'a ast::Setting, Option<Span>)> {
+        let sets: &'a [Set] = self.sets;
+        let mut settings: Vec<(&'a ast::Setting, Option<Span>)> = vec![];
+        let mut seen: IndexMap<&str, Span> = IndexMap::new();
+        for setting in &train.settings {
+            let name = setting.name.text.as_str();
+            let known = SETTINGS.contains(&name) || self.declared.contains_key(name);
+            if !known {
+                if !self.unknown_dims.iter().any(|dim| dim == name) && !self.faulty(setting.span) {
+                    self.report_setting(&setting.name);
+                }
+                continue;
+            }
+            if self.faulty(setting.span) {
+                continue;
+            }
+            if let (Some(first), false) = (seen.insert(name, setting.span), MANY.contains(&name)) {
+                let text = format!("`{name}` is set twice");
+                let report = Diagnostic::error("train::twice", text, setting.span, "again here");
+                self.report(report.label(first, "first here"));
+                continue;
+            }
+            settings.push((setting, None));
+        }
+        for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
+            if !SETTINGS.contains(&set.key.as_str()) && !self.declared.contains_key(&set.key) {
+                continue;
+            }
+            self.used_sets.insert(index);
+            match &set.setting {
+                Some(setting) => {
+                    settings.retain(|(old, _)| old.name.text != set.key);
+                    settings.push((setting, Some(train.header)));
+                }
+                None => {
+                    let text = format!("`--set train.{}={}` cannot be read", set.key, set.text);
+                    self.report(Diagnostic::error("attr::set", text, train.header, "set from outside"));
+                }
+            }
+        }
+        settings
+    }
+
+    pub(super) fn report_setting(&mut self, name: &Name) {
+        let text = format!("a train section has no setting `{}`", name.text);
+        let report = Diagnostic::error("train::setting", text, name.span, "unknown");
+        let dims = self.declared.keys().map(String::as_str);
+        let report = match near(&name.text, SETTINGS.iter().copied().chain(dims)) {
+            Some(meant) => self.meant_name(report, name.span, meant),
+            None if name.text == "lr" => report.note("it belongs to the optimizer: `optimizer adamw(lr = 1e-3)`"),
+            None => report.note(format!("its settings are {}, and any declared dim", SETTINGS.join(", "))),
+        };
+        self.report(report);
+    }
+
+    pub(super) fn plain_settings(&mut self, settings: &[(&'a ast::Setting, Option<Span>)], section: &mut Section) {
+        for &(setting, at) in settings {
+            let outer = std::mem::replace(&mut self.report_at, at);
+            self.plain_setting(setting, section);
+            self.report_at = outer;
+        }
+        self.set_optimizer_attrs(&mut section.made);
+    }
+
+    pub(super) fn plain_setting(&mut self, setting: &'a ast::Setting, section: &mut Section) {
+        let made = &mut section.made;
+        let pattern = setting.pattern.as_ref().map(|(text, _)| text.clone());
+        match setting.name.text.as_str() {
+            "target" | "loss" | "metric" => {}
+            "optimizer" => {
+                if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers) {
+                    made.optimizers.push(Group { pattern, optimizer });
+                }
+            }
+            "freeze" => match pattern {
+                Some(pattern) => made.freeze.push(pattern),
+                None => self.report_value(setting, "a pattern of paths: `freeze \"*.base.*\"`"),
+            },
+            "schedule" => made.schedule = self.schedule(setting),
+            "data" => made.data = self.catalogue_call(setting, "source", Table::Sources),
+            "valid" => made.valid = self.valid(setting),
+            "batch" => made.batch = self.count(setting, 1).or(made.batch),
+            "steps" => self.length(setting, made, Length::Steps),
+            "epochs" => self.length(setting, made, Length::Epochs),
+            "clip" => made.clip = self.clip(setting),
+            "shuffle" => made.shuffle = self.flag(setting),
+            "drop_last" => made.drop_last = self.flag(setting).unwrap_or(false),
+            "seed" => made.seed = self.count(setting, 0).unwrap_or(0),
+            "save" => made.save = self.count(setting, 1),
+            "eval_every" => made.eval_every = self.count(setting, 1),
+            dim => {
+                if let Some(size) = self.count(setting, 1) {
+                    made.sizes.push((dim.into(), size));
+                }
+            }
+        }
+    }
+
+    pub(super) fn report_value(&mut self, setting: &ast::Setting, wants: &str) {
+        if !matches!(setting.value, SettingValue::Broken) {
+            let text = format!("`{}` takes {wants}", setting.name.text);
+            self.report(Diagnostic::error("train::value", text, setting.span, "does not fit"));
+        }
+    }
+
+    /// The one expression that a setting is given.
+    pub(super) fn expression(&mut self, setting: &'a ast::Setting) -> Option<&'a Expr> {
+        if let SettingValue::Flow(None, flow) = &setting.value
+            && let [stage] = flow.stages.as_slice()
+            && let StageKind::Expr(expr) = &stage.kind
+        {
+            return Some(expr);
+        }
+        None
+    }
+
+    pub(super) fn count(&mut self, setting: &'a ast::Setting, least: i64) -> Option<u64> {
+        let Some(expr) = self.expression(setting) else {
+            self.report_value(setting, "a number");
+            return None;
+        };
+        let value = self.eval(expr);
+        match self.plain(&value) {
+            Static::Int(n) if n >= least => u64::try_from(n).ok(),
+            Static::Unknown => None,
+            Static::Word(word) => {
+                self.unknown_word(&word, expr.span);
+                None
+            }
+            other => {
+                let shown = self.shown(&other);
+                let text = format!("`{}` takes an integer of at least {least}, and this is {shown}", setting.name.text);
+                self.report(Diagnostic::error("train::number", text, expr.span, format!("this is {shown}")));
+                None
+            }
+        }
+    }
+
+    pub(super) fn flag(&mut self, setting: &'a ast::Setting) -> Option<bool> {
+        let value = self.expression(setting).map(|expr| self.eval(expr));
+        match value {
+            Some(Static::Bool(value)) => Some(value),
+            Some(Static::Unknown) => None,
+            Some(_) | None => {
+                self.report_value(setting, "true or false");
+                None
+            }
+        }
+    }
+
+    pub(super) fn length(&mut self, setting: &'a ast::Setting, made: &mut Made, length: fn(u64) -> Length) {
+        let count = self.count(setting, 0);
+        // What comes from outside replaces what stands in the file.
+        if made.length.is_some() && self.report_at.is_none() {
+            let text = "`steps` and `epochs` both say how long: one is enough";
+            self.report(Diagnostic::error("train::length", text, setting.span, "the second"));
+            return;
+        }
+        made.length = count.map(length).or(made.length);
+    }
+
+    pub(super) fn valid(&mut self, setting: &'a ast::Setting) -> Option<Valid> {
+        let expr = self.expression(setting)?;
+        if matches!(expr.kind, ExprKind::Int(_) | ExprKind::Float(_)) {
+            let value = self.eval(expr);
+            let share = value.float().filter(|x| (0.0..1.0).contains(x));
+            if share.is_none() {
+                self.report_value(setting, "a fraction between 0 and 1, or a source");
+            }
+            return share.map(Valid::Fraction);
+        }
+        self.catalogue_call(setting, "source", Table::Sources).map(Valid::Source)
+    }
+
+    pub(super) fn clip(&mut self, setting: &'a ast::Setting) -> Option<Clip> {
+        let wants = "`norm(1.0)` or `value(0.5)`";
+        let call = match self.expression(setting).map(|expr| &expr.kind) {
+            Some(ExprKind::Call(call)) if matches!(call.name.text.as_str(), "norm" | "value") => call,
+            _ => {
+                self.report_value(setting, wants);
+                return None;
+            }
+        };
+        let norm = call.name.text == "norm";
+        let defs = if norm { CLIP_NORM } else { CLIP_VALUE };
+        let call = self.bind_call(defs, call)?;
+        let max = call.attrs.float("max")?;
+        Some(if norm { Clip::Norm(max, call.attrs.float("p").unwrap_or(2.0)) } else { Clip::Value(max) })
+    }
+
+    pub(super) fn bind_call(&mut self, defs: &'static [AttrDef], call: &'a ast::Call) -> Option<Call> {
+        let given = call.args.as_ref().map_or(vec![], |args| self.given(args));
+        let called = Called { defs, word: &call.name.text, span: call.span };
+        let bound = self.bind(called, &given, None)?;
+        self.train_attrs.extend(defs.iter().filter(|def| !def.name.starts_with('.')).map(|def| def.name.to_string()));
+        Some(Call { name: call.name.text.clone(), attrs: bound.attrs, span: call.span })
+    }
+
+    pub(super) fn catalogue_call(&mut self, setting: &'a ast::Setting, kind: &str, table: Table) -> Option<Call> {
+        match self.expression(setting).map(|expr| &expr.kind) {
+            Some(ExprKind::Call(call)) => self.table_call(call, kind, table),
+            _ => {
+                self.report_value(setting, &format!("the name of a {kind}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn table_call(&mut self, call: &'a ast::Call, kind: &str, table: Table) -> Option<Call> {
+        let word = call.name.text.as_str();
+        match table.find(word) {
+            Some(defs) => self.bind_call(defs, call),
+            None => {
+                let text = format!("there is no {kind} `{word}`");
+                let report = Diagnostic::error(table.code(), text, call.name.span, "unknown");
+                let names = table.names();
+                let lower = word.to_lowercase();
+                let meant = names.iter().copied().find(|name| *name == lower).or(near(&lower, names.iter().copied()));
+                let report = match meant {
+                    Some(meant) => self.meant_name(report, call.name.span, meant),
+                    None => report.note(format!("there are {}", names.join(", "))),
+                };
+                self.report(report);
+                None
+            }
+        }
+    }
+
+    pub(super) fn schedule(&mut self, setting: &'a ast::Setting) -> Vec<Call> {
+        let SettingValue::Flow(None, Flow { stages, .. }) = &setting.value else {
+            self.report_value(setting, "schedules: `warmup(200) |> cosine(5000)`");
+            return vec![];
+        };
+        let mut calls = vec![];
+        for stage in stages {
+            match &stage.kind {
+                StageKind::Expr(Expr { kind: ExprKind::Call(call), .. }) => {
+                    calls.extend(self.table_call(call, "schedule", Table::Schedules));
+                }
+                _ => {
+                    let text = "a schedule is a name with its numbers: `warmup(200) |> cosine(5000)`";
+                    self.report(Diagnostic::error("train::value", text, stage.span, "not a schedule"));
+                }
+            }
+        }
+        for pair in calls.windows(2) {
+            let length = optim::find_schedule(&pair[0].name).and_then(|def| (def.length)(&pair[0].attrs));
+            if length.is_none() {
+                let text = format!("`{}` lasts for ever: `{}` never begins", pair[0].name, pair[1].name);
+                self.report(
+                    Diagnostic::error("train::endless", text, pair[1].span, "never reached")
+                        .label(pair[0].span, "has no end"),
+                );
+            }
+        }
+        calls
+    }
+
+    /// `--set train.lr=…`: an attribute of the optimizers, else of the schedules.
+    pub(super) fn set_optimizer_attrs(&mut self, made: &mut Made) {
+        let sets: &'a [Set] = self.sets;
+        for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
+            let known = SETTINGS.contains(&set.key.as_str()) || self.declared.contains_key(&set.key);
+            if known || set.key.starts_with('.') {
+                continue;
+            }
+            if made.optimizers.is_empty()
+                && let Some(def) = optim::find_optimizer("adamw")
+            {
+                let attrs = Attrs::with(def.attrs, &[("lr", Attr::Float(1e-3))]);
+                let optimizer = Call { name: def.name.into(), attrs, span: Span::default() };
+                made.optimizers.push(Group { pattern: None, optimizer });
+            }
+            let has = |call: &Call| call.attrs.defs().iter().any(|def| def.name == set.key);
+            let optimizers = made.optimizers.iter_mut().map(|group| &mut group.optimizer);
+            let mut calls: Vec<&mut Call> = optimizers.filter(|call| has(call)).collect();
+            if calls.is_empty() {
+                calls = made.schedule.iter_mut().filter(|call| has(call)).collect();
+            }
+            for call in calls {
+                self.used_sets.insert(index);
+                self.set_attr(set, call);
+            }
+        }
+    }
+
+    pub(super) fn set_attr(&mut self, set: &'a Set, call: &mut Call) {
+        let expr = set.setting.as_ref().and_then(|setting| self.expression(setting));
+        let outer = self.report_at.replace(call.span);
+        match expr {
+            Some(expr) => {
+                let value = self.eval(expr);
+                let name = Name { text: set.key.clone(), span: expr.span };
+                let given = super::value::Given {
+                    name: Some(name),
+                    value,
+                    pin: None,
+                    span: expr.span,
+                    value_span: expr.span,
+                    hyper: false,
+                };
+                let defs = call.attrs.defs();
+                if let Some(attr) = self.one_attr(defs, &call.name, given) {
+                    call.attrs = call.attrs.replaced(&set.key, attr);
+                }
+            }
+            None => {
+                let text = format!("`--set train.{}={}` cannot be read", set.key, set.text);
+                self.report(Diagnostic::error("attr::set", text, call.span, "set from outside"));
+            }
+        }
+        self.report_at = outer;
+    }
+}
+
+/// The names of all settings.
+pub(super) fn setting_names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().copied()
+}
+
+impl Table {
+    fn find(self, word: &str) -> Option<&'static [AttrDef]> {
+        match self {
+            Table::Optimizers => optim::find_optimizer(word).map(|def| def.attrs),
+            Table::Schedules => optim::find_schedule(word).map(|def| def.attrs),
+            Table::Sources => data::find_source(word).map(|def| def.attrs),
+        }
+    }
+
+    fn names(self) -> Vec<&'static str> {
+        match self {
+            Table::Optimizers => optim::OPTIMIZERS.iter().map(|def| def.name).collect(),
+            Table::Schedules => optim::SCHEDULES.iter().map(|def| def.name).collect(),
+            Table::Sources => data::SOURCES.iter().map(|def| def.name).collect(),
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Table::Optimizers => "train::optimizer",
+            Table::Schedules => "train::schedule",
+            Table::Sources => "train::source",
+        }
+    }
+}
