@@ -7,6 +7,7 @@ pub mod cli;
 pub mod data;
 pub mod diagnostic;
 pub mod elaborate;
+pub mod embed;
 pub mod exec;
 pub mod export;
 pub mod ir;
@@ -18,3 +19,8 @@ pub mod syntax;
 pub mod tensor;
 pub mod text;
 pub mod train;
+
+pub use embed::{Error, Gradients, Model, Options, PlanId, Reports, Session, TrainOptions, Trainer};
+pub use ir::build::Mode;
+pub use tensor::{DType, Tensor, View};
+pub use text::NoFiles;

@@ -9,8 +9,10 @@
 //! ```
 
 mod check;
+mod sizes;
 
 pub use check::{Checked, check};
+pub use sizes::{Unmet, check_sizes};
 
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Mode, Var};
@@ -118,10 +120,11 @@ pub fn evaluation(training: &Training, float: DType) -> Graph {
 pub fn probe(training: &Training, float: DType) -> Graph {
     let mut graph = step(training, float, Stage::Flat);
     graph.outputs.clear();
-    let values = graph.ids().filter(|id| !graph.node(*id).op.facts.stops);
-    let values = values.map(|id| (Output::Term(graph.origin_of(id).path.clone()), Port { node: id, index: 0 }));
+    let nodes = graph.ids().filter(|id| !graph.node(*id).op.facts.stops);
+    let ports = |id| (0..graph.outs(id).len()).map(move |index| Port { node: id, index: index as u32 });
+    let values = nodes.flat_map(ports).map(|port| (Output::Term(graph.origin_of(port.node).path.clone()), port));
     graph.outputs = values.collect();
-    fuse(&graph)
+    fuse(&simplify(&graph))
 }
 
 fn lower(builder: Builder, stage: Stage) -> Graph {

@@ -110,6 +110,34 @@ pub trait Files {
     fn exists(&self, path: &str) -> bool;
 }
 
+/// No file system: for a program that keeps everything in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFiles;
+
+impl NoFiles {
+    fn refuse<T>(path: &str) -> Result<T, FileError> {
+        Err(FileError { path: path.into(), reason: "there is no file system here".into() })
+    }
+}
+
+impl Files for NoFiles {
+    fn read(&self, path: &str, _limit: u64) -> Result<Vec<u8>, FileError> {
+        Self::refuse(path)
+    }
+
+    fn write(&self, path: &str, _bytes: &[u8]) -> Result<(), FileError> {
+        Self::refuse(path)
+    }
+
+    fn append(&self, path: &str, _bytes: &[u8]) -> Result<(), FileError> {
+        Self::refuse(path)
+    }
+
+    fn exists(&self, _path: &str) -> bool {
+        false
+    }
+}
+
 /// Why a file could not be read or written; the sentence names the path.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{path}: {reason}")]
@@ -118,6 +146,18 @@ pub struct FileError {
     pub path: String,
     /// A lower-case clause, `no such file`, `12 GB, over the limit of 4 GB`.
     pub reason: String,
+}
+
+/// `3.2 GB`.
+pub fn size_words(bytes: u64) -> String {
+    let units = ["bytes", "kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64;
+    let mut unit = 0;
+    while size >= 1000.0 && unit + 1 < units.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{size:.1} {}", units[unit]) }
 }
 
 /// A file system in memory for tests, which can be told to fail at the k-th write.

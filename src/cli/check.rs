@@ -28,6 +28,10 @@ pub struct Args {
     /// How reports look: human and short go to standard error, json to standard output
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human)]
     format: Format,
+
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
 }
 
 /// `--format`.
@@ -53,7 +57,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         sources.0.extend(checked.sources.0);
         found.extend(checked.diagnostics.into_iter().map(|diagnostic| moved(diagnostic, first)));
     }
-    report(world, &found, &sources, args.format)?;
+    report(world, &found, &sources, if args.json { Format::Json } else { args.format })?;
     let wanting = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     Ok(if wanting { Verdict::Wanting } else { Verdict::Well })
 }

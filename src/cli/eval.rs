@@ -1,9 +1,9 @@
 //! `wythe eval`: how good are these weights?
 
 use super::model::{ModelArgs, ThreadArgs};
-use super::{Failure, Verdict, World, open};
+use super::{Failure, Verdict, World, memory, open};
 use crate::export::weights;
-use crate::train::fit::{Options, Trainer};
+use crate::train::evaluate::evaluate;
 
 /// Evaluates weights on data: the loss and the metrics of the train section
 ///
@@ -39,15 +39,15 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let weights = weights::load(&world.files, &args.weights)?;
     let data = open::data(world, &opened, training, args.data.as_deref())?;
     open::tell_notes(world, &data.notes)?;
-    let options = Options { weights: Some(weights), threads: args.threads.count(), ..Options::default() };
-    let mut trainer = Trainer::new(training, data, &options, &world.files)?;
-    let results = trainer.evaluate()?;
+    let found = evaluate(training, &data, weights, args.threads.count(), memory::available())?;
+    open::tell_notes(world, &found.notes)?;
     if args.json {
-        let object: serde_json::Map<String, serde_json::Value> =
-            results.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
-        world.out.line(&serde_json::Value::Object(object).to_string())?;
+        let results: serde_json::Map<String, serde_json::Value> =
+            found.results.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
+        let object = serde_json::json!({ "version": 1, "rows": found.rows, "results": results });
+        world.out.line(&object.to_string())?;
     } else {
-        results.iter().try_for_each(|(name, value)| world.out.line(&open::shown_result(name, *value)))?;
+        found.results.iter().try_for_each(|(name, value)| world.out.line(&open::shown_result(name, *value)))?;
     }
     Ok(Verdict::Well)
 }

@@ -107,14 +107,13 @@ impl Failure {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
-        let code = match &error {
-            RunError::Bind(_) => "data::input",
-            RunError::Plan(_) => "data::sizes",
-            RunError::Memory(_) => "limit::memory",
-            RunError::Fault(_) => "data::value",
-            RunError::Weight { .. } | RunError::NoWeight(_) => "weights::fit",
+        let help = match &error {
+            RunError::TooMuch { .. } | RunError::Memory(_) => {
+                "\n  help: a smaller batch or a smaller model; `wythe summary` shows what takes how much"
+            }
+            _ => "",
         };
-        Failure::Run { code, message: error.to_string(), wanting: false }
+        Failure::Run { code: error.code(), message: format!("{error}{help}"), wanting: false }
     }
 }
 
@@ -125,9 +124,9 @@ impl From<TrainError> for Failure {
             TrainError::File(error) => Failure::File(error),
             TrainError::Weights(error) => Failure::Weights(error),
             TrainError::Run(error) => error.into(),
-            TrainError::Batch(message) => Failure::Run { code: "train::batch", message, wanting: false },
-            error @ TrainError::Diverged { .. } => {
-                Failure::Run { code: "train::diverged", message: error.to_string(), wanting: true }
+            error => {
+                let wanting = matches!(error, TrainError::Diverged { .. });
+                Failure::Run { code: error.code(), message: error.to_string(), wanting }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The disk: the only implementation of [`Files`] that the program has.
 
-use crate::text::{FileError, Files};
+use crate::text::{FileError, Files, size_words};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -113,18 +113,6 @@ fn words(error: &io::Error) -> String {
             letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
         }
     }
-}
-
-/// `3.2 GB`.
-pub fn size_words(bytes: u64) -> String {
-    let units = ["bytes", "kB", "MB", "GB", "TB"];
-    let mut size = bytes as f64;
-    let mut unit = 0;
-    while size >= 1000.0 && unit + 1 < units.len() {
-        size /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} bytes") } else { format!("{size:.1} {}", units[unit]) }
 }
 
 #[cfg(test)]

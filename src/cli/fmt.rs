@@ -24,20 +24,50 @@ pub struct Args {
     /// Changes nothing; ends with 1 and shows what would change
     #[arg(long)]
     diff: bool,
+
+    /// One JSON object about all files on standard output
+    #[arg(long, conflicts_with = "diff")]
+    json: bool,
 }
 
 /// Formats each file; one that cannot be formatted keeps none of the others waiting.
 pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
-    let mut verdict = Verdict::Well;
+    let (mut verdict, mut all) = (Verdict::Well, vec![]);
     for file in &args.files {
-        if one(args, world, file)? == Verdict::Wanting {
+        let state = one(args, world, file)?;
+        if state == State::Broken || state == State::Changes && (args.check || args.diff) {
             verdict = Verdict::Wanting;
         }
+        all.push(serde_json::json!({ "file": file, "state": state.word() }));
+    }
+    if args.json {
+        world.out.line(&serde_json::json!({ "version": 1, "files": all }).to_string())?;
     }
     Ok(verdict)
 }
 
-fn one(args: &Args, world: &mut World, file: &str) -> Result<Verdict, Failure> {
+/// What was found of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is laid out already.
+    Same,
+    /// It is not (and was rewritten, unless only asked for).
+    Changes,
+    /// It cannot be read as a whole.
+    Broken,
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            State::Same => "same",
+            State::Changes => "changed",
+            State::Broken => "broken",
+        }
+    }
+}
+
+fn one(args: &Args, world: &mut World, file: &str) -> Result<State, Failure> {
     let source = model::read(world, file)?;
     let formatted = match syntax::format(&source.text) {
         Ok(formatted) => formatted,
@@ -45,7 +75,7 @@ fn one(args: &Args, world: &mut World, file: &str) -> Result<Verdict, Failure> {
             let mut sources = Sources::default();
             sources.add(source);
             check::tell(world, &found, &sources)?;
-            return Ok(Verdict::Wanting);
+            return Ok(State::Broken);
         }
     };
     let changed = formatted != source.text;
@@ -57,16 +87,15 @@ fn one(args: &Args, world: &mut World, file: &str) -> Result<Verdict, Failure> {
         world.err.line(&format!("would change {}", source.name))?;
     }
     match (args.check || args.diff, changed) {
-        (true, true) => return Ok(Verdict::Wanting),
-        (true, false) => {}
-        (false, _) if file == "-" => world.out.put(&formatted)?,
-        (false, true) => {
+        (true, _) => {}
+        (false, _) if file == "-" && !args.json => world.out.put(&formatted)?,
+        (false, true) if file != "-" => {
             world.files.write(file, formatted.as_bytes())?;
             world.err.line(&format!("formatted {file}"))?;
         }
-        (false, false) => {}
+        (false, _) => {}
     }
-    Ok(Verdict::Well)
+    Ok(if changed { State::Changes } else { State::Same })
 }
 
 /// A unified diff, red and green where colours may be used.

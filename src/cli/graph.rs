@@ -35,6 +35,21 @@ pub struct Args {
     /// Sizes for dims, which a plan needs: batch=32,seq=128
     #[arg(long, value_name = "DIM=SIZE", value_delimiter = ',', value_parser = binding)]
     pub bind: Vec<(String, u64)>,
+
+    /// What is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// One JSON object with the text in it
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A line a node
+    Text,
 }
 
 /// `--stage`.
@@ -52,6 +67,18 @@ pub enum Stage {
     Plan,
 }
 
+impl Stage {
+    fn word(self) -> &'static str {
+        match self {
+            Stage::Structured => "structured",
+            Stage::Flat => "flat",
+            Stage::Gradient => "gradient",
+            Stage::Fused => "fused",
+            Stage::Plan => "plan",
+        }
+    }
+}
+
 /// Checks the file and prints the stage.
 pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let opened = open::open(world, &args.model)?;
@@ -67,7 +94,12 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
             session.plan(0, &binding)?.show(&session.graphs()[0])
         }
     };
-    world.out.line(text.trim_end())?;
+    if args.json {
+        let object = serde_json::json!({ "version": 1, "stage": args.stage.word(), "text": text });
+        world.out.line(&object.to_string())?;
+    } else {
+        world.out.line(text.trim_end())?;
+    }
     Ok(Verdict::Well)
 }
 

@@ -1,7 +1,7 @@
 //! `wythe init`: weights before training.
 
 use super::model::{ModelArgs, Width};
-use super::{Failure, Verdict, World, open};
+use super::{Failure, Verdict, World, memory, open};
 use crate::exec::session::Session;
 use crate::ir::build::Mode;
 use crate::pipeline::{self, Stage};
@@ -30,6 +30,10 @@ pub struct Args {
     /// The width of floats
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = Width::F32)]
     pub dtype: Width,
+
+    /// One JSON object about the file on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Draws the weights and writes them.
@@ -37,11 +41,24 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let opened = open::open(world, &args.model)?;
     let float = args.dtype.float();
     let graph = pipeline::forward(opened.model()?, Mode::Train, float, Stage::Fused);
-    let mut session = Session::new(vec![graph], float, 1)?;
+    // A copy of every tensor, and the bytes of the file.
+    let mut session = Session::within(memory::available(), vec![graph], float, 1, |bytes| 2 * bytes)?;
     session.init(args.seed);
     let names: Vec<String> = session.places().map(|(name, _)| name.to_string()).collect();
     let tensors: Vec<(String, Tensor)> =
         names.into_iter().filter_map(|name| Some((name.clone(), session.get(&name)?))).collect();
+    if args.json && args.out == "-" {
+        return Err(
+            Failure::usage("--json and `-o -` both want standard output").help("write to a file: -o W.safetensors")
+        );
+    }
     open::write_tensors(world, &args.out, &tensors, Some(args.seed))?;
+    if args.json {
+        let elements: usize = tensors.iter().map(|(_, tensor)| tensor.len()).sum();
+        let object = serde_json::json!({
+            "version": 1, "file": args.out, "seed": args.seed, "tensors": tensors.len(), "elements": elements,
+        });
+        world.out.line(&object.to_string())?;
+    }
     Ok(Verdict::Well)
 }

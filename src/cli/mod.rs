@@ -13,6 +13,7 @@ mod graph;
 mod init;
 mod input;
 mod interrupt;
+mod memory;
 mod model;
 mod open;
 mod progress;

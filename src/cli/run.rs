@@ -3,7 +3,7 @@
 use super::input::Given;
 use super::model::{Mode, ModelArgs, SetArgs, ThreadArgs, Width};
 use super::open::{self, Opened};
-use super::{Failure, Verdict, World, table};
+use super::{Failure, Verdict, World, memory, table};
 use crate::data::near_or_all;
 use crate::elaborate::{Request, expression_text};
 use crate::exec::bind::{Binding, bind, bind_types};
@@ -16,7 +16,7 @@ use crate::ir::structured::{PortDef, Structured};
 use crate::pipeline::{self, Stage, check};
 use crate::tensor::{DType, Tensor};
 use crate::text::Source;
-use crate::train::fit::load_weights;
+use crate::train::weights::load_weights;
 
 /// Runs a model, or an expression, on numbers
 ///
@@ -98,13 +98,16 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         true => pipeline::gradients(model, args.mode.graph(), float, Stage::Fused),
         false => pipeline::forward(model, args.mode.graph(), float, Stage::Fused),
     };
-    let mut session = Session::new(vec![graph], float, args.threads.count())?;
+    // Gradients of parameters, and the bytes of a file of them.
+    let copies = |bytes: u64| if args.grad { 2 * bytes } else { 0 };
+    let mut session = Session::within(memory::available(), vec![graph], float, args.threads.count(), copies)?;
+    let binding = bound(&session, &inputs)?;
+    open::check_needs(model, &binding)?;
+    session.prepare(0, &binding)?;
     session.init(args.seed);
     if let Some(path) = &args.weights {
         notes.extend(load_weights(&mut session, 0, weights::load(&world.files, path)?)?);
     }
-    let binding = bound(&session, &inputs)?;
-    open::check_needs(model, &binding)?;
     let cotangents = if args.grad { cotangents(model, args, &binding, float, &mut notes)? } else { vec![] };
     open::tell_notes(world, &notes)?;
     let all: Vec<(&str, &Tensor)> =

@@ -2,11 +2,13 @@
 
 use super::model::{ModelArgs, ThreadArgs};
 use super::progress::Progress;
-use super::{Failure, Verdict, World, curve, interrupt, open};
+use super::{Failure, Verdict, World, curve, interrupt, memory, open};
 use crate::export::weights;
 use crate::ir::training::Length;
+use crate::text::Files;
+use crate::train::checkpoint;
 use crate::train::fit::{Options, Report, Trainer, Watch};
-use crate::train::metrics::{Real, Row};
+use crate::train::metrics::Row;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Trains a model as its train section says
@@ -30,13 +32,17 @@ pub struct Args {
     #[arg(long, value_name = "PATH", conflicts_with = "resume")]
     pub weights: Option<String>,
 
-    /// The run's folder (default: runs/NAME)
+    /// The run's folder (default: runs/NAME, or runs/NAME-2, … where that holds a run)
     #[arg(long, value_name = "DIR")]
     pub out: Option<String>,
 
     /// Goes on from the folder's last checkpoint
     #[arg(long)]
     pub resume: bool,
+
+    /// Begins anew in a folder that holds a run already
+    #[arg(long, conflicts_with = "resume")]
+    pub anew: bool,
 
     /// Ends after N steps in all, those before a resume included
     #[arg(long, value_name = "N", conflicts_with = "epochs", value_parser = clap::value_parser!(u64).range(1..))]
@@ -65,16 +71,25 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let data = open::data(world, &opened, training, args.data.as_deref())?;
     open::tell_notes(world, &data.notes)?;
     let weights = args.weights.as_ref().map(|path| weights::load(&world.files, path)).transpose()?;
-    let name = training.label.clone().unwrap_or_else(|| open::stem(&args.model.file).to_string());
+    let name = match (&training.label, open::stem(&args.model.file)) {
+        (Some(label), _) => label,
+        (None, "-") => training.model.name.as_str(),
+        (None, stem) => stem,
+    };
     let options = Options {
-        out: Some(args.out.clone().unwrap_or_else(|| format!("runs/{name}"))),
+        out: Some(folder(args, name, &world.files)?),
         resume: args.resume,
         weights,
         length: args.steps.map(Length::Steps).or(args.epochs.map(Length::Epochs)),
         seed: args.seed,
         threads: args.threads.count(),
+        memory: memory::available(),
     };
     let mut trainer = Trainer::new(training, data, &options, &world.files)?;
+    let memory = trainer.session().memory();
+    if memory.total() > WORTH_SAYING {
+        open::tell_notes(world, &[memory.show()])?;
+    }
     let asked = interrupt::install();
     let files = world.files;
     let mut shown = Shown { world, progress: None, asked };
@@ -83,6 +98,24 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         progress.finish();
     }
     finish(args, world, &report?)
+}
+
+/// So much memory is said before it is taken.
+const WORTH_SAYING: u64 = 1 << 30;
+
+/// The run's folder: the one that was asked for; else the first that holds no run, or with --resume the last that does.
+fn folder(args: &Args, name: &str, files: &dyn Files) -> Result<String, Failure> {
+    let held = |out: &str| files.exists(&checkpoint::resume_path(&checkpoint::last(out)));
+    if let Some(out) = &args.out {
+        if !args.resume && !args.anew && held(out) {
+            let help = "--resume goes on with it, --anew begins again in its place, --out DIR takes another folder";
+            return Err(Failure::usage(format!("{out} holds a run already")).help(help));
+        }
+        return Ok(out.clone());
+    }
+    let numbered = |n: u64| if n == 1 { format!("runs/{name}") } else { format!("runs/{name}-{n}") };
+    let free = (1..).find(|&n| !held(&numbered(n))).unwrap_or(1);
+    Ok(numbered(if args.resume || args.anew { free.saturating_sub(1).max(1) } else { free }))
 }
 
 /// Progress for whoever sits before the terminal.
@@ -98,12 +131,8 @@ impl Watch for Shown<'_> {
     }
 
     fn step(&mut self, row: &Row) {
-        let loss = match row.loss {
-            Real::Single(loss) => f64::from(loss),
-            Real::Double(loss) => loss,
-        };
         if let Some(progress) = &mut self.progress {
-            progress.step(&mut self.world.err, row.step, loss, row.lr);
+            progress.step(&mut self.world.err, row.step, row.loss.value(), row.lr);
         }
     }
 

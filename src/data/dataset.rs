@@ -1,7 +1,7 @@
 //! Rows in memory: one column an input or target of the model, checked against it.
 
 use super::DataError;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, SliceMut, Tensor};
 use ndarray::{ArrayD, Axis, Slice};
 use sha2::{Digest, Sha256};
 
@@ -137,25 +137,11 @@ impl Dataset {
     ///
     /// False if the buffer's type or length is another one.
     pub fn copy_rows(&self, column: usize, rows: &[u32], out: SliceMut<'_>) -> bool {
-        fn copy<T: Copy>(from: &ArrayD<T>, rows: &[u32], out: &mut [T]) -> bool {
-            let (Some(all), Some(&count)) = (from.as_slice(), from.shape().first()) else { return false };
-            let width = all.len().checked_div(count).unwrap_or(0);
-            if out.len() != rows.len() * width {
-                return false;
-            }
-            if width > 0 {
-                for (to, &row) in out.chunks_exact_mut(width).zip(rows) {
-                    let Some(from) = all.get(row as usize * width..(row as usize + 1) * width) else { return false };
-                    to.copy_from_slice(from);
-                }
-            }
-            true
-        }
         match (&self.columns[column].1, out) {
-            (Tensor::F32(a), SliceMut::F32(out)) => copy(a, rows, out),
-            (Tensor::F64(a), SliceMut::F64(out)) => copy(a, rows, out),
-            (Tensor::I64(a), SliceMut::I64(out)) => copy(a, rows, out),
-            (Tensor::Bool(a), SliceMut::Bool(out)) => copy(a, rows, out),
+            (Tensor::F32(a), SliceMut::F32(out)) => copy(a, rows, out, |x| x),
+            (Tensor::F64(a), SliceMut::F64(out)) => copy(a, rows, out, |x| x),
+            (Tensor::I64(a), SliceMut::I64(out)) => copy(a, rows, out, |x| x),
+            (Tensor::Bool(a), SliceMut::Bool(out)) => copy(a, rows, out, u8::from),
             _ => false,
         }
     }
@@ -210,21 +196,24 @@ impl Dataset {
     }
 }
 
+/// Copies rows of a dense array, one after the other; false if they do not fill `out`.
+fn copy<S: Copy, T>(from: &ArrayD<S>, rows: &[u32], out: &mut [T], to: impl Fn(S) -> T) -> bool {
+    let (Some(all), Some(&count)) = (from.as_slice(), from.shape().first()) else { return false };
+    let width = all.len().checked_div(count).unwrap_or(0);
+    if out.len() != rows.len() * width {
+        return false;
+    }
+    if width > 0 {
+        for (target, &row) in out.chunks_exact_mut(width).zip(rows) {
+            let Some(source) = all.get(row as usize * width..(row as usize + 1) * width) else { return false };
+            target.iter_mut().zip(source).for_each(|(target, &value)| *target = to(value));
+        }
+    }
+    true
+}
+
 /// The stream of the permutation that holds rows out: no epoch has this number.
 const HOLD_OUT: u64 = u64::MAX;
-
-/// A dense buffer to fill.
-#[derive(Debug)]
-pub enum SliceMut<'a> {
-    /// f32.
-    F32(&'a mut [f32]),
-    /// f64.
-    F64(&'a mut [f64]),
-    /// i64.
-    I64(&'a mut [i64]),
-    /// bool.
-    Bool(&'a mut [bool]),
-}
 
 /// A tensor of another float width; anything else is never cast.
 ///

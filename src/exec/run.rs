@@ -1,26 +1,24 @@
 //! One run: every thread walks the steps and computes its share of each.
 
-use super::arena::{Arena, OutOfMemory};
+use super::arena::Arena;
 use super::pool::{Barrier, Pool};
 use crate::kernels::call::{Fault, FaultKind, View, Worker};
 use crate::passes::plan::{PERSISTENT, Plan, SCRATCH, cut};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A plan whose views point into memory.
 pub struct Bound {
     /// The plan.
     pub plan: Plan,
-    /// One workspace a thread.
-    work: Vec<Arena>,
-    /// Which threads had a share of any step in the last run.
-    busy: Box<[AtomicBool]>,
+    /// How many threads had a share of any step in the last run.
+    busy: AtomicUsize,
     fault: Fault,
 }
 
 impl Bound {
     /// Points every view into these arenas.
-    pub fn new(mut plan: Plan, persistent: &Arena, scratch: &Arena, threads: usize) -> Result<Bound, OutOfMemory> {
+    pub fn new(mut plan: Plan, persistent: &Arena, scratch: &Arena) -> Bound {
         let settle = |view: &mut View| {
             let at = view.ptr.as_ptr().addr();
             let (arena, offset) =
@@ -34,15 +32,12 @@ impl Bound {
         }
         plan.inputs.iter_mut().for_each(|(_, view)| settle(view));
         plan.outputs.iter_mut().for_each(|(_, view)| settle(view));
-        let threads = if plan.single { 1 } else { threads };
-        let work = (0..threads).map(|_| Arena::new(plan.work + 64)).collect::<Result<_, _>>()?;
-        let busy = (0..threads).map(|_| AtomicBool::new(false)).collect();
-        Ok(Bound { plan, work, busy, fault: Fault::default() })
+        Bound { plan, busy: AtomicUsize::new(0), fault: Fault::default() }
     }
 
     /// How many threads had a share of any step in the last run.
     pub fn workers(&self) -> usize {
-        self.busy.iter().filter(|busy| busy.load(Ordering::Relaxed)).count()
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// Points every view of one scratch arena into another.
@@ -62,30 +57,38 @@ impl Bound {
         self.plan.outputs.iter_mut().for_each(|(_, view)| move_view(view));
     }
 
-    /// Runs all steps; the first fault, if there was one.
-    pub fn run(&self, pool: &Pool) -> Option<(u32, FaultKind)> {
+    /// Runs all steps, each thread with a workspace of its own; the first fault, if there was one.
+    pub fn run(&self, pool: &Pool, work: &[Arena]) -> Option<(u32, FaultKind)> {
         self.fault.clear();
+        self.busy.store(0, Ordering::Relaxed);
         if self.plan.single || pool.threads() == 1 {
-            self.walk(0, 1, &Barrier::default());
+            self.walk(0, 1, &Barrier::default(), &work[0]);
         } else {
             let barrier = Barrier::default();
             let threads = pool.threads();
-            pool.broadcast(|thread| self.walk(thread, threads, &barrier));
+            pool.broadcast(|thread| self.walk(thread, threads, &barrier, &work[thread]));
         }
         self.fault.first()
     }
 
-    fn walk(&self, thread: usize, threads: usize, barrier: &Barrier) {
+    fn walk(&self, thread: usize, threads: usize, barrier: &Barrier, arena: &Arena) {
         let _leaving = BreakOnPanic(barrier);
-        let arena = &self.work[thread];
+        debug_assert!(self.plan.work <= arena.len(), "workspaces are as large as the largest plan wants");
         // SAFETY: each thread has a workspace of its own, and takes one slice of it a run.
         let work = unsafe { std::slice::from_raw_parts_mut(arena.start().as_ptr(), self.plan.work) };
         let mut worker = Worker { work, fault: &self.fault, step: 0 };
         let group = if threads == 1 { 0 } else { self.plan.group };
         let mut busy = false;
         for (index, step) in self.plan.steps.iter().enumerate() {
-            if step.barrier && (!barrier.wait(threads) || self.fault.stop.load(Ordering::Acquire)) {
-                return;
+            if step.barrier {
+                if !barrier.wait(threads) {
+                    return;
+                }
+                if self.fault.stop.load(Ordering::Acquire) {
+                    // Another thread may have passed this meeting before the fault was told: it must not wait at the next.
+                    barrier.break_up();
+                    return;
+                }
             }
             if threads == 1 && self.fault.stop.load(Ordering::Relaxed) {
                 return;
@@ -99,7 +102,7 @@ impl Bound {
                 unsafe { step.kernel.run[self.plan.width](&step.call, &mut worker, range) };
             }
         }
-        self.busy[thread].store(busy, Ordering::Relaxed);
+        self.busy.fetch_add(usize::from(busy), Ordering::Relaxed);
     }
 }
 

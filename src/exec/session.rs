@@ -8,9 +8,10 @@ use super::run::Bound;
 use crate::ir::graph::{Graph, Output, Source};
 use crate::kernels::call::{FaultKind, View};
 use crate::passes::plan::{Persistent, Place, Plan, PlanError, plan};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{self, DType, SliceMut, Tensor};
+use crate::text::size_words;
 use indexmap::IndexMap;
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayBase, ArrayD, ArrayViewD, ArrayViewMutD, Data, Dimension, IxDyn, ShapeBuilder};
 
 /// Numbers that the host hands in at each run.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,14 @@ pub enum RunError {
     /// Not enough memory.
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
+    /// More memory than there may be.
+    #[error("{}, and {} can be had", .needed.show(), size_words(*.available))]
+    TooMuch {
+        /// What would be needed.
+        needed: Memory,
+        /// How many bytes there may be.
+        available: u64,
+    },
     /// Something happened on the way.
     #[error("{}", show_fault(.0))]
     Fault(FaultReport),
@@ -51,6 +60,19 @@ pub enum RunError {
     /// There is no such parameter.
     #[error("there is no parameter `{0}`")]
     NoWeight(String),
+}
+
+impl RunError {
+    /// `data::input`, as in a diagnostic.
+    pub fn code(&self) -> &'static str {
+        match self {
+            RunError::Bind(_) => "data::input",
+            RunError::Plan(_) => "data::sizes",
+            RunError::Memory(_) | RunError::TooMuch { .. } => "limit::memory",
+            RunError::Fault(_) => "data::value",
+            RunError::Weight { .. } | RunError::NoWeight(_) => "weights::fit",
+        }
+    }
 }
 
 /// A fault of a run, with the place of the node.
@@ -74,6 +96,39 @@ fn show_fault(fault: &FaultReport) -> String {
     }
 }
 
+/// What a session takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Parameters, statistics and optimizer state.
+    pub persistent: u64,
+    /// Values between the steps of the largest plan.
+    pub scratch: u64,
+    /// Workspaces of all threads.
+    pub work: u64,
+    /// Copies that the caller makes: results, checkpoints.
+    pub copies: u64,
+}
+
+impl Memory {
+    /// All together.
+    pub fn total(&self) -> u64 {
+        [self.scratch, self.work, self.copies].iter().fold(self.persistent, |all, part| all.saturating_add(*part))
+    }
+
+    /// `12.0 GB of memory are needed (weights and state 8.0 GB, values 4.0 GB)`.
+    pub fn show(&self) -> String {
+        let parts = [
+            ("weights and state", self.persistent),
+            ("values", self.scratch),
+            ("workspace", self.work),
+            ("copies", self.copies),
+        ];
+        let parts = parts.iter().filter(|(_, bytes)| *bytes > self.total() / 100);
+        let parts: Vec<String> = parts.map(|(name, bytes)| format!("{name} {}", size_words(*bytes))).collect();
+        format!("{} of memory are needed ({})", size_words(self.total()), parts.join(", "))
+    }
+}
+
 /// Weights, plans and threads. It owns all its memory, and may be sent to another thread.
 pub struct Session {
     graphs: Vec<Graph>,
@@ -82,6 +137,10 @@ pub struct Session {
     layout: Persistent,
     persistent: Arena,
     scratch: Arena,
+    /// One a thread.
+    work: Vec<Arena>,
+    memory: Memory,
+    limit: Option<u64>,
     plans: IndexMap<(usize, Vec<(String, i64)>), Bound>,
 }
 
@@ -94,13 +153,28 @@ pub type Which = usize;
 impl Session {
     /// A session over compiled graphs that share parameters by path. Parameters are zero until set or initialised.
     pub fn new(graphs: Vec<Graph>, float: DType, threads: usize) -> Result<Session, RunError> {
+        Session::within(None, graphs, float, threads, |_| 0)
+    }
+
+    /// The same, within a limit of bytes: what would go over it is refused before anything is allocated. `copies` says
+    /// how many bytes the caller will take for copies, given those of parameters and state.
+    pub fn within(
+        limit: Option<u64>,
+        graphs: Vec<Graph>,
+        float: DType,
+        threads: usize,
+        copies: impl Fn(u64) -> u64,
+    ) -> Result<Session, RunError> {
         let mut layout = Persistent::default();
         for graph in &graphs {
             layout.add(graph);
         }
-        let persistent = Arena::new(layout.len)?;
-        let scratch = Arena::new(1)?;
-        Ok(Session { graphs, float, pool: Pool::new(threads), layout, persistent, scratch, plans: IndexMap::new() })
+        let persistent = layout.len as u64;
+        let memory = Memory { persistent, copies: copies(persistent), ..Memory::default() };
+        allow(limit, memory)?;
+        let (persistent, scratch, work) = (Arena::new(layout.len)?, Arena::new(1)?, vec![]);
+        let plans = IndexMap::new();
+        Ok(Session { graphs, float, pool: Pool::new(threads), layout, persistent, scratch, work, memory, limit, plans })
     }
 
     /// The graphs.
@@ -118,9 +192,14 @@ impl Session {
         self.layout.places.iter().map(|(name, place)| (name.as_str(), place))
     }
 
-    /// Bytes of all parameters, statistics and slots.
-    pub fn persistent_bytes(&self) -> usize {
-        self.layout.len
+    /// What it takes, with the plans that were made.
+    pub fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// How many plans were made.
+    pub fn plans(&self) -> usize {
+        self.plans.len()
     }
 
     /// Initialises all parameters and statistics; optimizer slots become zero.
@@ -171,15 +250,30 @@ impl Session {
             return Ok(index);
         }
         let plan = self.plan(which, binding)?;
-        if plan.scratch > self.scratch.len() || self.plans.is_empty() {
+        self.reserve(&plan)?;
+        let bound = Bound::new(plan, &self.persistent, &self.scratch);
+        Ok(self.plans.insert_full(key, bound).0)
+    }
+
+    /// Makes room for one more plan: all plans share one scratch arena and a workspace a thread.
+    fn reserve(&mut self, plan: &Plan) -> Result<(), RunError> {
+        let (scratch, each) = (plan.scratch.max(1) as u64, plan.work as u64 + 64);
+        let work = each.saturating_mul(self.pool.threads() as u64);
+        let (scratch, work) = (scratch.max(self.memory.scratch), work.max(self.memory.work));
+        let needed = Memory { scratch, work, ..self.memory };
+        allow(self.limit, needed)?;
+        if plan.scratch > self.scratch.len() {
             let scratch = Arena::new(plan.scratch)?;
             for bound in self.plans.values_mut() {
                 bound.rebase(&self.scratch, &scratch);
             }
             self.scratch = scratch;
         }
-        let bound = Bound::new(plan, &self.persistent, &self.scratch, self.pool.threads())?;
-        Ok(self.plans.insert_full(key, bound).0)
+        if self.work.first().is_none_or(|work| work.len() < plan.work + 64) {
+            self.work = (0..self.pool.threads()).map(|_| Arena::new(plan.work + 64)).collect::<Result<_, _>>()?;
+        }
+        self.memory = needed;
+        Ok(())
     }
 
     /// A plan of a graph for these sizes, not bound to memory: to look at, or to know what it needs.
@@ -207,18 +301,24 @@ impl Session {
     /// Writes the inputs of a prepared plan: by name, without looking at their shapes again.
     pub fn feed(&mut self, plan: usize, inputs: &[(&str, &Tensor)], host: &Host) {
         for (source, view) in &self.plans[plan].plan.inputs {
-            match source {
-                Source::Input(name) => {
-                    if let Some((_, tensor)) = inputs.iter().find(|(given, _)| given == name) {
-                        write(view, tensor);
-                    }
-                }
+            let given = match source {
+                Source::Input(name) => inputs.iter().find(|(given, _)| given == name),
                 Source::Cotangent(name) => {
-                    let cotangent = |given: &str| given.strip_prefix(COTANGENT) == Some(name.as_str());
-                    if let Some((_, tensor)) = inputs.iter().find(|(given, _)| cotangent(given)) {
-                        write(view, tensor);
-                    }
+                    inputs.iter().find(|(given, _)| given.strip_prefix(COTANGENT) == Some(name.as_str()))
                 }
+                Source::Seed | Source::Step | Source::Hyper(_) | Source::Param(_) | Source::Slot(..) => None,
+            };
+            if let Some((_, tensor)) = given {
+                write(view, tensor);
+            }
+        }
+        self.feed_host(plan, host);
+    }
+
+    /// Writes the host's numbers of a prepared plan.
+    pub fn feed_host(&mut self, plan: usize, host: &Host) {
+        for (source, view) in &self.plans[plan].plan.inputs {
+            match source {
                 Source::Seed => write_scalar(view, host.seed as i64),
                 Source::Step => write_scalar(view, host.step as i64),
                 Source::Hyper(group) => {
@@ -228,22 +328,86 @@ impl Session {
                         target.iter_mut().zip(hyper).for_each(|(to, from)| *to = *from);
                     }
                 }
-                Source::Param(_) | Source::Slot(..) => {}
+                Source::Input(_) | Source::Cotangent(_) | Source::Param(_) | Source::Slot(..) => {}
             }
         }
     }
 
-    /// The memory of a prepared plan's input of that name, as floats: to fill in place where speed matters.
-    pub fn input_f32(&mut self, plan: usize, name: &str) -> Option<&mut [f32]> {
-        let wanted = |source: &Source| matches!(source, Source::Input(own) if own == name);
-        let (_, view) = self.plans[plan].plan.inputs.iter().find(|(source, _)| wanted(source))?;
-        // SAFETY: no plan runs while the session is borrowed mutably; the view is dense.
-        (view.dtype == DType::F32).then(|| unsafe { view.slice_mut::<f32>(0, view.len()) })
+    /// The number of a prepared plan's input of that name, if the plan reads it.
+    pub fn input(&self, plan: usize, name: &str) -> Option<usize> {
+        let wanted = |(source, _): &(Source, View)| matches!(source, Source::Input(own) if own == name);
+        self.plans[plan].plan.inputs.iter().position(wanted)
+    }
+
+    /// The memory of a prepared plan's input, by its number: to fill in place, before each run.
+    pub fn input_mut(&mut self, plan: usize, input: usize) -> SliceMut<'_> {
+        let view = &self.plans[plan].plan.inputs[input].1;
+        // SAFETY: no plan runs while the session is borrowed mutably; inputs are dense, and of the type that they say.
+        unsafe {
+            match view.dtype {
+                DType::F32 => SliceMut::F32(view.slice_mut(0, view.len())),
+                DType::F64 => SliceMut::F64(view.slice_mut(0, view.len())),
+                DType::I64 => SliceMut::I64(view.slice_mut(0, view.len())),
+                DType::Bool => SliceMut::Bool(view.slice_mut(0, view.len())),
+            }
+        }
+    }
+
+    /// Copies an array into an input, by its place in the plan.
+    pub fn feed_at(&mut self, plan: usize, place: usize, value: &tensor::View<'_>) {
+        let view = self.plans[plan].plan.inputs[place].1;
+        let len = view.len().min(value.shape().iter().product());
+        // SAFETY: as in `write`.
+        unsafe {
+            match (view.dtype, value) {
+                (DType::F32, tensor::View::F32(a)) => copy(view.slice_mut(0, len), a, |x| x),
+                (DType::F32, tensor::View::F64(a)) => copy(view.slice_mut(0, len), a, |x| x as f32),
+                (DType::F64, tensor::View::F64(a)) => copy(view.slice_mut(0, len), a, |x| x),
+                (DType::F64, tensor::View::F32(a)) => copy(view.slice_mut(0, len), a, f64::from),
+                (DType::I64, tensor::View::I64(a)) => copy(view.slice_mut(0, len), a, |x| x),
+                (DType::Bool, tensor::View::Bool(a)) => copy(view.slice_mut(0, len), a, u8::from),
+                _ => {}
+            }
+        }
+    }
+
+    /// Copies an array into the gradient of an output; the sentence says what does not fit.
+    pub fn feed_cotangent(&mut self, plan: usize, output: &str, value: &tensor::View<'_>) -> Result<(), String> {
+        let wanted = |(source, _): &(Source, View)| matches!(source, Source::Cotangent(own) if own == output);
+        let Some(place) = self.plans[plan].plan.inputs.iter().position(wanted) else { return Ok(()) };
+        let shape = sizes(&self.plans[plan].plan.inputs[place].1);
+        if shape.slice() != value.shape() || !value.dtype().is_float() {
+            let found = value.shape();
+            return Err(format!("the cotangent of `{output}` has the shape {found:?}, the output {:?}", shape.slice()));
+        }
+        self.feed_at(plan, place, value);
+        Ok(())
+    }
+
+    /// The memory of an input, by its place in the plan: to be filled. `None` for another element type.
+    pub fn input_array<T: Number>(&mut self, plan: usize, place: usize) -> Option<ArrayViewMutD<'_, T>> {
+        let view = self.plans[plan].plan.inputs[place].1;
+        let shape: IxDyn = sizes(&view);
+        // SAFETY: no plan runs while the session is borrowed mutably; the view is dense and of this type.
+        let slice = (view.dtype == T::DTYPE).then(|| unsafe { view.slice_mut::<T>(0, view.len()) })?;
+        ArrayViewMutD::from_shape(shape, slice).ok()
+    }
+
+    /// The memory of an output after a run, by its place in the plan. `None` for another element type.
+    pub fn output<T: Number>(&self, plan: usize, place: usize) -> Option<ArrayViewD<'_, T>> {
+        let view = self.plans[plan].plan.outputs[place].1;
+        if view.dtype != T::DTYPE {
+            return None;
+        }
+        let mut strides = sizes(&view);
+        (0..view.rank()).for_each(|axis| strides[axis] = view.stride(axis) as usize);
+        // SAFETY: outputs are live and of this type, and no plan runs while the session is borrowed.
+        Some(unsafe { ArrayViewD::from_shape_ptr(sizes(&view).strides(strides), view.as_ptr::<T>()) })
     }
 
     /// Runs a prepared plan on what was fed.
     pub fn execute(&mut self, which: Which, plan: usize) -> Result<(), RunError> {
-        match self.plans[plan].run(&self.pool) {
+        match self.plans[plan].run(&self.pool, &self.work) {
             None => Ok(()),
             Some((step, kind)) => {
                 let node = self.plans[plan].plan.steps[step as usize].node;
@@ -278,6 +442,27 @@ impl Session {
     }
 }
 
+/// Elements that can be lent as they lie in memory.
+pub trait Number: tensor::Element {}
+impl Number for f32 {}
+impl Number for f64 {}
+impl Number for i64 {}
+
+/// The sizes of a view.
+fn sizes(view: &View) -> IxDyn {
+    let mut sizes = IxDyn::zeros(view.rank());
+    (0..view.rank()).for_each(|axis| sizes[axis] = view.dim(axis));
+    sizes
+}
+
+/// Refuses what goes over a limit.
+fn allow(limit: Option<u64>, needed: Memory) -> Result<(), RunError> {
+    match limit {
+        Some(available) if needed.total() > available => Err(RunError::TooMuch { needed, available }),
+        _ => Ok(()),
+    }
+}
+
 fn write_scalar(view: &View, value: i64) {
     // SAFETY: host scalars are live i64 scalars; the session is borrowed mutably.
     unsafe { *view.as_ptr::<i64>() = value }
@@ -300,7 +485,7 @@ fn write(view: &View, tensor: &Tensor) {
     }
 }
 
-fn copy<S: Copy, D>(to: &mut [D], from: &ArrayD<S>, convert: impl Fn(S) -> D) {
+fn copy<S: Copy, R: Data<Elem = S>, D>(to: &mut [D], from: &ArrayBase<R, IxDyn>, convert: impl Fn(S) -> D) {
     match from.as_slice() {
         Some(slice) => to.iter_mut().zip(slice).for_each(|(to, &from)| *to = convert(from)),
         None => to.iter_mut().zip(from.iter()).for_each(|(to, &from)| *to = convert(from)),

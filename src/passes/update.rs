@@ -2,10 +2,10 @@
 
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Var};
-use crate::ir::graph::{Output, Port, Source};
+use crate::ir::graph::{Output, Source};
 use crate::ir::op::Role;
 use crate::ir::training::{Clip, Group};
-use crate::ops::arithmetic::{MAP_MAXIMUM, SQRT};
+use crate::ops::arithmetic::{ABS, EXP, LOG, MAP_MAXIMUM, SQRT};
 use crate::ops::movement::concat;
 use crate::ops::reduce::SUM_SQUARES;
 use crate::ops::source::INPUT;
@@ -17,30 +17,29 @@ const SLOTS_END: usize = 5;
 /// The output with the gradient's partial sums of squares.
 const SQUARES: usize = 4;
 
-/// The optimizer of a parameter: the first group whose pattern fits its path.
+/// The optimizer of a parameter: the first group whose pattern fits its path, else the one without a pattern, wherever
+/// it stands.
 pub fn group_of(groups: &[Group], path: &str) -> Option<usize> {
-    groups.iter().position(|group| group.pattern.as_ref().is_none_or(|pattern| crate::ir::params::matches(pattern, path)))
+    let fits = |group: &Group| group.pattern.as_ref().is_some_and(|pattern| crate::ir::params::matches(pattern, path));
+    let rest = || groups.iter().position(|group| group.pattern.is_none());
+    groups.iter().position(fits).or_else(rest)
 }
 
 /// Adds the updates of `learned` parameters (indices and gradients), and the outputs `GradNorm`.
 pub fn update<'g>(builder: &'g Builder, groups: &[Group], clip: Option<Clip>, learned: &[(u32, Var<'g>)]) {
-    let mut squares = vec![];
-    let scaled = match clip {
-        Some(clip) => clipped(builder, clip, learned, &mut squares),
-        None => learned.to_vec(),
+    let (scaled, norm) = match clip {
+        Some(clip) => clipped(builder, clip, learned),
+        None => (learned.to_vec(), None),
     };
+    let hypers = hypers(builder, groups);
     let mut partials = vec![];
     for (index, grad) in scaled {
         let path = builder.graph.borrow().params[index as usize].path.clone();
         let Some(group) = group_of(groups, &path) else { continue };
         let Some(def) = find_optimizer(&groups[group].optimizer.name) else { continue };
-        partials.push(one(builder, def, &groups[group].optimizer.attrs, group as u32, index, grad));
+        partials.push(one(builder, def, &groups[group].optimizer.attrs, hypers[group], index, grad));
     }
-    let norm = match clip {
-        Some(Clip::Norm(..)) => squares.first().copied(),
-        _ => total_norm(&partials),
-    };
-    if let Some(norm) = norm {
+    if let Some(norm) = norm.or_else(|| total_norm(&partials)) {
         builder.graph.borrow_mut().outputs.push((Output::GradNorm, norm.port));
     }
 }
@@ -50,30 +49,35 @@ fn total_norm<'g>(partials: &[Var<'g>]) -> Option<Var<'g>> {
     (!partials.is_empty()).then(|| concat(partials, 0).sum(&[0], false).op(&SQRT))
 }
 
-/// Gradients after clipping; `squares` receives the norm before it.
-fn clipped<'g>(
-    builder: &'g Builder,
-    clip: Clip,
-    learned: &[(u32, Var<'g>)],
-    squares: &mut Vec<Var<'g>>,
-) -> Vec<(u32, Var<'g>)> {
+/// The p-norm of all gradients together, in f64.
+fn norm_of<'g>(grads: &[(u32, Var<'g>)], p: f64) -> Option<Var<'g>> {
+    if p == 2.0 {
+        return total_norm(&grads.iter().map(|(_, grad)| grad.op(&SUM_SQUARES)).collect::<Vec<_>>());
+    }
+    // |g|^p = exp(p log |g|): the logarithm of 0 is -inf, and its power 0.
+    let powers = grads.iter().map(|(_, grad)| (grad.to(DType::F64).op(&ABS).op(&LOG) * p).op(&EXP).sum_all());
+    let sum = powers.reduce(|sum, power| sum + power)?;
+    Some((sum.op(&LOG) / p).op(&EXP))
+}
+
+/// Gradients after clipping, and their norm before it.
+fn clipped<'g>(builder: &'g Builder, clip: Clip, learned: &[(u32, Var<'g>)]) -> (Vec<(u32, Var<'g>)>, Option<Var<'g>>) {
     match clip {
         Clip::Value(limit) => {
             let cap = |grad: Var<'g>| {
                 -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
                     .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))])
             };
-            learned.iter().map(|&(index, grad)| (index, cap(grad))).collect()
+            let norm = norm_of(learned, 2.0);
+            (learned.iter().map(|&(index, grad)| (index, cap(grad))).collect(), norm)
         }
-        Clip::Norm(most, _) => {
-            let partials: Vec<Var<'g>> = learned.iter().map(|(_, grad)| grad.op(&SUM_SQUARES)).collect();
-            let Some(norm) = total_norm(&partials) else { return vec![] };
-            squares.push(norm);
+        Clip::Norm(most, p) => {
+            let Some(norm) = norm_of(learned, p) else { return (vec![], None) };
             // min(1, most / (norm + 1e-6)), torch's clip_grad_norm_.
             let scale = most / (norm + 1e-6);
             let scale = -(-scale).then(&MAP_MAXIMUM, &[("value", Attr::Float(-1.0))]);
             let scale = scale.to(builder.float);
-            learned.iter().map(|&(index, grad)| (index, grad * scale)).collect()
+            (learned.iter().map(|&(index, grad)| (index, grad * scale)).collect(), Some(norm))
         }
     }
 }
@@ -83,7 +87,7 @@ fn one<'g>(
     builder: &'g Builder,
     def: &'static OptimizerDef,
     attrs: &Attrs,
-    group: u32,
+    hyper: Var<'g>,
     index: u32,
     grad: Var<'g>,
 ) -> Var<'g> {
@@ -100,7 +104,7 @@ fn one<'g>(
         ins.push(Some(builder.var(source)));
     }
     ins.resize(SLOTS_END, None);
-    ins.push(Some(hyper(builder, group)));
+    ins.push(Some(hyper));
     let decays = role == Role::Weight || attrs.str("decay") == Some("all");
     let outs = builder.apply(def.op, attrs.replaced(".decays", Attr::Bool(decays)), &ins);
     let mut graph = builder.graph.borrow_mut();
@@ -112,18 +116,15 @@ fn one<'g>(
     outs[SQUARES]
 }
 
-/// The host scalars of a group.
-fn hyper(builder: &Builder, group: u32) -> Var<'_> {
-    let source = Source::Hyper(group);
-    let found = {
-        let graph = builder.graph.borrow();
-        graph.sources.iter().find(|(_, known)| **known == source).map(|(node, _)| *node)
-    };
-    let port = found.map(|node| Port { node, index: 0 }).unwrap_or_else(|| {
+/// The host scalars of each group.
+fn hypers<'g>(builder: &'g Builder, groups: &[Group]) -> Vec<Var<'g>> {
+    let one = |group: u32| {
         let mut graph = builder.graph.borrow_mut();
         let size = graph.shapes.dims.constant(HYPERS as i64);
         let ty = graph.shapes.ty(DType::F64, &[size]);
-        graph.add_source(&INPUT, source, ty, 0)
-    });
-    builder.var(port)
+        let port = graph.add_source(&INPUT, Source::Hyper(group), ty, 0);
+        drop(graph);
+        builder.var(port)
+    };
+    (0..groups.len() as u32).map(one).collect()
 }

@@ -6,6 +6,9 @@ use std::fmt::Write;
 /// The largest log that is read back.
 const LIMIT: u64 = 4 << 30;
 
+/// So much may wait between two checkpoints: whoever follows the file sees a run that is alive.
+const WAIT: usize = 16 << 10;
+
 /// A number of the run's own width: 0.1f32 is written `0.1`, not `0.10000000149011612`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Real {
@@ -15,8 +18,24 @@ pub enum Real {
     Double(f64),
 }
 
+impl Real {
+    /// As f64.
+    pub fn value(self) -> f64 {
+        match self {
+            Real::Single(value) => f64::from(value),
+            Real::Double(value) => value,
+        }
+    }
+}
+
+impl Default for Real {
+    fn default() -> Real {
+        Real::Single(0.0)
+    }
+}
+
 /// What is logged of a step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     /// The number of the step, from 1.
     pub step: u64,
@@ -33,35 +52,43 @@ pub struct Row {
 }
 
 impl Row {
-    /// The line, with its end.
-    pub fn line(&self) -> String {
-        let mut line = format!("{{\"step\":{},\"loss\":{},\"lr\":{}", self.step, real(self.loss), double(self.lr));
+    /// Appends the line, with its end.
+    pub fn write(&self, text: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{{\"step\":{},\"loss\":{},\"lr\":{:?}", self.step, self.loss, self.lr);
         if let Some(norm) = self.grad_norm {
-            let _ = write!(line, ",\"grad_norm\":{}", real(norm));
+            let _ = write!(text, ",\"grad_norm\":{norm}");
         }
-        let quoted = |name: &str| serde_json::Value::from(name).to_string();
-        let terms = self.terms.iter().map(|(name, value)| format!("{}:{}", quoted(name), real(*value)));
-        let valid = self.valid.iter().map(|(name, value)| format!("{}:{}", quoted(name), double(*value)));
-        for (key, parts) in [("terms", terms.collect::<Vec<_>>()), ("valid", valid.collect())] {
-            if !parts.is_empty() {
-                let _ = write!(line, ",\"{key}\":{{{}}}", parts.join(","));
-            }
-        }
-        line + "}\n"
+        object(text, "terms", self.terms.iter().map(|(name, value)| (name, *value)));
+        object(text, "valid", self.valid.iter().map(|(name, value)| (name, Real::Double(*value))));
+        text.push_str("}\n");
     }
 }
 
-fn real(value: Real) -> String {
-    match value {
-        Real::Single(value) if value.is_finite() => format!("{value:?}"),
-        Real::Double(value) => double(value),
-        Real::Single(_) => "null".into(),
+/// `,"terms":{"kl":0.5}`; nothing where there is no part.
+fn object<'a>(text: &mut String, key: &str, parts: impl Iterator<Item = (&'a String, Real)>) {
+    let mut sign = '{';
+    for (name, value) in parts {
+        if sign == '{' {
+            let _ = write!(text, ",\"{key}\":");
+        }
+        let _ = write!(text, "{sign}{}:{value}", serde_json::Value::from(name.as_str()));
+        sign = ',';
+    }
+    if sign == ',' {
+        text.push('}');
     }
 }
 
-/// JSON has no NaN and no infinity.
-fn double(value: f64) -> String {
-    if value.is_finite() { format!("{value:?}") } else { "null".into() }
+/// Shortest digits; JSON has no NaN and no infinity.
+impl std::fmt::Display for Real {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Real::Single(value) if value.is_finite() => write!(f, "{value:?}"),
+            Real::Double(value) if value.is_finite() => write!(f, "{value:?}"),
+            Real::Single(_) | Real::Double(_) => f.write_str("null"),
+        }
+    }
 }
 
 /// The log of a run.
@@ -82,7 +109,12 @@ impl Log {
 
     /// Adds a row; it reaches the file with the next `flush`.
     pub fn add(&mut self, row: &Row) {
-        self.waiting.push_str(&row.line());
+        row.write(&mut self.waiting);
+    }
+
+    /// Writes what waits, if it is much.
+    pub fn relieve(&mut self, files: &dyn Files) -> Result<(), FileError> {
+        if self.waiting.len() < WAIT { Ok(()) } else { self.flush(files) }
     }
 
     /// Writes what waits: before a checkpoint, so that the log is never behind it.
@@ -121,12 +153,18 @@ mod tests {
         }
     }
 
+    fn line(row: &Row) -> String {
+        let mut text = String::new();
+        row.write(&mut text);
+        text
+    }
+
     #[test]
     fn shortest_digits() {
-        assert_eq!(row(1).line(), "{\"step\":1,\"loss\":0.1,\"lr\":0.0003,\"grad_norm\":1e-7}\n");
+        assert_eq!(line(&row(1)), "{\"step\":1,\"loss\":0.1,\"lr\":0.0003,\"grad_norm\":1e-7}\n");
         let terms = vec![("k\"l".to_string(), Real::Double(0.1 + 0.2))];
         let full = Row { loss: Real::Double(f64::NAN), terms, valid: vec![("accuracy".into(), 1.0)], ..row(2) };
-        let json: serde_json::Value = serde_json::from_str(&full.line()).expect("JSON");
+        let json: serde_json::Value = serde_json::from_str(&line(&full)).expect("JSON");
         assert_eq!(json["terms"]["k\"l"].as_f64(), Some(0.1 + 0.2));
         assert!(json["loss"].is_null() && json["valid"]["accuracy"] == 1.0);
     }
@@ -142,7 +180,7 @@ mod tests {
         log.add(&row(4));
         log.flush(&files).expect("written");
         let text = String::from_utf8(files.read("m", 1 << 20).expect("there")).expect("text");
-        assert_eq!(text, (1..=4).map(|step| row(step).line()).collect::<String>());
+        assert_eq!(text, (1..=4).map(|step| line(&row(step))).collect::<String>());
         Log::start(&files, "m", 0).expect("anew");
         assert_eq!(files.read("m", 1 << 20).expect("there"), b"");
     }

@@ -16,7 +16,7 @@ pub fn ports(training: &Training) -> (Vec<Port>, Vec<Port>) {
 fn port_of(training: &Training, def: &PortDef) -> Port {
     let model = &training.model;
     let ty = model.values[def.value.0 as usize].ty;
-    let known = learned_dims(training);
+    let known = bound_dims(training);
     let size =
         |dim| model.shapes.dims.eval(dim, &|name| known.get(name).copied()).and_then(|n| usize::try_from(n).ok());
     let axes = model.shapes.dims(ty).iter().skip(1).map(|&dim| size(dim)).collect();
@@ -27,7 +27,7 @@ fn port_of(training: &Training, def: &PortDef) -> Port {
 }
 
 /// Dims that the train section binds, but the first axis of the inputs: that is the batch's own.
-pub fn learned_dims(training: &Training) -> Binding {
+pub fn bound_dims(training: &Training) -> Binding {
     let model = &training.model;
     let first = model.inputs.first().and_then(|port| {
         let ty = model.values[port.value.0 as usize].ty;

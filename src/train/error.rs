@@ -1,0 +1,89 @@
+//! Why a run did not happen, or ended early.
+
+use crate::data::DataError;
+use crate::exec::session::RunError;
+use crate::export::weights::WeightsError;
+use crate::text::FileError;
+
+/// Why a run did not happen, or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The weights do not fit.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A run of the graph.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A number is not finite any more.
+    #[error("step {step}: {what} is not finite{}\n  help: {WAY_OUT}", .saved.as_ref().map(|path| format!("; the last good checkpoint is {path}")).unwrap_or_default())]
+    Diverged {
+        /// In which step, from 1.
+        step: u64,
+        /// Layer and tensor.
+        what: String,
+        /// The last good checkpoint.
+        saved: Option<String>,
+    },
+    /// A batch of one row would reach a layer that needs at least two.
+    #[error(
+        "a batch of one row would reach {0}, which needs at least two\n  help: choose another `batch`, or say `drop_last true`"
+    )]
+    OneRow(String),
+    /// A dim of the model is bound by nothing.
+    #[error(
+        "the size of `{0}` is not known\n  help: say it in the train section, `{0} 128`, or with --set train.{0}=128"
+    )]
+    Size(String),
+    /// A pattern of paths that fits no parameter.
+    #[error("`{setting} \"{pattern}\"` fits no parameter\n  help: {near}")]
+    Pattern {
+        /// `freeze` or `optimizer`.
+        setting: &'static str,
+        /// As written.
+        pattern: String,
+        /// What it could mean.
+        near: String,
+    },
+    /// Every parameter is frozen.
+    #[error("every parameter is frozen: there is nothing to learn\n  help: `freeze` fewer paths")]
+    Frozen,
+    /// A resumed run has the seed that it began with.
+    #[error(
+        "the run in {out} was begun with the seed {begun}, and cannot go on with {asked}\n  help: leave --seed out, or begin anew in another folder"
+    )]
+    Seed {
+        /// The run's folder.
+        out: String,
+        /// Its seed.
+        begun: u64,
+        /// What was asked for.
+        asked: u64,
+    },
+}
+
+/// What to do about numbers that grow without bound.
+const WAY_OUT: &str = "a smaller `lr`, a longer `warmup`, or `clip norm(1.0)`";
+
+impl TrainError {
+    /// `train::diverged`, as in a diagnostic.
+    pub fn code(&self) -> &'static str {
+        match self {
+            TrainError::Data(error) => error.code,
+            TrainError::File(_) => "file",
+            TrainError::Weights(_) => "weights::fit",
+            TrainError::Run(error) => error.code(),
+            TrainError::Diverged { .. } => "train::diverged",
+            TrainError::OneRow(_) => "train::batch",
+            TrainError::Size(_) => "train::size",
+            TrainError::Pattern { .. } => "train::pattern",
+            TrainError::Frozen => "train::frozen",
+            TrainError::Seed { .. } => "train::seed",
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One run between two steps: weights, optimizer state, the order of rows, the clock of the schedules.
+
+use super::checkpoint::{self, Snapshot};
+use super::error::TrainError;
+use super::evaluate::Evaluation;
+use super::explain::{Scene, finite};
+use super::feed::Feed;
+use super::fit::Options;
+use super::metrics::{Real, Row};
+use super::ports::{batch_statistics, bound_dims};
+use super::weights::load_weights;
+use crate::data::{Batches, Loaded, near_or_all};
+use crate::exec::session::{Host, RunError, Session};
+use crate::ir::graph::{Graph, Output, Source};
+use crate::ir::op::Role;
+use crate::ir::params::matches;
+use crate::ir::training::{Call, Group, Length, Training};
+use crate::optim::{HYPERS, Schedule, find_optimizer};
+use crate::passes::plan::{PlanError, slot_name};
+use crate::passes::update::group_of;
+use crate::pipeline::{self, Stage};
+use crate::tensor::DType;
+use crate::text::Files;
+use sha2::{Digest, Sha256};
+
+/// A training run, step by step.
+pub struct Trainer<'a> {
+    pub(super) training: &'a Training,
+    pub(super) data: Loaded,
+    session: Session,
+    pub(super) batches: Batches,
+    feed: Feed,
+    /// Of the held-out rows, if there are any.
+    held_out: Option<Evaluation>,
+    schedules: Vec<Schedule>,
+    host: Host,
+    /// The loss's named parts.
+    terms: Vec<Output>,
+    pub(super) row: Row,
+    pub(super) step: u64,
+    pub(super) total: u64,
+    program: String,
+    fingerprint: String,
+    pub(super) best: Option<f64>,
+    pub(super) last_loss: Option<f64>,
+}
+
+/// The training graph, and the graph that evaluates, in a trainer's session.
+const STEP: usize = 0;
+const EVALUATE: usize = 1;
+
+impl<'a> Trainer<'a> {
+    /// Compiles, makes all plans, then loads or draws the weights.
+    pub fn new(
+        training: &'a Training,
+        data: Loaded,
+        options: &Options,
+        files: &dyn Files,
+    ) -> Result<Trainer<'a>, TrainError> {
+        let seed = options.seed.unwrap_or(training.seed);
+        let batches =
+            Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
+        check_batches(training, &batches)?;
+        let step = pipeline::step(training, DType::F32, Stage::Fused);
+        check_patterns(training, &step)?;
+        let (program, fingerprint) = (program_hash(training, &step), data.train.fingerprint());
+        let mut graphs = vec![step];
+        graphs.extend(data.valid.is_some().then(|| pipeline::evaluation(training, DType::F32)));
+        // A checkpoint is a copy of everything, and then the bytes of a file.
+        let copies = |bytes: u64| if options.out.is_some() { 2 * bytes } else { 0 };
+        let mut session = Session::within(options.memory, graphs, DType::F32, options.threads.max(1), copies)?;
+        let feed =
+            Feed::new(&mut session, STEP, &data.train, &bound_dims(training), &batches.sizes()).map_err(unbound)?;
+        let held_out = data.valid.as_ref().map(|set| Evaluation::new(&mut session, EVALUATE, training, set));
+        let held_out = held_out.transpose().map_err(unbound)?;
+        let schedules = schedules(training, batches.per_epoch());
+        let total = total_steps(training, options, &batches, &schedules);
+        let host = Host { seed, step: 0, hypers: vec![vec![0.0; HYPERS]; schedules.len()] };
+        let names = || training.loss.terms.iter().map(|(name, _)| name.clone());
+        let terms = names().map(Output::Term).collect();
+        let row = Row { terms: names().map(|name| (name, Real::default())).collect(), ..Row::default() };
+        let (step, best, last_loss) = (0, None, None);
+        let mut trainer = Trainer {
+            training,
+            data,
+            session,
+            batches,
+            feed,
+            held_out,
+            schedules,
+            host,
+            terms,
+            row,
+            step,
+            total,
+            program,
+            fingerprint,
+            best,
+            last_loss,
+        };
+        trainer.session.init(seed);
+        if let Some(weights) = options.weights.clone() {
+            load_weights(&mut trainer.session, STEP, weights)?;
+        }
+        if let (true, Some(out)) = (options.resume, &options.out) {
+            trainer.resume(out, options.seed, files)?;
+        }
+        Ok(trainer)
+    }
+
+    /// The session: its parameters are the run's.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Steps made so far.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// The steps of the whole run.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    fn resume(&mut self, out: &str, asked: Option<u64>, files: &dyn Files) -> Result<(), TrainError> {
+        let folder = checkpoint::last(out);
+        let Some(snapshot) = checkpoint::resume(files, &folder, &self.program, &self.fingerprint)? else {
+            return Ok(());
+        };
+        if let Some(asked) = asked.filter(|&asked| asked != snapshot.seed) {
+            return Err(TrainError::Seed { out: out.into(), begun: snapshot.seed, asked });
+        }
+        for (path, tensor) in &snapshot.weights {
+            self.session.set(path, tensor)?;
+        }
+        for (path, slot, tensor) in &snapshot.slots {
+            if let Some(index) = self.slot_names(path).iter().position(|name| name == slot) {
+                self.session.set(&slot_name(path, index as u32), tensor)?;
+            }
+        }
+        self.step = snapshot.step;
+        self.host.seed = snapshot.seed;
+        self.best = snapshot.best;
+        self.last_loss = snapshot.loss;
+        let t = self.training;
+        self.batches = Batches::new(self.data.train.rows, t.batch as usize, t.shuffle, t.drop_last, snapshot.seed);
+        Ok(())
+    }
+
+    fn slot_names(&self, path: &str) -> Vec<&'static str> {
+        let group = group_of(&self.training.optimizers, path);
+        let call = group.map(|group| &self.training.optimizers[group].optimizer);
+        call.and_then(|call| Some((find_optimizer(&call.name)?.slots)(&call.attrs))).unwrap_or_default()
+    }
+
+    /// The learning rates and other numbers of the host for the step that comes.
+    fn set_host(&mut self) {
+        self.host.step = self.step;
+        for (schedule, hyper) in self.schedules.iter().zip(&mut self.host.hypers) {
+            hyper[0] = schedule.rate(self.step);
+            hyper[1] = (self.step + 1) as f64;
+            hyper[2] = 1.0;
+        }
+    }
+
+    /// One step; what is to be logged of it. Nothing is allocated.
+    pub fn advance(&mut self) -> Result<&Row, TrainError> {
+        self.set_host();
+        let (set, rows) = (&self.data.train, self.batches.rows(self.step));
+        let plan = self.feed.fill(&mut self.session, set, rows);
+        self.session.feed_host(plan, &self.host);
+        if let Err(error) = self.session.execute(STEP, plan) {
+            let scene = Scene { training: self.training, session: &self.session, set, rows, host: &self.host };
+            return Err(scene.explain(error));
+        }
+        let number = |output: &Output| self.session.scalar(plan, output);
+        let loss = number(&Output::Loss).unwrap_or(f64::NAN);
+        let row = &mut self.row;
+        row.grad_norm = number(&Output::GradNorm).map(Real::Double);
+        for ((_, value), output) in row.terms.iter_mut().zip(&self.terms) {
+            *value = Real::Single(number(output).unwrap_or(f64::NAN) as f32);
+        }
+        self.step += 1;
+        row.step = self.step;
+        row.loss = Real::Single(loss as f32);
+        row.lr = self.host.hypers.first().map_or(0.0, |hyper| hyper[0]);
+        row.valid.clear();
+        self.last_loss = Some(loss);
+        Ok(row)
+    }
+
+    /// Loss and metrics on the held-out rows, weighed by rows; nothing where none are held out.
+    pub fn evaluate(&mut self) -> Result<Vec<(String, f64)>, TrainError> {
+        let (Some(evaluation), Some(set)) = (&self.held_out, &self.data.valid) else { return Ok(vec![]) };
+        let found = evaluation.run(&mut self.session, set, &self.host);
+        found.map_err(|error| super::explain::of_rows(self.training, set, error))
+    }
+
+    /// Everything that a run is, between two steps; refused where a number in it is not finite.
+    pub fn snapshot(&self) -> Result<Snapshot, TrainError> {
+        let (mut weights, mut slots) = (vec![], vec![]);
+        for (name, _) in self.session.places() {
+            let Some(value) = self.session.get(name) else { continue };
+            let (path, slot) = name.rsplit_once('@').map_or((name, None), |(path, slot)| (path, Some(slot)));
+            let slot = slot.map(|slot| self.slot_name(path, slot));
+            if !finite(&value) {
+                let what = match slot {
+                    Some(slot) => format!("{slot} of {path}"),
+                    None => format!("the parameter {path}"),
+                };
+                return Err(TrainError::Diverged { step: self.step, what, saved: None });
+            }
+            match slot {
+                Some(slot) => slots.push((path.to_string(), slot.to_string(), value)),
+                None => weights.push((path.to_string(), value)),
+            }
+        }
+        Ok(Snapshot {
+            step: self.step,
+            seed: self.host.seed,
+            loss: self.last_loss,
+            best: self.best,
+            program: self.program.clone(),
+            data: self.fingerprint.clone(),
+            vocabulary: self.data.train.vocabulary.clone(),
+            weights,
+            slots,
+        })
+    }
+
+    fn slot_name(&self, path: &str, slot: &str) -> &'static str {
+        let index = slot.parse::<usize>().ok();
+        index.and_then(|index| self.slot_names(path).get(index).copied()).unwrap_or_default()
+    }
+}
+
+/// The dim that no shape and no setting binds, in the words of a train section.
+fn unbound(error: RunError) -> TrainError {
+    match error {
+        RunError::Plan(PlanError::Unbound(dim)) => TrainError::Size(dim),
+        other => other.into(),
+    }
+}
+
+/// A batch of one row has no statistics.
+fn check_batches(training: &Training, batches: &Batches) -> Result<(), TrainError> {
+    match batch_statistics(&training.model) {
+        Some(path) if batches.sizes().contains(&1) => Err(TrainError::OneRow(path)),
+        _ => Ok(()),
+    }
+}
+
+/// A pattern that fits nothing does nothing, and would not be noticed.
+fn check_patterns(training: &Training, step: &Graph) -> Result<(), TrainError> {
+    let learned = step.params.iter().filter(|param| param.role != Role::State);
+    let paths: Vec<&str> = learned.map(|param| param.path.as_str()).collect();
+    let optimizers = training.optimizers.iter().filter_map(|group| Some(("optimizer", group.pattern.as_ref()?)));
+    for (setting, pattern) in training.freeze.iter().map(|pattern| ("freeze", pattern)).chain(optimizers) {
+        if !paths.iter().any(|path| matches(pattern, path)) {
+            let near = near_or_all(pattern, &paths);
+            return Err(TrainError::Pattern { setting, pattern: pattern.clone(), near });
+        }
+    }
+    let frozen = |path: &&str| training.freeze.iter().any(|pattern| matches(pattern, path));
+    if !paths.is_empty() && paths.iter().all(frozen) { Err(TrainError::Frozen) } else { Ok(()) }
+}
+
+/// A schedule for each optimizer group, over its base rate.
+fn schedules(training: &Training, epoch: u64) -> Vec<Schedule> {
+    let base = |group: &Group| group.optimizer.attrs.float("lr").unwrap_or(1e-3);
+    training.optimizers.iter().map(|group| Schedule::new(&training.schedule, base(group), epoch)).collect()
+}
+
+fn total_steps(training: &Training, options: &Options, batches: &Batches, schedules: &[Schedule]) -> u64 {
+    let steps = |length: Length| match length {
+        Length::Steps(steps) => steps,
+        Length::Epochs(epochs) => epochs.saturating_mul(batches.per_epoch()),
+    };
+    let given = options.length.or(training.length).map(steps);
+    let scheduled = || schedules.first().and_then(Schedule::length);
+    given.or_else(scheduled).unwrap_or_else(|| steps(Length::Epochs(10)))
+}
+
+/// The hash of everything that decides a run's bits but data, seed and length.
+fn program_hash(training: &Training, step: &Graph) -> String {
+    let mut hash = Sha256::new();
+    hash.update(step.show());
+    for source in step.sources.values().filter(|source| matches!(source, Source::Param(_))) {
+        hash.update(format!("{source:?}"));
+    }
+    let call = |call: &Call| format!("{} {:?};", call.name, call.attrs.values());
+    training.schedule.iter().for_each(|link| hash.update(call(link)));
+    training.optimizers.iter().for_each(|group| hash.update(format!("{:?} {}", group.pattern, call(&group.optimizer))));
+    hash.update(format!("{} {} {} {:?}", training.batch, training.shuffle, training.drop_last, training.sizes));
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
