@@ -255,7 +255,7 @@ RESHAPE = OpDef {
     formula: "same elements, other axes",
     shape: "[..] -> [shape]",
     torch: "torch.reshape",
-    example: "x: f32[4] = [1, 2, 3, 4] -> [1, 2, 3, 4]",
+    example: "x: f32[4] = [1, 2, 3, 4], shape = [2, 2] -> [1, 2, 3, 4]",
     attrs: SHAPE,
     operands: ANY,
     rule: reshape_rule,
@@ -303,7 +303,7 @@ PERMUTE = OpDef {
     name: "permute",
     formula: "y[i_p0, i_p1, …] = x[i_0, i_1, …]",
     torch: "torch.permute",
-    example: "x: f32[2, 2] = [1, 2, 3, 4] -> [1, 3, 2, 4]",
+    example: "x: f32[2, 2] = [1, 2, 3, 4], axes = [1, 0] -> [1, 3, 2, 4]",
     attrs: &[AttrDef::required("axes", &[AttrKind::Axes], "all axes, in their new order").torch("dims")],
     operands: ANY,
     rule: permute_rule,
@@ -374,7 +374,7 @@ UNSQUEEZE = OpDef {
     name: "unsqueeze",
     formula: "same elements, more axes",
     torch: "torch.unsqueeze",
-    example: "x: f32[2] = [1, 2] -> [1, 2]",
+    example: "x: f32[2] = [1, 2], axis = 0 -> [1, 2]",
     attrs: &[AttrDef::required("axis", &[AttrKind::Axes], "where, counted in the result").torch("dim")],
     operands: ANY,
     rule: |cx| {
@@ -402,7 +402,7 @@ EXPAND = OpDef {
     formula: "y[.., i, ..] = x[.., 0, ..]",
     shape: "[..] -> [shape]",
     torch: "Tensor.expand",
-    example: "x: f32[1] = [3] -> [3]",
+    example: "x: f32[1] = [3], shape = [2] -> [3, 3]",
     attrs: &[AttrDef::required("shape", &[AttrKind::Shape], "the new sizes; -1 keeps one, `...` stands for all")],
     operands: ANY,
     rule: |cx| {
@@ -434,7 +434,7 @@ CONCAT = OpDef {
     formula: "[a, b, …] along axis",
     shape: "([.., n, ..], [.., m, ..], …) -> [.., n + m + …, ..]",
     torch: "torch.cat",
-    example: "a: f32[1] = [1], b: f32[2] = [2, 3] -> [1, 2, 3]",
+    example: "a: f32[1] = [1], b: f32[2] = [2, 3], axis = 0 -> [1, 2, 3]",
     attrs: &[AttrDef::required("axis", &[AttrKind::Axis], "along which").torch("dim")],
     operands: &[Operand::any("a"), Operand::any("more").optional().many()],
     rule: concat_rule,
@@ -643,7 +643,8 @@ fn expanded(cx: &mut RuleCx<'_>, dims: &[Dim]) -> Result<(Vec<Dim>, Vec<usize>),
             (Attr::Int(-1), Some(own)) => out.push(own),
             (item, own) => {
                 let size = size_of(cx.shapes, item).filter(|&dim| cx.shapes.dims.as_const(dim).is_none_or(|n| n >= 0));
-                let size = size.ok_or_else(|| cx.bad_attr("shape", "must hold sizes; -1 keeps an axis that is there"))?;
+                let size =
+                    size.ok_or_else(|| cx.bad_attr("shape", "must hold sizes; -1 keeps an axis that is there"))?;
                 match own {
                     None => new.push(i),
                     Some(Dims::ONE) if size != Dims::ONE => new.push(i),
