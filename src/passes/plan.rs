@@ -109,7 +109,8 @@ impl Step {
     /// The floats of a call: those of the result for elementwise programs, which convert what they read; else those of
     /// the first operand; those of the plan where there are none.
     fn floats(call: &Call, plan: DType) -> usize {
-        let float = |views: &[Option<View>]| views.first()?.as_ref().map(|view| view.dtype).filter(|dtype| dtype.is_float());
+        let float =
+            |views: &[Option<View>]| views.first()?.as_ref().map(|view| view.dtype).filter(|dtype| dtype.is_float());
         let (ins, outs) = (float(&call.ins), float(&call.outs));
         let dtype = if call.program.is_some() { outs.or(ins) } else { ins.or(outs) };
         usize::from(dtype.unwrap_or(plan) == DType::F64)
