@@ -45,9 +45,12 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let mut session = Session::within(memory::available(), vec![graph], float, 1, |bytes| 2 * bytes)?;
     session.init(args.seed);
     let names: Vec<String> = session.places().map(|(name, _)| name.to_string()).collect();
-    let tensors: Vec<(String, Tensor)> = names.into_iter().filter_map(|name| Some((name.clone(), session.get(&name)?))).collect();
+    let tensors: Vec<(String, Tensor)> =
+        names.into_iter().filter_map(|name| Some((name.clone(), session.get(&name)?))).collect();
     if args.json && args.out == "-" {
-        return Err(Failure::usage("--json and `-o -` both want standard output").help("write to a file: -o W.safetensors"));
+        return Err(
+            Failure::usage("--json and `-o -` both want standard output").help("write to a file: -o W.safetensors")
+        );
     }
     open::write_tensors(world, &args.out, &tensors, Some(args.seed))?;
     if args.json {

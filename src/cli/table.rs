@@ -13,7 +13,7 @@ pub fn show(name: &str, tensor: &Tensor, unicode: bool) -> String {
     let more = if unicode { "…" } else { "..." };
     let mut text = format!("{name}  {}[{dims}]", tensor.dtype());
     let columns = shape.last().copied().unwrap_or(1);
-    let rows = if columns == 0 { 0 } else { tensor.len() / columns };
+    let rows = tensor.len().checked_div(columns).unwrap_or(0);
     let cells: Vec<Vec<String>> = (0..rows.min(ROWS)).map(|row| line(tensor, row, columns, more)).collect();
     let width = cells.iter().flatten().map(|cell| cell.chars().count()).max().unwrap_or(0);
     for (row, cells) in cells.iter().enumerate() {

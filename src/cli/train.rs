@@ -5,9 +5,9 @@ use super::progress::Progress;
 use super::{Failure, Verdict, World, curve, interrupt, memory, open};
 use crate::export::weights;
 use crate::ir::training::Length;
-use crate::train::fit::{Options, Report, Trainer, Watch};
 use crate::text::Files;
 use crate::train::checkpoint;
+use crate::train::fit::{Options, Report, Trainer, Watch};
 use crate::train::metrics::Row;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -135,7 +135,11 @@ impl<'a> Elab<'a> {
         let new = self.reports.split_off(before);
         for report in new {
             let span = report.diagnostic.labels[0].span;
-            if !self.reported_at(span) {
+            // What grows without end does so wherever one begins to look.
+            let code = report.diagnostic.code;
+            let grows = matches!(code, "limit::stages" | "limit::parameters" | "limit::recursion");
+            let told = grows && self.reports.iter().any(|earlier| earlier.diagnostic.code == code);
+            if !told && !self.reported_at(span) {
                 self.reports.push(report);
             }
         }

@@ -19,6 +19,8 @@ pub(super) struct Current {
     /// Named, or an input: a line need not use it.
     kept: bool,
     span: Span,
+    /// Something was dropped before: what flows since then was hardly meant.
+    lost: bool,
 }
 
 impl<'a> Elab<'a> {
@@ -27,7 +29,7 @@ impl<'a> Elab<'a> {
         let outer = self.it.take();
         let tail = self.tail.take();
         self.inst.scopes.push(Default::default());
-        let mut current = input.map(|val| Current { val, kept: true, span: body.span });
+        let mut current = input.map(|val| Current { val, kept: true, span: body.span, lost: false });
         let mut returned = None;
         for (i, stmt) in body.stmts.iter().enumerate() {
             if let Some(span) = returned {
@@ -41,7 +43,7 @@ impl<'a> Elab<'a> {
             self.tail = tail.clone().filter(|_| last);
             if self.is_slip(stmt) {
                 self.bind_unknown(stmt);
-                current = Some(Current { val: Val::Unknown, kept: true, span: stmt.span });
+                current = Some(Current { val: Val::Unknown, kept: true, span: stmt.span, lost: false });
                 continue;
             }
             match &stmt.kind {
@@ -59,7 +61,9 @@ impl<'a> Elab<'a> {
                     self.line(&mut current, None, flow);
                 }
                 StmtKind::Flow(lhs, flow) => self.line(&mut current, lhs.as_ref(), flow),
-                StmtKind::Broken => current = Some(Current { val: Val::Unknown, kept: true, span: stmt.span }),
+                StmtKind::Broken => {
+                    current = Some(Current { val: Val::Unknown, kept: true, span: stmt.span, lost: false })
+                }
             }
         }
         self.tail = None;
@@ -114,6 +118,7 @@ impl<'a> Elab<'a> {
             _ => None,
         };
         let errors = self.reports.len();
+        let mut lost = current.as_ref().is_some_and(|current| current.lost);
         let idle = lhs.is_none() && self.is_current(flow, current.as_ref());
         let val = self.flow(flow, name);
         let used = self.it.take().is_some_and(|it| it.used);
@@ -123,13 +128,15 @@ impl<'a> Elab<'a> {
                 self.report(Diagnostic::error("flow::idle", text, flow.span, "already what flows here"));
             } else if !used && !current.kept && !current.val.is_unknown() && self.reports.len() == errors {
                 self.report_dropped(current, flow);
+                lost = true;
             }
         }
         let val = match lhs {
             Some(lhs) => self.bind_lhs(lhs, val),
             None => val,
         };
-        *current = Some(Current { val, kept: lhs.is_some(), span: flow.span });
+        let val = if lost { Val::Unknown } else { val };
+        *current = Some(Current { val, kept: lhs.is_some(), span: flow.span, lost });
     }
 
     fn is_current(&self, flow: &Flow, current: Option<&Current>) -> bool {

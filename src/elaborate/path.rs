@@ -122,14 +122,14 @@ impl Paths {
     /// Gives every node its name; says which written names clash.
     pub(super) fn resolve(self) -> (Resolved, Vec<Clash>) {
         let mut names: Vec<Option<String>> = vec![None; self.nodes.len()];
-        let mut taken: IndexMap<PathNode, IndexMap<String, usize>> = IndexMap::new();
+        let mut taken: IndexMap<PathNode, Names> = IndexMap::new();
         let mut clashes = vec![];
         for (i, node) in self.nodes.iter().enumerate() {
             let (Adds::Written(name, span), Some(parent)) = (&node.adds, node.parent) else { continue };
             let scope = taken.entry(self.scope(parent)).or_default();
-            match scope.get(name).map(|&first| &self.nodes[first]) {
+            match scope.taken.get(name).map(|&first| &self.nodes[first]) {
                 None => {
-                    scope.insert(name.clone(), i);
+                    scope.taken.insert(name.clone(), i);
                     names[i] = Some(name.clone());
                 }
                 Some(Node { adds: Adds::Written(_, first), matters: true, .. }) if node.matters => {
@@ -137,17 +137,17 @@ impl Paths {
                 }
                 Some(_) if node.matters => {
                     // The one that matters keeps the name; the other only names a value.
-                    let first = scope.insert(name.clone(), i).unwrap_or(i);
-                    names[first] = Some(free(scope, name, first));
+                    let first = scope.taken.insert(name.clone(), i).unwrap_or(i);
+                    names[first] = Some(scope.free(name, first));
                     names[i] = Some(name.clone());
                 }
-                Some(_) => names[i] = Some(free(scope, name, i)),
+                Some(_) => names[i] = Some(scope.free(name, i)),
             }
         }
         for last in [false, true] {
             for (i, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.last == last) {
                 if let (Adds::Word(word), Some(parent)) = (&node.adds, node.parent) {
-                    names[i] = Some(free(taken.entry(self.scope(parent)).or_default(), word, i));
+                    names[i] = Some(taken.entry(self.scope(parent)).or_default().free(word, i));
                 }
             }
         }
@@ -155,16 +155,28 @@ impl Paths {
     }
 }
 
-/// The first of `w`, `w_2`, … that is free; it is taken.
-fn free(scope: &mut IndexMap<String, usize>, word: &str, node: usize) -> String {
-    let mut name = word.to_string();
-    let mut count = 1;
-    while scope.contains_key(&name) {
-        count += 1;
-        name = format!("{word}_{count}");
+/// The names of a scope.
+#[derive(Default)]
+struct Names {
+    /// Which node has a name.
+    taken: IndexMap<String, usize>,
+    /// The last number that was tried for a word.
+    tried: IndexMap<String, u64>,
+}
+
+impl Names {
+    /// The first of `w`, `w_2`, … that is free; it is taken.
+    fn free(&mut self, word: &str, node: usize) -> String {
+        let tried = self.tried.entry(word.to_string()).or_insert(0);
+        loop {
+            *tried += 1;
+            let name = if *tried == 1 { word.to_string() } else { format!("{word}_{tried}") };
+            if !self.taken.contains_key(&name) {
+                self.taken.insert(name.clone(), node);
+                return name;
+            }
+        }
     }
-    scope.insert(name.clone(), node);
-    name
 }
 
 /// The tree with every name in its place.

@@ -47,11 +47,13 @@ fn example(name: &str) -> &'static str {
 }
 
 fn ops(region: &Region) -> Vec<&OpItem> {
-    let inside = |item| match item {
-        &Item::Op(ref op) => vec![op],
-        Item::Scope(scope) => ops(&scope.region),
-        Item::Repeat(repeat) => repeat.runs.iter().flat_map(|run| ops(&run.region)).collect(),
-    };
+    fn inside(item: &Item) -> Vec<&OpItem> {
+        match item {
+            Item::Op(op) => vec![op],
+            Item::Scope(scope) => ops(&scope.region),
+            Item::Repeat(repeat) => repeat.runs.iter().flat_map(|run| ops(&run.region)).collect(),
+        }
+    }
     region.items.iter().flat_map(inside).collect()
 }
 
@@ -347,5 +349,66 @@ fn a_token_too_few_or_too_many_never_panics() {
                 assert!(count <= 12, "{name}: {count} reports on\n{text}");
             }
         }
+    }
+}
+
+#[test]
+fn a_block_for_all_sizes_is_silent_on_what_it_cannot_know() {
+    let text = "dim batch, seq\nblock f(d, act, place, norm, n, flag, list) : [..., d] -> [..., d] {\n\
+        residual place norm { linear(n * d); act; linear(d) }\nif flag { relu }\nfor c in list { linear(c); act }\nlinear(d)\n}\n\
+        block g(d, k) : [..., seq, d] -> [..., seq, d] { attention(k); repeat k { relu } }\n\
+        block alone(d) { liner(d); linear(d, biass = true) }\n";
+    assert_eq!(codes(text), ["name::stage@9", "attr::unknown@9"]);
+}
+
+#[test]
+fn blocks_come_from_other_files_and_reports_from_the_right_one() {
+    let own = "use \"b.model\"\ndim batch\nmodel m : (x: f32[batch, 8]) -> f32[batch, 9] { wide(9) }\n";
+    let other = "block wide(d) { linear(d); gelu }\nblock bad(d) { liner(d) }\n";
+    let mut sources = Sources::default();
+    sources.add(Source::new("a.model", own));
+    sources.add(Source::new("b.model", other));
+    let files = [parse(0, own).file, parse(1, other).file];
+    assert_eq!(super::uses(&files[0]).iter().map(|(path, _)| *path).collect::<Vec<_>>(), ["b.model"]);
+    let done = elaborate(&files, &sources, &Request::default());
+    assert_eq!(done.models.len(), 1);
+    let places: Vec<_> = done.diagnostics.iter().map(|d| (d.code, d.labels[0].span.file)).collect();
+    assert_eq!(places, [("name::stage", 1)]);
+}
+
+#[test]
+fn an_expression_is_a_model() {
+    let text = super::expression_text("rmsnorm |> gelu", &[("x".into(), "f32", vec![1, 3])]);
+    let model = model(&text);
+    assert_eq!(ops(&model.body).iter().map(|op| op.op.name).collect::<Vec<_>>(), ["rmsnorm", "gelu"]);
+    assert_eq!((model.inputs.len(), model.outputs.len()), (1, 1));
+}
+
+#[test]
+fn train_sections_have_errors_of_their_own() {
+    let section = |settings: &str| {
+        codes(&format!(
+            "dim batch\nmodel m(d = 8) : (x: f32[batch, 4]) -> f32[batch, 3] {{ fc = linear(3) }}\ntrain m {{\ntarget y: i64[batch]; loss cross_entropy\n{settings}\n}}\n"
+        ))
+    };
+    assert!(
+        section("optimizer \"fc.*\" sgd(lr = 0.1); freeze \"*.bias\"; clip norm(1.0); valid 0.1; shuffle false")
+            .is_empty()
+    );
+    for (settings, code) in [
+        ("optimizer adamm(lr = 1e-3)", "train::optimizer@5"),
+        ("optimizer adamw(lr = -1)", "attr::domain@5"),
+        ("schedule constant |> cosine(10)", "train::endless@5"),
+        ("schedule cosin(10)", "train::schedule@5"),
+        ("data digit", "train::source@5"),
+        ("batch 0", "train::number@5"),
+        ("steps 3; epochs 2", "train::length@5"),
+        ("clip nrm(1.0)", "train::value@5"),
+        ("lr 3", "train::setting@5"),
+        ("seed 1; seed 2", "train::twice@5"),
+        ("freeze \"fd.*\"", "train::pattern@5"),
+        ("metric { (out, y) |> cross_entropy(reduction = \"none\") }", "train::metric_shape@5"),
+    ] {
+        assert_eq!(section(settings), [code], "{settings}");
     }
 }

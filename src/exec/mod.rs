@@ -8,5 +8,3 @@ pub mod init;
 pub mod pool;
 pub mod run;
 pub mod session;
-#[cfg(test)]
-mod smoke;

@@ -148,7 +148,7 @@ pub enum FusedArg {
 }
 
 /// The flat graph.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Graph {
     /// Sizes and shapes.
     pub shapes: Shapes,
@@ -167,6 +167,25 @@ pub struct Graph {
     pub fused: Vec<Fused>,
     /// Updates of parameters and slots that happen in place: (node, what it writes).
     pub writes: Vec<(Port, Source)>,
+}
+
+impl Default for Graph {
+    fn default() -> Graph {
+        Graph {
+            shapes: Shapes::default(),
+            nodes: vec![],
+            edges: vec![],
+            types: vec![],
+            attrs: vec![],
+            // Number 0 is nowhere: where inputs come from.
+            origins: vec![Origin::default()],
+            sources: IndexMap::new(),
+            params: vec![],
+            outputs: vec![],
+            fused: vec![],
+            writes: vec![],
+        }
+    }
 }
 
 impl Graph {

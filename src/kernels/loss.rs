@@ -71,11 +71,11 @@ unsafe fn put<T>(output: Option<*mut T>, row: usize, value: T) {
 /// Cross entropy of each row of scores with its label.
 ///
 /// Operands: logits `[.., C]`, target i64 `[..]`, weight `[C]` (may be absent: 1). Outputs: loss `[rows]`, rowweight
-/// `[rows]`, lse `[rows]`. ints: the ignored label. nums: the label smoothing s.
+/// `[rows]`, log `[rows]`. ints: the ignored label. nums: the label smoothing s.
 ///
 /// With m the row's largest, `log = ln(sum(exp(z - m)))` (in lanes) and `l_c = log - (z_c - m)`:
 /// `loss = (w_t (1 - s)) l_t`, if s is not 0 `fma(s / C, sum(w l), that)` (in lanes of `fma(w, l, chain)`, without
-/// weights of `chain + l`); `rowweight = w_t`; `lse = m + log`. An ignored row has 0 in all three, and so has one with a
+/// weights of `chain + l`); `rowweight = w_t`. An ignored row has 0 in all three, and so has one with a
 /// label outside the classes, which is a fault (`IndexOutOfRange`).
 pub static CROSS_ENTROPY: Kernel = Kernel {
     name: "cross_entropy",
@@ -95,17 +95,17 @@ unsafe fn cross_entropy<T: Float>(call: &Call, worker: &mut Worker<'_>, range: R
     let (logits, weights) = (Rows::<T>::of(call.input(0)), vector::<T>(&call.ins[2]));
     let smoothing = call.args.nums[0];
     let (keep, spread) = (T::of(1.0 - smoothing), T::of(smoothing / logits.len as f64));
-    let [loss, rowweight, lse] = [0, 1, 2].map(|k| vector::<T>(&call.outs[k]));
+    let [loss, rowweight, logs] = [0, 1, 2].map(|k| vector::<T>(&call.outs[k]));
     for r in range {
         let target = label(worker, call.input(1), r, call.args.ints[0], logits.len);
         // SAFETY: rows, weights and outputs of this range, as the caller promises.
         unsafe {
             let z = logits.row(r).cast_const();
-            let [mut row_loss, mut weight, mut row_lse] = [T::ZERO; 3];
+            let [mut row_loss, mut weight, mut row_log] = [T::ZERO; 3];
             if let Some(target) = target {
                 let [max, log] = max_and_log(z, logits.len);
                 weight = weight_of(weights, target);
-                row_lse = max + log;
+                row_log = log;
                 row_loss = (weight * keep) * (log - (*z.add(target) - max));
                 if smoothing != 0.0 {
                     row_loss = spread.mul_add(all_classes(z, logits.len, weights, max, log), row_loss);
@@ -113,7 +113,7 @@ unsafe fn cross_entropy<T: Float>(call: &Call, worker: &mut Worker<'_>, range: R
             }
             put(loss, r, row_loss);
             put(rowweight, r, weight);
-            put(lse, r, row_lse);
+            put(logs, r, row_log);
         }
     }
 }
@@ -144,10 +144,11 @@ multiversion! {
 
 /// The gradient of `CROSS_ENTROPY` in the logits.
 ///
-/// Operands: logits `[.., C]`, target i64 `[..]`, weight `[C]` (may be absent), lse `[..]`, dloss `[..]` (any strides: it
+/// Operands: logits `[.., C]`, target i64 `[..]`, weight `[C]` (may be absent), log `[..]`, dloss `[..]` (any strides: it
 /// is often one number for all). Output: dlogits. ints and nums as there.
 ///
-/// With `p = exp(z - lse)`, `k = dloss (w_t (1 - s))`, `q = dloss s/C` and W the sum of the weights in lanes (without
+/// With m the row's largest (looked for again: `m + log` would round away what large scores need) and
+/// `p = exp((z - m) - log)`, `k = dloss (w_t (1 - s))`, `q = dloss s/C` and W the sum of the weights in lanes (without
 /// weights C): `dz = p fma(q, W, k)`, where s is not 0 less `q w` (`fma(-q, w, dz)`), and k less at the label. Rows that
 /// do not count get zeros.
 pub static CROSS_ENTROPY_GRAD: Kernel = Kernel {
@@ -162,7 +163,7 @@ pub static CROSS_ENTROPY_GRAD: Kernel = Kernel {
 
 unsafe fn cross_entropy_grad<T: Float>(call: &Call, worker: &mut Worker<'_>, range: Range<usize>) {
     let (logits, dlogits) = (Rows::<T>::of(call.input(0)), Rows::<T>::of(call.output(0)));
-    let (weights, lse) = (vector::<T>(&call.ins[2]), call.input(3).as_ptr::<T>());
+    let (weights, logs) = (vector::<T>(&call.ins[2]), call.input(3).as_ptr::<T>());
     let dloss = PerRow::<T>::of(call.input(4));
     let (n, smoothing) = (logits.len, call.args.nums[0]);
     let (keep, spread) = (T::of(1.0 - smoothing), T::of(smoothing / n as f64));
@@ -176,11 +177,11 @@ unsafe fn cross_entropy_grad<T: Float>(call: &Call, worker: &mut Worker<'_>, ran
                 std::slice::from_raw_parts_mut(dz, n).fill(T::ZERO);
                 continue;
             };
-            let (dloss, lse) = (dloss.at(r), *lse.add(r));
+            let (dloss, log) = (dloss.at(r), *logs.add(r));
             let k = dloss * (weight_of(weights, target) * keep);
             let q = dloss * spread;
             let smooth = (smoothing != 0.0).then_some((q, weights));
-            scaled_softmax(z, n, lse, q.mul_add(total, k), smooth, dz);
+            scaled_softmax(z, n, log, q.mul_add(total, k), smooth, dz);
             *dz.add(target) += -k;
         }
     }
@@ -198,15 +199,16 @@ multiversion! {
 }
 
 multiversion! {
-    /// `exp(z - lse) * scale`, less q times the weights.
-    fn scaled_softmax<T: Float>(z: *const T, n: usize, lse: T, scale: T, smooth: Option<(T, Option<*mut T>)>,
+    /// `exp((z - largest) - log) * scale`, less q times the weights.
+    fn scaled_softmax<T: Float>(z: *const T, n: usize, log: T, scale: T, smooth: Option<(T, Option<*mut T>)>,
         dz: *mut T) {
         // SAFETY: the caller's n elements and weights; dz may be z.
         unsafe {
+            let max = largest(z, n);
             match smooth {
-                None => map([z], dz, n, |[z]| (z - lse).exp() * scale),
-                Some((q, None)) => map([z], dz, n, |[z]| (z - lse).exp() * scale - q),
-                Some((q, Some(w))) => map([z, w], dz, n, |[z, w]| (-q).mul_add(w, (z - lse).exp() * scale)),
+                None => map([z], dz, n, |[z]| ((z - max) - log).exp() * scale),
+                Some((q, None)) => map([z], dz, n, |[z]| ((z - max) - log).exp() * scale - q),
+                Some((q, Some(w))) => map([z, w], dz, n, |[z, w]| (-q).mul_add(w, ((z - max) - log).exp() * scale)),
             }
         }
     }

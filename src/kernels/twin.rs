@@ -207,7 +207,7 @@ pub fn lanes<T: Float>(n: usize, step: impl Fn(T, usize) -> T) -> T {
 
 /// `lanes` for another operation than the sum.
 pub fn lanes_from<T: Float>(n: usize, start: T, step: impl Fn(T, usize) -> T, join: impl Fn(T, T) -> T) -> T {
-    let mut lanes = vec![start; 64];
+    let mut lanes = [start; 64];
     for i in 0..n {
         lanes[i % 64] = step(lanes[i % 64], i);
     }
@@ -226,9 +226,7 @@ pub fn down<T: Float>(rows: usize, step: impl Fn(T, usize) -> T) -> T {
 
 /// `down` for another operation than the sum.
 pub fn down_from<T: Float>(rows: usize, start: T, step: impl Fn(T, usize) -> T, join: impl Fn(T, T) -> T) -> T {
-    (0..rows)
-        .step_by(512)
-        .fold(start, |total, block| join(total, (block..rows.min(block + 512)).fold(start, |chain, r| step(chain, r))))
+    (0..rows).step_by(512).fold(start, |total, block| join(total, (block..rows.min(block + 512)).fold(start, &step)))
 }
 
 /// Asserts equal bits.

@@ -256,7 +256,8 @@ fn core<'g>(
 
 const PLAIN: &[AttrDef] = &[CAUSAL, SCALE];
 
-fn sdpa_shapes(cx: &mut RuleCx<'_>) -> Result<(Vec<Dim>, Vec<Dim>, Vec<Dim>), Misfit> {
+/// The sizes of q, k and v.
+fn sdpa_shapes(cx: &mut RuleCx<'_>) -> Result<[Vec<Dim>; 3], Misfit> {
     let (q, k, v) = (cx.rank(0, 4, 4)?, cx.rank(1, 4, 4)?, cx.rank(2, 4, 4)?);
     cx.equal(1, 0, k[0], q[0], Why::Leading)?;
     cx.equal(1, 3, k[3], q[3], Why::Inner)?;
@@ -274,7 +275,7 @@ fn sdpa_shapes(cx: &mut RuleCx<'_>) -> Result<(Vec<Dim>, Vec<Dim>, Vec<Dim>), Mi
     let full = [q[0], q[1], q[2], k[2]];
     mask_fits(cx, 3, &full, false)?;
     mask_fits(cx, 4, &full, false)?;
-    Ok((q, k, v))
+    Ok([q, k, v])
 }
 
 fn sdpa_args(cx: &mut ArgsCx<'_>) -> Args {
@@ -370,7 +371,7 @@ SDPA = OpDef {
     attrs: PLAIN,
     operands: QKV,
     rule: |cx| {
-        let (q, _, v) = sdpa_shapes(cx)?;
+        let [q, _, v] = sdpa_shapes(cx)?;
         let dtype = cx.operand(0)?.dtype;
         cx.out_of(dtype, &[q[0], q[1], q[2], v[3]]);
         Ok(())
@@ -391,7 +392,7 @@ SDPA_PLAIN = OpDef {
     operands: QKV,
     outputs: &[Output::main("y"), Output::saved("lse")],
     rule: |cx| {
-        let (q, _, v) = sdpa_shapes(cx)?;
+        let [q, _, v] = sdpa_shapes(cx)?;
         let dtype = cx.operand(0)?.dtype;
         cx.out_of(dtype, &[q[0], q[2], q[1], v[3]]);
         cx.out_of(dtype, &q[..3]);

@@ -257,12 +257,12 @@ ACCURACY = OpDef {
     ..OpDef::DEFAULT
 };
 
-/// Cross entropy of each row, its weight, and its log-sum-exp.
+/// Cross entropy of each row, its weight, and the logarithm of its sum of exp(z - largest).
 CE_ROWS = OpDef {
     name: "loss.cross_entropy",
     attrs: ROWS,
     operands: LOGITS_TARGET,
-    outputs: &[Output::main("loss"), Output::main("weight"), Output::saved("lse")],
+    outputs: &[Output::main("loss"), Output::main("weight"), Output::saved("log")],
     rule: |cx| rows_rule(cx, 3),
     body: Body::Kernel { kernel: &loss::CROSS_ENTROPY, args: row_args },
     gradient: Gradient::Formula(ce_gradient),
@@ -274,7 +274,7 @@ CE_ROWS_GRAD = OpDef {
     name: "loss.cross_entropy'",
     attrs: ROWS,
     operands: &[
-        Operand::float("logits"), Operand::int("target"), Operand::float("weight").optional(), Operand::float("lse"),
+        Operand::float("logits"), Operand::int("target"), Operand::float("weight").optional(), Operand::float("log"),
         Operand::float("dloss"),
     ],
     body: Body::Kernel { kernel: &loss::CROSS_ENTROPY_GRAD, args: row_args },

@@ -24,7 +24,9 @@ const AXIS: &[AttrDef] =
 
 const AXES: &[AttrDef] = &[
     AttrDef::new("axis", &[AttrKind::Axes], AttrDefault::None, "the axes that go; all of them otherwise").torch("dim"),
-    AttrDef::new("keep", &[AttrKind::Bool], AttrDefault::Bool(false), "whether they stay with size 1").torch("keepdim"),
+    AttrDef::new("keep", &[AttrKind::Bool], AttrDefault::Bool(false), "whether they stay with size 1")
+        .named()
+        .torch("keepdim"),
 ];
 
 const AXES_PLAIN: &[AttrDef] = &[

@@ -3,8 +3,8 @@
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Mode, Var};
 use crate::ir::graph::{Graph, Param, Port, Source};
-use crate::ir::params::matches;
 use crate::ir::op::{ParamCx, ParamDef, Role};
+use crate::ir::params::matches;
 use crate::ir::shape::Type;
 use crate::ir::structured::{
     Item, OpItem, Part, Path, PortDef, Region, RepeatId, RepeatItem, Structured, Tail, ValueId,

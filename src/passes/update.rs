@@ -60,15 +60,13 @@ fn norm_of<'g>(grads: &[(u32, Var<'g>)], p: f64) -> Option<Var<'g>> {
 }
 
 /// Gradients after clipping, and their norm before it.
-fn clipped<'g>(
-    builder: &'g Builder,
-    clip: Clip,
-    learned: &[(u32, Var<'g>)],
-) -> (Vec<(u32, Var<'g>)>, Option<Var<'g>>) {
+fn clipped<'g>(builder: &'g Builder, clip: Clip, learned: &[(u32, Var<'g>)]) -> (Vec<(u32, Var<'g>)>, Option<Var<'g>>) {
     match clip {
         Clip::Value(limit) => {
-            let cap = |grad: Var<'g>| -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
-                .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]);
+            let cap = |grad: Var<'g>| {
+                -(-grad.then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))]))
+                    .then(&MAP_MAXIMUM, &[("value", Attr::Float(-limit))])
+            };
             let norm = norm_of(learned, 2.0);
             (learned.iter().map(|&(index, grad)| (index, cap(grad))).collect(), norm)
         }

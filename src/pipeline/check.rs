@@ -74,7 +74,8 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         }
         trees.push(parsed.file);
     }
-    let faults: Vec<Span> = diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
+    let faults: Vec<Span> =
+        diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
     let elaborated = elaborate_around(&trees, &sources, request, &faults);
     diagnostics.extend(elaborated.diagnostics);
     diagnostics.sort_by_key(|report| report.labels.first().map(|label| label.span));

@@ -31,10 +31,14 @@ pub enum TrainError {
         saved: Option<String>,
     },
     /// A batch of one row would reach a layer that needs at least two.
-    #[error("a batch of one row would reach {0}, which needs at least two\n  help: choose another `batch`, or say `drop_last true`")]
+    #[error(
+        "a batch of one row would reach {0}, which needs at least two\n  help: choose another `batch`, or say `drop_last true`"
+    )]
     OneRow(String),
     /// A dim of the model is bound by nothing.
-    #[error("the size of `{0}` is not known\n  help: say it in the train section, `{0} 128`, or with --set train.{0}=128")]
+    #[error(
+        "the size of `{0}` is not known\n  help: say it in the train section, `{0} 128`, or with --set train.{0}=128"
+    )]
     Size(String),
     /// A pattern of paths that fits no parameter.
     #[error("`{setting} \"{pattern}\"` fits no parameter\n  help: {near}")]
@@ -50,7 +54,9 @@ pub enum TrainError {
     #[error("every parameter is frozen: there is nothing to learn\n  help: `freeze` fewer paths")]
     Frozen,
     /// A resumed run has the seed that it began with.
-    #[error("the run in {out} was begun with the seed {begun}, and cannot go on with {asked}\n  help: leave --seed out, or begin anew in another folder")]
+    #[error(
+        "the run in {out} was begun with the seed {begun}, and cannot go on with {asked}\n  help: leave --seed out, or begin anew in another folder"
+    )]
     Seed {
         /// The run's folder.
         out: String,

@@ -84,7 +84,10 @@ pub(super) fn of_rows(training: &Training, set: &Dataset, error: RunError) -> Tr
     match &error {
         RunError::Fault(fault) if matches!(fault.kind, FaultKind::IndexOutOfRange | FaultKind::CastOutOfRange) => {
             let Some(row) = culprit(training, set) else { return error.into() };
-            DataError::new("data::label", &set.file, error.to_string()).at(set.place(row)).help("ids count from 0").into()
+            DataError::new("data::label", &set.file, error.to_string())
+                .at(set.place(row))
+                .help("ids count from 0")
+                .into()
         }
         _ => error.into(),
     }

@@ -74,12 +74,7 @@ struct Folder<'f> {
 
 impl Trainer<'_> {
     /// The whole run, or what is left of it.
-    pub fn fit(
-        &mut self,
-        options: &Options,
-        files: &dyn Files,
-        watch: &mut dyn Watch,
-    ) -> Result<Report, TrainError> {
+    pub fn fit(&mut self, options: &Options, files: &dyn Files, watch: &mut dyn Watch) -> Result<Report, TrainError> {
         let mut report = Report { steps: self.step, ..Report::default() };
         if self.step >= self.total {
             let out = options.out.as_deref().filter(|_| self.step > 0);

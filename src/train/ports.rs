@@ -17,7 +17,8 @@ fn port_of(training: &Training, def: &PortDef) -> Port {
     let model = &training.model;
     let ty = model.values[def.value.0 as usize].ty;
     let known = bound_dims(training);
-    let size = |dim| model.shapes.dims.eval(dim, &|name| known.get(name).copied()).and_then(|n| usize::try_from(n).ok());
+    let size =
+        |dim| model.shapes.dims.eval(dim, &|name| known.get(name).copied()).and_then(|n| usize::try_from(n).ok());
     let axes = model.shapes.dims(ty).iter().skip(1).map(|&dim| size(dim)).collect();
     let mut regions = vec![&model.body, &training.loss.region];
     regions.extend(training.metrics.iter().map(|(_, tail)| &tail.region));
@@ -65,9 +66,12 @@ pub fn batch_statistics(model: &Structured) -> Option<String> {
     fn find(region: &Region, model: &Structured) -> Option<String> {
         region.items.iter().find_map(|item| match item {
             Item::Op(op) => {
-                let rank = op.operands.first().copied().flatten().map_or(0, |value| {
-                    model.shapes.dims(model.values[value.0 as usize].ty).len()
-                });
+                let rank = op
+                    .operands
+                    .first()
+                    .copied()
+                    .flatten()
+                    .map_or(0, |value| model.shapes.dims(model.values[value.0 as usize].ty).len());
                 let statistics = op.op.facts.by_mode && !op.op.facts.random && rank == 2;
                 let tracked = *op.attrs.get("track") != Attr::None;
                 (statistics && tracked).then(|| crate::ir::structured::show_path(&op.path))

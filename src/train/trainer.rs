@@ -13,9 +13,9 @@ use crate::data::{Batches, Loaded, near_or_all};
 use crate::exec::session::{Host, RunError, Session};
 use crate::ir::graph::{Graph, Output, Source};
 use crate::ir::op::Role;
+use crate::ir::params::matches;
 use crate::ir::training::{Call, Group, Length, Training};
 use crate::optim::{HYPERS, Schedule, find_optimizer};
-use crate::ir::params::matches;
 use crate::passes::plan::{PlanError, slot_name};
 use crate::passes::update::group_of;
 use crate::pipeline::{self, Stage};
@@ -58,7 +58,8 @@ impl<'a> Trainer<'a> {
         files: &dyn Files,
     ) -> Result<Trainer<'a>, TrainError> {
         let seed = options.seed.unwrap_or(training.seed);
-        let batches = Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
+        let batches =
+            Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
         check_batches(training, &batches)?;
         let step = pipeline::step(training, DType::F32, Stage::Fused);
         check_patterns(training, &step)?;
@@ -68,7 +69,8 @@ impl<'a> Trainer<'a> {
         // A checkpoint is a copy of everything, and then the bytes of a file.
         let copies = |bytes: u64| if options.out.is_some() { 2 * bytes } else { 0 };
         let mut session = Session::within(options.memory, graphs, DType::F32, options.threads.max(1), copies)?;
-        let feed = Feed::new(&mut session, STEP, &data.train, &bound_dims(training), &batches.sizes()).map_err(unbound)?;
+        let feed =
+            Feed::new(&mut session, STEP, &data.train, &bound_dims(training), &batches.sizes()).map_err(unbound)?;
         let held_out = data.valid.as_ref().map(|set| Evaluation::new(&mut session, EVALUATE, training, set));
         let held_out = held_out.transpose().map_err(unbound)?;
         let schedules = schedules(training, batches.per_epoch());
@@ -79,8 +81,22 @@ impl<'a> Trainer<'a> {
         let row = Row { terms: names().map(|name| (name, Real::default())).collect(), ..Row::default() };
         let (step, best, last_loss) = (0, None, None);
         let mut trainer = Trainer {
-            training, data, session, batches, feed, held_out, schedules, host, terms, row, step, total, program,
-            fingerprint, best, last_loss,
+            training,
+            data,
+            session,
+            batches,
+            feed,
+            held_out,
+            schedules,
+            host,
+            terms,
+            row,
+            step,
+            total,
+            program,
+            fingerprint,
+            best,
+            last_loss,
         };
         trainer.session.init(seed);
         if let Some(weights) = options.weights.clone() {
@@ -128,8 +144,7 @@ impl<'a> Trainer<'a> {
         self.best = snapshot.best;
         self.last_loss = snapshot.loss;
         let t = self.training;
-        self.batches =
-            Batches::new(self.data.train.rows, t.batch as usize, t.shuffle, t.drop_last, snapshot.seed);
+        self.batches = Batches::new(self.data.train.rows, t.batch as usize, t.shuffle, t.drop_last, snapshot.seed);
         Ok(())
     }
 

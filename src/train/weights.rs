@@ -7,8 +7,7 @@ use crate::ir::graph::{Graph, Param};
 
 /// The parameters and statistics that a graph's session needs.
 pub fn expected(graph: &Graph) -> Vec<Expected> {
-    let one =
-        |param: &Param| Expected { path: param.path.clone(), dtype: param.ty.dtype, shape: param.shape.clone() };
+    let one = |param: &Param| Expected { path: param.path.clone(), dtype: param.ty.dtype, shape: param.shape.clone() };
     graph.params.iter().map(one).collect()
 }
 

@@ -352,8 +352,8 @@ def simple_functions():
         if outside:
             case("outside the domain or the range", op, {"x": f32(outside)}, fn, grad=False)
     begin("neg")
-    case("the sign before a value", "-x", {"x": rand(2, 3)}, torch.neg)
-    case("the sign before a sum", "-(x + 1)", {"x": rand(2, 3)}, lambda x: -(x + 1))
+    case("the sign before a value", "y = -x", {"x": rand(2, 3)}, torch.neg)
+    case("the sign before a sum", "y = -(x + 1)", {"x": rand(2, 3)}, lambda x: -(x + 1))
 
 
 def arithmetic():
@@ -381,6 +381,60 @@ def arithmetic():
         case(f"rounding {how}", f'(a, b) |> div(rounding = "{how}")', {"a": a, "b": b},
              lambda a, b: torch.div(a, b, rounding_mode=how))
     case("by zero", "a / b", {"a": f32([1.0, -1.0, 0.0]), "b": f32([0.0, 0.0, 0.0])}, torch.div, grad=False)
+
+
+def more_functions():
+    nan = [math.inf, -math.inf, math.nan]
+    kinds = {
+        "rsqrt": (torch.rsqrt, positive, [1e-20, 0.25, 1.0, 4.0, 1e30], [0.0, -1.0] + nan),
+        "reciprocal": (torch.reciprocal, positive, [1e-15, -4.0, 1.0, 1e15], [0.0, -0.0] + nan),
+        "sin": (torch.sin, rand, [0.0, -0.0, 3.0, -50.0, 1000.0, 1e5, 1e-20], nan),
+        "cos": (torch.cos, rand, [0.0, -0.0, 3.0, -50.0, 1000.0, 1e5, 1e-20], nan),
+        "sign": (torch.sign, rand, [0.0, -0.0, 3.0, -1e-30], nan[:2]),
+        "floor": (torch.floor, rand, [0.5, -0.5, 2.0, -2.0, 1e10, -0.0], nan),
+    }
+    for op, (fn, draw, corners, outside) in kinds.items():
+        begin(op)
+        case("random", op, {"x": draw(3, 5)}, fn)
+        case("corners", op, {"x": f32(corners)}, fn)
+        case("scalar", op, {"x": draw()}, fn)
+        case("empty", op, {"x": draw(2, 0)}, fn)
+        case("not-a-number and the infinities", op, {"x": f32(outside)}, fn, grad=False)
+    begin("remainder")
+    x = f32([7.0, -7.0, 7.0, -7.0, 0.0, 6.0, 5.5])
+    y = f32([4.0, 4.0, -4.0, -4.0, 3.0, 3.5, 0.75])
+    # torch's own gradient of the divisor is -floor(a / b) too.
+    case("infix, every pair of signs", "a % b", {"a": x, "b": y}, torch.remainder)
+    case("as an operator over a tuple", "(a, b) |> remainder", {"a": rand(2, 3), "b": positive(2, 3)}, torch.remainder)
+    case("leading axes missing on the right", "a % b", {"a": rand(2, 3), "b": positive(3)}, torch.remainder)
+    case("a number on the right", "x % 0.75", {"x": rand(2, 3)}, lambda x: torch.remainder(x, 0.75))
+    case("empty", "a % b", {"a": rand(0, 3), "b": positive(3)}, torch.remainder)
+    begin("identity")
+    case("a value", "identity", {"x": rand(2, 3)}, lambda x: x * 1.0)
+    case("integers", "identity", {"x": ids(9, 2, 3)}, lambda x: x + 0, grad=False)
+    begin("detach")
+    case("no gradient flows through", "detach", {"x": rand(2, 3)}, lambda x: x.detach() + 0.0 * x)
+    case("one of two ways", "y = x * (x |> detach)", {"x": rand(2, 3)}, lambda x: x * x.detach())
+    begin("cast")
+    whole = f32([0.0, 1.0, -3.0, 2.5, -2.5, 1e9])
+    case("integers to floats", 'cast("f32")', {"x": ids(9, 2, 3)}, lambda x: x.to(torch.float64), grad=False)
+    case("floats to integers: towards 0", 'cast("i64")', {"x": whole}, lambda x: x.to(torch.int64), grad=False)
+    case("floats to bools and back", 'cast("bool"); cast("f32")', {"x": whole}, lambda x: (x != 0).to(torch.float64), grad=False)
+    case("bools to integers", 'cast("i64")', {"x": yes([[1, 0], [0, 1]])}, lambda x: x.to(torch.int64), grad=False)
+    case("floats to floats", 'cast("f32")', {"x": rand(2, 3)}, lambda x: x * 1.0)
+    begin("stack")
+    three = lambda *shape: {"a": rand(*shape), "b": rand(*shape), "c": rand(*shape)}
+    case("a new first axis", "(a, b, c) |> stack", three(2, 3), lambda *parts: torch.stack(parts))
+    case("a new last axis", "(a, b, c) |> stack(-1)", three(2, 3), lambda *parts: torch.stack(parts, -1))
+    case("in the middle", "(a, b, c) |> stack(axis = 1)", three(2, 2), lambda *parts: torch.stack(parts, 1))
+    case("scalars", "(a, b, c) |> stack", three(), lambda *parts: torch.stack(parts))
+    case("empty", "(a, b, c) |> stack", three(0, 2), lambda *parts: torch.stack(parts))
+    case("integers", "(a, b) |> stack", {"a": ids(9, 3), "b": ids(9, 3)}, lambda *parts: torch.stack(parts), grad=False)
+    begin("next")
+    follow = lambda x: torch.cat([x[..., 1:], torch.full_like(x[..., :1], -100)], -1)
+    case("rows", "next", {"x": ids(50, 2, 5)}, follow, grad=False)
+    case("rank 1", "next", {"x": ids(50, 4)}, follow, grad=False)
+    case("one position", "next", {"x": ids(50, 3, 1)}, follow, grad=False)
 
 
 # ---------------------------------------------------------------------------------------------- along an axis
@@ -1447,7 +1501,7 @@ def check():
 
 
 def main():
-    for part in (activations, simple_functions, arithmetic, softmaxes, reductions, norms, batchnorms, products, linears, embeddings,
+    for part in (activations, simple_functions, arithmetic, more_functions, softmaxes, reductions, norms, batchnorms, products, linears, embeddings,
                  sources, convolutions, poolings, attentions, shapes, losses, dropouts, residuals, optimizers, schedules):
         part()
     check()

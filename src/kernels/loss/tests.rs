@@ -49,7 +49,7 @@ fn twin<T: Float + Element>(rows: usize, c: usize, smoothing: f64, weighted: boo
             let all = if weighted { lanes(c, |s, j| w[j].mul_add(of(j), s)) } else { lanes(c, |s: T, j| s + of(j)) };
             loss = spread.mul_add(all, loss);
         }
-        [loss, weight(t), max + log]
+        [loss, weight(t), log]
     };
     let rows_of: Vec<[T; 3]> = (0..rows).map(forward).collect();
     let ins = [zs.view(), ts.view(), weights];
@@ -69,7 +69,7 @@ fn twin<T: Float + Element>(rows: usize, c: usize, smoothing: f64, weighted: boo
         let (r, j) = (i / c, i % c);
         let Some(t) = counts(r) else { return T::ZERO };
         let (k, q) = (dloss[r] * (weight(t) * keep), dloss[r] * spread);
-        let p = (z[i] - rows_of[r][2]).exp();
+        let p = ((z[i] - max(r)) - rows_of[r][2]).exp();
         let mut dz = if smoothing != 0.0 { p * q.mul_add(total, k) } else { p * k };
         if smoothing != 0.0 {
             dz = (-q).mul_add(weight(j), dz);

@@ -527,7 +527,7 @@ impl Builder<'_> {
             return Ok(Some(*view));
         }
         if !self.used.contains(&port) {
-            return Ok((index == 0).then(|| self.buffer(self.graph.outs(id)[0])).transpose()?);
+            return (index == 0).then(|| self.buffer(self.graph.outs(id)[0])).transpose();
         }
         let ty = self.graph.outs(id)[index];
         let shape = self.shape(ty)?;
