@@ -1,0 +1,506 @@
+//! The program as a user drives it: every verb, every stream, every exit code; nothing ends with 101.
+
+#![cfg(feature = "cli")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A folder of its own, gone afterwards.
+struct Box(PathBuf);
+
+impl Box {
+    fn new() -> Box {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("wythe-cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a folder for the test");
+        Box(path)
+    }
+
+    fn put(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, content).expect("written");
+        name.into()
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+
+    /// A command in this folder, with nothing of the caller's colours.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wythe"));
+        command.args(args).current_dir(&self.0).stdin(Stdio::null());
+        for name in ["NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"] {
+            command.env_remove(name);
+        }
+        command.env("LC_ALL", "C.UTF-8");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(args, self.command(args).output().expect("the program starts"))
+    }
+
+    fn fed(&self, args: &[&str], input: &[u8]) -> Ran {
+        use std::io::Write;
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        child.stdin.take().expect("a pipe").write_all(input).expect("read");
+        Ran::of(args, child.wait_with_output().expect("it ends"))
+    }
+}
+
+impl Drop for Box {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Ran {
+    args: String,
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(args: &[&str], output: Output) -> Ran {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let ran = Ran {
+            args: args.join(" "),
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        };
+        assert!(ran.code != 101 && !ran.err.contains("panicked"), "wythe {}: {}", ran.args, ran.err);
+        ran
+    }
+
+    fn ends(self, code: i32) -> Ran {
+        assert_eq!(self.code, code, "wythe {}\n{}\n{}", self.args, self.out, self.err);
+        self
+    }
+
+    /// On standard error; and standard output is empty.
+    fn refuses(self, words: &[&str]) -> Ran {
+        for word in words {
+            assert!(self.err.contains(word), "wythe {} does not say {word:?}: {}", self.args, self.err);
+        }
+        assert_eq!(self.out, "", "wythe {}", self.args);
+        self
+    }
+
+    fn says(self, words: &[&str]) -> Ran {
+        for word in words {
+            assert!(self.out.contains(word), "wythe {} does not say {word:?}: {}{}", self.args, self.out, self.err);
+        }
+        self
+    }
+
+    fn json(self) -> Value {
+        let value: Value = serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("wythe {}: {e}\n{}", self.args, self.out));
+        assert_eq!(value["version"], 1, "wythe {} has no version: {value}", self.args);
+        value
+    }
+}
+
+const MODEL: &str = "dim batch
+
+model m(d = 8) : (x: f32[batch, 4]) -> f32[batch, 3] {
+  a = linear(d)
+  relu
+  head = linear(3)
+}
+
+train m {
+  target y: i64[batch]
+  loss cross_entropy
+  data csv(\"d.csv\")
+  batch 4
+  steps 6
+  seed 1
+}
+";
+
+const TWO: &str = "dim batch
+
+model big : (x: f32[batch, 4]) -> f32[batch, 3] {
+  linear(3)
+}
+
+model small : (x: f32[batch, 2]) -> f32[batch, 3] {
+  linear(3)
+}
+";
+
+fn table(rows: usize) -> String {
+    let row = |i: usize| format!("{}.5,{},0.25,-{},{}\n", i % 5, i % 7, i % 3, i % 3);
+    format!("a,b,c,d,y\n{}", (0..rows).map(row).collect::<String>())
+}
+
+fn full() -> Box {
+    let folder = Box::new();
+    folder.put("m.model", MODEL);
+    folder.put("two.model", TWO);
+    folder.put("bad.model", MODEL.replace("-> f32[batch, 3]", "-> f32[batch, 5]"));
+    folder.put("d.csv", table(10));
+    folder
+}
+
+/// `.npy` of f32.
+fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sizes}), }}");
+    header += &" ".repeat(63 - (10 + header.len()) % 64);
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn check_ends_with_0_1_or_2() {
+    let folder = full();
+    folder.run(&["check", "m.model", "two.model"]).ends(0);
+    folder.run(&["check", "bad.model"]).ends(1).refuses(&["error[", "bad.model", "f32[batch, 3]"]);
+    folder.run(&["check", "none.model"]).ends(2).refuses(&["none.model: no such file"]);
+    folder.run(&["check"]).ends(2).refuses(&["FILE"]);
+    folder.run(&["chekc", "m.model"]).ends(2).refuses(&["check"]);
+    folder.run(&["check", "--format", "short", "bad.model"]).ends(1).refuses(&["bad.model:3:"]);
+    folder.run(&["check", "."]).ends(2).refuses(&["is a folder"]);
+    folder.run(&["check", "two.model#small"]).ends(0);
+    folder.run(&["check", "two.model", "--set", "dd=3"]).ends(1);
+    folder.run(&["check", "m.model", "--set", "train.bacth=3"]).ends(1).refuses(&["did you mean `batch`?"]);
+    folder.run(&["check", "m.model", "--set", "d=-3"]).ends(1);
+}
+
+#[test]
+fn every_verb_has_an_object_with_a_version() {
+    let folder = full();
+    assert_eq!(folder.run(&["check", "m.model", "--json"]).ends(0).json()["diagnostics"], serde_json::json!([]));
+    assert!(folder.run(&["check", "bad.model", "--json"]).ends(1).json()["diagnostics"][0]["code"].is_string());
+    assert_eq!(folder.run(&["fmt", "--check", "m.model", "--json"]).ends(0).json()["files"][0]["state"], "same");
+    assert!(folder.run(&["summary", "m.model", "--json"]).ends(0).json().is_object());
+    assert!(folder.run(&["graph", "m.model", "--stage", "flat", "--json"]).ends(0).json()["text"].is_string());
+    let ran = folder.run(&["run", "m.model", "--input", "[[1, 2, 3, 4]]", "--json"]).ends(0).json();
+    assert_eq!(ran["tensors"]["out"]["shape"], serde_json::json!([1, 3]));
+    let init = folder.run(&["init", "m.model", "-o", "w.safetensors", "--json"]).ends(0).json();
+    assert_eq!((init["tensors"].as_u64(), init["elements"].as_u64()), (Some(4), Some(67)));
+    let trained = folder.run(&["train", "m.model", "--out", "r", "--json"]).ends(0).json();
+    assert_eq!((&trained["steps"], &trained["interrupted"]), (&6.into(), &false.into()));
+    let checkpoint = trained["checkpoint"].as_str().expect("a path");
+    let eval = folder.run(&["eval", "m.model", "--weights", checkpoint, "--json"]).ends(0).json();
+    assert_eq!(eval["rows"], 10);
+    assert!(eval["results"]["loss"].is_f64() && eval["results"]["accuracy"].is_f64());
+}
+
+#[test]
+fn results_go_to_standard_output_and_reports_to_standard_error() {
+    let folder = full();
+    for args in [
+        &["summary", "m.model"][..],
+        &["summary", "m.model", "--bind", "batch=2"],
+        &["graph", "m.model"],
+        &["graph", "m.model", "--stage", "plan", "--format", "text"],
+        &["run", "m.model", "--input", "normal[2,4]"],
+        &["run", "-e", "rmsnorm |> gelu", "--input", "[[1, 2, 3]]", "--grad", "--cotangent", "ones"],
+        &["--help"],
+        &["train", "--help"],
+        &["--version"],
+    ] {
+        let ran = folder.run(args).ends(0);
+        assert!(!ran.out.is_empty() && ran.err.is_empty(), "{}: {}", ran.args, ran.err);
+    }
+    let trained = folder.run(&["train", "m.model", "--out", "r"]).ends(0).says(&["step 6", "checkpoint r/last/model.safetensors"]);
+    assert!(trained.err.contains("step 6/6") && !trained.err.contains('\x1b'), "{}", trained.err);
+    folder.run(&["eval", "m.model", "--weights", "r/last/model.safetensors"]).ends(0).says(&["loss ", "accuracy ", " %"]);
+    folder.run(&["summary", "bad.model"]).ends(1).refuses(&["error["]);
+}
+
+#[test]
+fn colours_only_where_they_are_wanted() {
+    let folder = full();
+    let colored = |args: &[&str], env: &[(&str, &str)]| {
+        let output = folder.command(args).envs(env.iter().copied()).output().expect("the program starts");
+        Ran::of(args, output).err.contains('\x1b')
+    };
+    assert!(!colored(&["check", "bad.model"], &[]));
+    assert!(colored(&["check", "bad.model", "--color", "always"], &[]));
+    assert!(colored(&["check", "bad.model"], &[("FORCE_COLOR", "1")]));
+    assert!(!colored(&["check", "bad.model"], &[("FORCE_COLOR", "1"), ("NO_COLOR", "1")]));
+    assert!(!colored(&["check", "bad.model", "--color=never"], &[("FORCE_COLOR", "1")]));
+    assert!(colored(&["check", "none.model", "--color=always"], &[]));
+    folder.run(&["check", "bad.model", "--color", "sometimes"]).ends(2);
+    let plain = folder.command(&["check", "bad.model"]).env("LC_ALL", "C").output().expect("the program starts");
+    assert!(plain.stderr.is_ascii(), "{}", String::from_utf8_lossy(&plain.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let folder = full();
+    for args in [&["summary", "m.model"][..], &["run", "m.model", "--input", "normal[2000,4]", "--json"], &["graph", "m.model"]] {
+        let mut child =
+            folder.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        drop(child.stdout.take());
+        Ran::of(args, child.wait_with_output().expect("it ends")).ends(0).refuses(&[]);
+    }
+    // A run goes on when nobody reads its progress.
+    let mut command = folder.command(&["train", "m.model", "--out", "r"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert!(folder.has("r/last/model.safetensors"));
+}
+
+#[test]
+fn standard_input_and_output_are_files_too() {
+    let folder = full();
+    folder.fed(&["check", "-"], MODEL.as_bytes()).ends(0);
+    folder.fed(&["check", "-", "--format", "short"], b"model m {").ends(1).refuses(&["<stdin>:1:"]);
+    let ran = folder.fed(&["fmt", "-"], MODEL.replace("  relu", " relu").as_bytes()).ends(0);
+    assert_eq!(ran.out, MODEL);
+    folder.fed(&["fmt", "--check", "-"], MODEL.replace("  relu", " relu").as_bytes()).ends(1);
+    folder.fed(&["summary", "-"], MODEL.as_bytes()).ends(0).says(&["head"]);
+    folder.fed(&["run", "-", "--input", "ones[1,4]"], MODEL.as_bytes()).ends(0).says(&["out"]);
+    folder.fed(&["summary", "-#small"], TWO.as_bytes()).ends(0);
+    folder.fed(&["train", "-"], MODEL.as_bytes()).ends(0).says(&["checkpoint runs/m/last/model.safetensors"]);
+    let direct = folder.command(&["init", "m.model", "--seed", "3", "-o", "-"]).output().expect("the program starts");
+    folder.run(&["init", "m.model", "--seed", "3", "-o", "w.safetensors"]).ends(0);
+    assert_eq!(direct.stdout, folder.read("w.safetensors"));
+    folder.run(&["init", "m.model", "-o", "-", "--json"]).ends(2).refuses(&["standard output"]);
+}
+
+#[test]
+fn fmt_rewrites_says_and_shows() {
+    let folder = full();
+    folder.put("u.model", MODEL.replace("  relu", " relu"));
+    folder.run(&["fmt", "--check", "u.model", "m.model"]).ends(1).refuses(&["would change u.model"]);
+    folder.run(&["fmt", "--diff", "u.model"]).ends(1).says(&["- relu", "+  relu"]);
+    folder.run(&["fmt", "u.model"]).ends(0);
+    assert_eq!(folder.read("u.model"), MODEL.as_bytes());
+    folder.put("b.model", "model m {{{");
+    folder.run(&["fmt", "b.model", "u.model"]).ends(1).refuses(&["b.model"]);
+    assert_eq!(folder.read("b.model"), b"model m {{{");
+}
+
+#[test]
+fn a_file_of_several_models_wants_a_name() {
+    let folder = full();
+    for verb in [&["summary"][..], &["graph"], &["init", "-o", "w.safetensors"], &["run", "--input", "ones[1,4]"]] {
+        let with = |file| [verb, &[file]].concat();
+        folder.run(&with("two.model")).ends(2).refuses(&["two.model#big", "two.model#small"]);
+        folder.run(&with("two.model#big")).ends(0);
+        assert_ne!(folder.run(&with("two.model#middle")).code, 0);
+    }
+    folder.run(&["train", "two.model#big"]).ends(2).refuses(&["train section"]);
+    folder.run(&["train", "two.model"]).ends(2).refuses(&["has no train section"]);
+    folder.put("none.model", "dim batch\n");
+    folder.run(&["summary", "none.model"]).ends(2).refuses(&["holds no model"]);
+    folder.put("runs.model", format!("{MODEL}\ntrain fast: m {{\n  target y: i64[batch]\n  loss cross_entropy\n  steps 2\n}}\n"));
+    folder.run(&["train", "runs.model"]).ends(2).refuses(&["runs.model#fast", "runs.model#m"]);
+    folder.run(&["train", "runs.model#fast", "--data", "d.csv"]).ends(0).says(&["step 2", "runs/fast/last"]);
+}
+
+#[test]
+fn unknown_names_get_near_ones() {
+    let folder = full();
+    folder.run(&["summary", "m.model", "--bind", "bach=3"]).ends(2).refuses(&["`batch`"]);
+    folder.run(&["run", "m.model", "--input", "xx=ones[1,4]"]).ends(2).refuses(&["no input `xx`"]);
+    folder.run(&["run", "m.model", "--inptu", "ones[1,4]"]).ends(2).refuses(&["--input"]);
+    folder.run(&["graph", "m.model", "--stage", "falt"]).ends(2).refuses(&["flat"]);
+    for format in ["dot", "mermaid", "svg"] {
+        folder.run(&["graph", "m.model", "--format", format]).ends(2).refuses(&[format, "text"]);
+    }
+    folder.run(&["train", "m.model", "--data", "d.parquet"]).ends(2).refuses(&["d.parquet", ".csv"]);
+    folder.run(&["train", "m.model", "--data", "none.csv"]).ends(2).refuses(&["none.csv: no such file"]);
+}
+
+#[test]
+fn a_run_is_never_overwritten_by_accident() {
+    let folder = full();
+    let train = |args: &[&str]| folder.run(&[&["train", "m.model"], args].concat());
+    train(&["--out", "r"]).ends(0);
+    let bytes = folder.read("r/last/resume.safetensors");
+    train(&["--out", "r", "--seed", "5"]).ends(2).refuses(&["r holds a run already", "--resume", "--anew"]);
+    assert_eq!(folder.read("r/last/resume.safetensors"), bytes);
+    train(&["--out", "r", "--resume"]).ends(0).says(&["nothing to do", "r/last/model.safetensors"]);
+    assert_eq!(folder.read("r/last/resume.safetensors"), bytes);
+    train(&["--out", "r", "--resume", "--steps", "9"]).ends(0).says(&["step 9"]);
+    train(&["--out", "r", "--anew", "--seed", "5"]).ends(0);
+    assert_ne!(folder.read("r/last/resume.safetensors"), bytes);
+    train(&["--out", "r", "--resume", "--seed", "6"]).ends(2).refuses(&["train::seed", "5"]);
+    train(&["--out", "r", "--resume", "--set", "d=9"]).ends(2).refuses(&["train::resume", "another model"]);
+    // Without --out each run has a folder of its own, and a resume means the last.
+    train(&[]).ends(0).says(&["checkpoint runs/m/last"]);
+    train(&[]).ends(0).says(&["checkpoint runs/m-2/last"]);
+    train(&["--resume", "--steps", "8"]).ends(0).says(&["step 8", "checkpoint runs/m-2/last"]);
+}
+
+#[test]
+fn the_folder_does_not_show_in_the_bytes() {
+    let (one, other) = (full(), full());
+    one.run(&["train", "m.model", "--out", "r", "--threads", "1"]).ends(0);
+    let file = one.0.join("m.model");
+    let out = other.0.join("deep/er");
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    other.run(&["train", &path(&file), "--out", &path(&out), "--threads", "2"]).ends(0);
+    for name in ["last/model.safetensors", "last/resume.safetensors", "metrics.jsonl"] {
+        assert!(one.read(&format!("r/{name}")) == other.read(&format!("deep/er/{name}")), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_saves_and_ends_with_130() {
+    let folder = full();
+    let args = ["train", "m.model", "--steps", "100000000", "--out", "r"];
+    let mut command = folder.command(&args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+    // Once the log is there the run has begun.
+    for _ in 0..200 {
+        if folder.has("r/last/model.safetensors") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let begun = std::time::Instant::now();
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    assert!(killed.success());
+    let ran = Ran::of(&args, child.wait_with_output().expect("it ends")).ends(130).says(&["interrupted, and saved"]);
+    assert!(begun.elapsed().as_secs() < 2, "{}", ran.out);
+    folder.run(&["train", "m.model", "--steps", "1", "--out", "r", "--resume"]).ends(0).says(&["nothing to do"]);
+}
+
+#[test]
+fn a_run_that_diverges_ends_with_1_and_names_the_tensor() {
+    let folder = full();
+    let ran = folder.run(&["train", "m.model", "--set", "train.optimizer=sgd(lr = 1e30)", "--out", "r"]).ends(1);
+    for word in ["train::diverged", "step ", "not finite", "help: "] {
+        assert!(ran.err.contains(word), "{}", ran.err);
+    }
+    assert!(ran.err.contains(".out") || ran.err.contains("gradient of"), "{}", ran.err);
+}
+
+#[test]
+fn what_no_machine_can_hold_is_refused_at_once() {
+    let folder = full();
+    folder.put("g.model", MODEL.replace("d = 8", "d = 40_000_000_000"));
+    let begun = std::time::Instant::now();
+    for args in [
+        &["run", "g.model", "--input", "ones[1,4]"][..],
+        &["train", "g.model", "--out", "r"],
+        &["init", "g.model", "-o", "w.safetensors"],
+    ] {
+        let ran = folder.run(args);
+        assert!(ran.code == 2 && ran.err.contains("limit::memory"), "{}: {} {}", ran.args, ran.code, ran.err);
+    }
+    assert!(!folder.has("r") && !folder.has("w.safetensors"));
+    assert!(begun.elapsed().as_secs() < 5);
+    // A batch whose values are too many.
+    folder.run(&["run", "m.model", "--input", "ones[900_000_000,4]"]).ends(2);
+    folder.run(&["run", "-e", "relu", "--input", "ones[4000000000000]"]).ends(2);
+}
+
+#[test]
+fn hostile_inputs_are_refused_with_their_place() {
+    let folder = full();
+    folder.put("x.npy", npy(&[2, 4], &[1.0; 8]));
+    folder.put("wide.npy", npy(&[2, 5], &[1.0; 10]));
+    folder.put("deep.npy", npy(&[2, 4, 1], &[1.0; 8]));
+    folder.put("nan.npy", npy(&[2, 4], &[f32::NAN; 8]));
+    let run = |input: &str| folder.run(&["run", "m.model", "--input", input]);
+    run("x.npy").ends(0);
+    run("nan.npy").ends(0).says(&["NaN"]);
+    run("wide.npy").ends(2).refuses(&["`x`", "4", "5"]);
+    run("deep.npy").ends(2).refuses(&["`x`", "[2, 4, 1]"]);
+    run("none.npy").ends(2).refuses(&["none.npy"]);
+    run("[1, 2").ends(2);
+    run("[[1, 2], [3]]").ends(2);
+    run("m.model").ends(2).refuses(&["m.model"]);
+    folder.run(&["run", "m.model"]).ends(2).refuses(&["`x`", "--input x=VALUE"]);
+    folder.run(&["run", "m.model", "--input", "x.npy", "--input", "x.npy"]).ends(2).refuses(&["only 1 input"]);
+    folder.run(&["run", "m.model", "--input", "x=x.npy", "--input", "x=x.npy"]).ends(2).refuses(&["twice"]);
+    folder.run(&["run", "m.model", "--input", "x.npy", "--grad"]).ends(2).refuses(&["--cotangent"]);
+    folder.run(&["run", "m.model", "--input", "x.npy", "--grad", "--cotangent", "ones[3]"]).ends(2);
+    let whole = folder.read("x.npy");
+    for cut in 0..whole.len() {
+        folder.put("cut.npy", &whole[..cut]);
+        if cut % 7 == 0 || cut < 12 || cut > whole.len() - 3 {
+            run("cut.npy").ends(2).refuses(&["cut.npy"]);
+        }
+    }
+}
+
+#[test]
+fn hostile_weights_are_refused() {
+    let folder = full();
+    folder.run(&["init", "m.model", "-o", "w.safetensors"]).ends(0);
+    let whole = folder.read("w.safetensors");
+    let run = |file: &str| folder.run(&["run", "m.model", "--input", "ones[1,4]", "--weights", file]);
+    let eval = |file: &str| folder.run(&["eval", "m.model", "--weights", file]);
+    run("w.safetensors").ends(0);
+    eval("w.safetensors").ends(0);
+    run("none.safetensors").ends(2).refuses(&["none.safetensors"]);
+    folder.run(&["eval", "m.model"]).ends(2).refuses(&["--weights"]);
+    for cut in [0, 1, 7, 8, 9, 40, whole.len() / 2, whole.len() - 1] {
+        folder.put("cut.safetensors", &whole[..cut]);
+        run("cut.safetensors").ends(2).refuses(&["cut.safetensors"]);
+        eval("cut.safetensors").ends(2).refuses(&["cut.safetensors"]);
+    }
+    for at in (0..whole.len()).step_by(whole.len() / 9) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 4;
+        folder.put("flip.safetensors", flipped);
+        run("flip.safetensors").ends(2).refuses(&["flip.safetensors"]);
+    }
+    folder.run(&["init", "m.model", "--set", "d=9", "-o", "nine.safetensors"]).ends(0);
+    run("nine.safetensors").ends(2).refuses(&["a.weight", "9", "8"]);
+    folder.run(&["init", "two.model#big", "-o", "two.safetensors"]).ends(0);
+    eval("two.safetensors").ends(2).refuses(&["head.weight", "linear.weight"]);
+}
+
+#[test]
+fn hostile_tables_are_refused_with_their_line() {
+    let folder = full();
+    let good: Vec<String> = table(10).lines().map(String::from).collect();
+    for (row, word) in [
+        ("1,2,3,4,7", "`y`"),
+        ("1,2,3,4,-1", "`y`"),
+        ("1,2,3,4,0.5", "`y`"),
+        ("1,2,3,4", "cells"),
+        ("1,2,three,4,1", "three"),
+        ("1,2,nan,4,1", "nan"),
+        ("1,2,inf,4,1", "inf"),
+        ("1,2,1e400,4,1", "1e400"),
+        ("1,2,,4,1", "empty"),
+    ] {
+        let mut lines = good.clone();
+        lines[5] = row.into();
+        folder.put("d.csv", lines.join("\n"));
+        folder.run(&["train", "m.model", "--out", "r"]).ends(2).refuses(&["d.csv, line 6", word]);
+        assert!(!folder.has("r"), "{row}: something was written");
+    }
+    folder.put("d.csv", "");
+    folder.run(&["train", "m.model"]).ends(2).refuses(&["d.csv"]);
+    folder.put("d.csv", "a,b,c,d,y\n");
+    folder.run(&["train", "m.model"]).ends(2).refuses(&["d.csv", "no row"]);
+    folder.put("d.csv", "a,b,c,y\n1,2,3,0\n");
+    folder.run(&["train", "m.model"]).ends(2).refuses(&["d.csv", "3", "4"]);
+    folder.put("n.model", MODEL.replace("  data csv(\"d.csv\")\n", ""));
+    folder.run(&["train", "n.model"]).ends(2).refuses(&["train::data", "--data"]);
+    folder.put("f.model", MODEL.replace("  seed 1", "  freeze \"haed.*\""));
+    folder.put("d.csv", table(10));
+    folder.run(&["train", "f.model"]).ends(2).refuses(&["train::pattern", "haed.*", "head"]);
+}
