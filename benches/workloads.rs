@@ -30,6 +30,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let seconds = args.get(2).and_then(|s| s.parse().ok()).unwrap_or(3.0);
     let threads: Vec<usize> = args.get(1).and_then(|t| t.parse().ok()).map_or(vec![1, 2], |t| vec![t]);
+    if args.first().is_none_or(|wanted| wanted == "W8:512x512x512" || wanted == "all") {
+        threads.iter().for_each(|&threads| product(512, threads, seconds));
+    }
     for workload in ["W1", "W3"] {
         if args.first().is_none_or(|wanted| wanted == workload || wanted == "all") {
             for &threads in &threads {
@@ -91,6 +94,32 @@ fn bench(workload: &str, threads: usize, seconds: f64) {
         parsed.as_secs_f64() * 1e3,
         (compiled - parsed).as_secs_f64() * 1e3,
         (planned - compiled).as_secs_f64() * 1e3,
+    );
+}
+
+/// A square product as a one-layer model's forward pass.
+fn product(n: usize, threads: usize, seconds: f64) {
+    let text = format!("dim batch\nmodel m : (x: f32[batch, {n}]) -> f32[batch, {n}] {{ linear({n}, bias = false) }}\n");
+    let checked = check(Source::new("product.model", text), &Request::default(), None);
+    let graph = pipeline::forward(&checked.models[0], wythe::ir::build::Mode::Eval, DType::F32, Stage::Fused);
+    let mut session = Session::new(vec![graph], DType::F32, threads).unwrap();
+    session.init(1);
+    let binding: Binding = [("batch".to_string(), n as i64)].into_iter().collect();
+    let plan = session.prepare(0, &binding).unwrap();
+    let x = normal(&[n, n], 1);
+    session.feed(plan, &[("x", &x)], &Host::default());
+    let (mut times, begin) = (vec![], Instant::now());
+    while begin.elapsed().as_secs_f64() < seconds || times.len() < 9 {
+        let start = Instant::now();
+        session.execute(0, plan).unwrap();
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let median = times[times.len() / 2];
+    println!(
+        "{{\"peer\":\"wythe\",\"workload\":\"W8:{n}x{n}x{n}\",\"threads\":{threads},\"median_ms\":{median:.3},\"min_ms\":{:.3},\"gflops\":{:.0}}}",
+        times[0],
+        2e-6 * (n * n * n) as f64 / times[0],
     );
 }
 

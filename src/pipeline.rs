@@ -9,8 +9,10 @@
 //! ```
 
 mod check;
+mod sizes;
 
 pub use check::{Checked, check};
+pub use sizes::{Unmet, check_sizes};
 
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Mode, Var};

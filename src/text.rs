@@ -110,6 +110,34 @@ pub trait Files {
     fn exists(&self, path: &str) -> bool;
 }
 
+/// No file system: for a program that keeps everything in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFiles;
+
+impl NoFiles {
+    fn refuse<T>(path: &str) -> Result<T, FileError> {
+        Err(FileError { path: path.into(), reason: "there is no file system here".into() })
+    }
+}
+
+impl Files for NoFiles {
+    fn read(&self, path: &str, _limit: u64) -> Result<Vec<u8>, FileError> {
+        Self::refuse(path)
+    }
+
+    fn write(&self, path: &str, _bytes: &[u8]) -> Result<(), FileError> {
+        Self::refuse(path)
+    }
+
+    fn append(&self, path: &str, _bytes: &[u8]) -> Result<(), FileError> {
+        Self::refuse(path)
+    }
+
+    fn exists(&self, _path: &str) -> bool {
+        false
+    }
+}
+
 /// Why a file could not be read or written; the sentence names the path.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{path}: {reason}")]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Rooms by level: a room may use the rooms of lower levels, and of its own level only what `SIDEWAYS` lists.
-const LEVELS: [&[&str]; 9] = [
+const LEVELS: [&[&str]; 10] = [
     &["text", "diagnostic", "tensor"],
     &["syntax", "ir", "kernels"],
     &["ops"],
@@ -15,6 +15,7 @@ const LEVELS: [&[&str]; 9] = [
     &["exec", "export"],
     &["pipeline"],
     &["train"],
+    &["embed"],
     &["cli", "lsp"],
 ];
 

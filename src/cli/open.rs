@@ -11,6 +11,7 @@ use crate::ir::training::Training;
 use crate::pipeline::{self, Checked};
 use crate::tensor::Tensor;
 use crate::train::fit::load_data;
+use crate::train::ports::one_value_a_statistic;
 use indexmap::IndexSet;
 
 /// A checked file, and which of its models is meant.
@@ -103,29 +104,23 @@ pub fn known_dims(model: &Structured, bound: &Binding) -> Result<(), Failure> {
 
 /// What the checker could not decide before sizes were known, and the facts of `where`.
 pub fn check_needs(model: &Structured, bound: &Binding) -> Result<(), Failure> {
-    use crate::ir::op::Condition;
-    let dims = &model.shapes.dims;
-    let value = |dim| dims.eval(dim, &|name| bound.get(name).copied());
-    for (need, _) in model.needs.iter().chain(&model.facts) {
-        let (holds, said) = match need.condition {
-            Condition::Equal(a, b) => {
-                (value(a).zip(value(b)).map(|(a, b)| a == b), format!("{} == {}", dims.show(a), dims.show(b)))
-            }
-            Condition::AtLeast(a, b) => {
-                (value(a).zip(value(b)).map(|(a, b)| a >= b), format!("{} >= {}", dims.show(a), dims.show(b)))
-            }
-            Condition::Divides { what, by } => {
-                let holds = value(what).zip(value(by)).map(|(what, by)| by != 0 && what % by == 0);
-                (holds, format!("({}) % ({}) == 0", dims.show(what), dims.show(by)))
-            }
-        };
-        if holds == Some(false) {
-            let sizes = bound.iter().map(|(name, size)| format!("{name} = {size}")).collect::<Vec<_>>().join(", ");
-            let message = format!("the model needs {said}, and it is run with {sizes}");
-            return Err(Failure::Run { code: "data::sizes", message, wanting: false });
+    pipeline::check_sizes(model, bound).map_err(|unmet| Failure::Run {
+        code: "data::sizes",
+        message: unmet.to_string(),
+        wanting: false,
+    })
+}
+
+/// A statistic of one value has no variance: batch norm in train mode needs more.
+pub fn check_statistics(model: &Structured, bound: &Binding) -> Result<(), Failure> {
+    match one_value_a_statistic(model, bound) {
+        None => Ok(()),
+        Some(path) => {
+            let message = format!("{path} would take the statistics of one value a channel");
+            let message = format!("{message}\n  help: give it more rows, or run it with --mode eval");
+            Err(Failure::Run { code: "data::sizes", message, wanting: false })
         }
     }
-    Ok(())
 }
 
 /// The data of a train section, or those of `--data`.

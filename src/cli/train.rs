@@ -8,7 +8,7 @@ use crate::ir::training::Length;
 use crate::text::Files;
 use crate::train::checkpoint;
 use crate::train::fit::{Options, Report, Trainer, Watch};
-use crate::train::metrics::{Real, Row};
+use crate::train::metrics::Row;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Trains a model as its train section says
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// with the bits of a run that was never stopped. Ctrl-C saves and ends with 130; a second one ends at once.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples:\n  wythe train models/digits.model --epochs 5 --out runs/digits\n  wythe train models/digits.model --steps 2000 --out runs/digits --resume"
+    after_long_help = "Examples:\n  wythe train models/digits.model --epochs 5 --out runs/digits\n  wythe train models/digits.model --steps 500 --out runs/digits --resume"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -131,12 +131,8 @@ impl Watch for Shown<'_> {
     }
 
     fn step(&mut self, row: &Row) {
-        let loss = match row.loss {
-            Real::Single(loss) => f64::from(loss),
-            Real::Double(loss) => loss,
-        };
         if let Some(progress) = &mut self.progress {
-            progress.step(&mut self.world.err, row.step, loss, row.lr);
+            progress.step(&mut self.world.err, row.step, row.loss.value(), row.lr);
         }
     }
 

@@ -11,6 +11,7 @@ mod digits;
 mod error;
 mod idx;
 pub mod literal;
+mod memory;
 pub mod npy;
 pub mod npz;
 mod sources;
@@ -23,6 +24,7 @@ pub use batches::{Batches, permutation};
 pub use dataset::{Dataset, Port, convert};
 pub use error::{DataError, near_or_all, nearest};
 pub use literal::Literal;
+pub use memory::in_memory;
 pub use sources::{Loaded, SOURCES, load, read_tensor, source_of_path};
 
 /// The largest file of data or weights that is read.

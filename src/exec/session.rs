@@ -8,10 +8,10 @@ use super::run::Bound;
 use crate::ir::graph::{Graph, Output, Source};
 use crate::kernels::call::{FaultKind, View};
 use crate::passes::plan::{Persistent, Place, Plan, PlanError, plan};
-use crate::tensor::{DType, SliceMut, Tensor};
+use crate::tensor::{self, DType, SliceMut, Tensor};
 use crate::text::size_words;
 use indexmap::IndexMap;
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayBase, ArrayD, ArrayViewD, ArrayViewMutD, Data, Dimension, IxDyn, ShapeBuilder};
 
 /// Numbers that the host hands in at each run.
 #[derive(Clone, Debug, Default)]
@@ -353,6 +353,58 @@ impl Session {
         }
     }
 
+    /// Copies an array into an input, by its place in the plan.
+    pub fn feed_at(&mut self, plan: usize, place: usize, value: &tensor::View<'_>) {
+        let view = self.plans[plan].plan.inputs[place].1;
+        let len = view.len().min(value.shape().iter().product());
+        // SAFETY: as in `write`.
+        unsafe {
+            match (view.dtype, value) {
+                (DType::F32, tensor::View::F32(a)) => copy(view.slice_mut(0, len), a, |x| x),
+                (DType::F32, tensor::View::F64(a)) => copy(view.slice_mut(0, len), a, |x| x as f32),
+                (DType::F64, tensor::View::F64(a)) => copy(view.slice_mut(0, len), a, |x| x),
+                (DType::F64, tensor::View::F32(a)) => copy(view.slice_mut(0, len), a, f64::from),
+                (DType::I64, tensor::View::I64(a)) => copy(view.slice_mut(0, len), a, |x| x),
+                (DType::Bool, tensor::View::Bool(a)) => copy(view.slice_mut(0, len), a, u8::from),
+                _ => {}
+            }
+        }
+    }
+
+    /// Copies an array into the gradient of an output; the sentence says what does not fit.
+    pub fn feed_cotangent(&mut self, plan: usize, output: &str, value: &tensor::View<'_>) -> Result<(), String> {
+        let wanted = |(source, _): &(Source, View)| matches!(source, Source::Cotangent(own) if own == output);
+        let Some(place) = self.plans[plan].plan.inputs.iter().position(wanted) else { return Ok(()) };
+        let shape = sizes(&self.plans[plan].plan.inputs[place].1);
+        if shape.slice() != value.shape() || !value.dtype().is_float() {
+            let found = value.shape();
+            return Err(format!("the cotangent of `{output}` has the shape {found:?}, the output {:?}", shape.slice()));
+        }
+        self.feed_at(plan, place, value);
+        Ok(())
+    }
+
+    /// The memory of an input, by its place in the plan: to be filled. `None` for another element type.
+    pub fn input_array<T: Number>(&mut self, plan: usize, place: usize) -> Option<ArrayViewMutD<'_, T>> {
+        let view = self.plans[plan].plan.inputs[place].1;
+        let shape: IxDyn = sizes(&view);
+        // SAFETY: no plan runs while the session is borrowed mutably; the view is dense and of this type.
+        let slice = (view.dtype == T::DTYPE).then(|| unsafe { view.slice_mut::<T>(0, view.len()) })?;
+        ArrayViewMutD::from_shape(shape, slice).ok()
+    }
+
+    /// The memory of an output after a run, by its place in the plan. `None` for another element type.
+    pub fn output<T: Number>(&self, plan: usize, place: usize) -> Option<ArrayViewD<'_, T>> {
+        let view = self.plans[plan].plan.outputs[place].1;
+        if view.dtype != T::DTYPE {
+            return None;
+        }
+        let mut strides = sizes(&view);
+        (0..view.rank()).for_each(|axis| strides[axis] = view.stride(axis) as usize);
+        // SAFETY: outputs are live and of this type, and no plan runs while the session is borrowed.
+        Some(unsafe { ArrayViewD::from_shape_ptr(sizes(&view).strides(strides), view.as_ptr::<T>()) })
+    }
+
     /// Runs a prepared plan on what was fed.
     pub fn execute(&mut self, which: Which, plan: usize) -> Result<(), RunError> {
         match self.plans[plan].run(&self.pool, &self.work) {
@@ -363,6 +415,11 @@ impl Session {
                 Err(RunError::Fault(FaultReport { kind, path: origin.path.clone(), span: origin.span }))
             }
         }
+    }
+
+    /// How many threads had a share of a plan's last run.
+    pub fn workers(&self, plan: usize) -> usize {
+        self.plans[plan].workers()
     }
 
     /// Copies of a plan's outputs after a run.
@@ -383,6 +440,19 @@ impl Session {
             }
         }
     }
+}
+
+/// Elements that can be lent as they lie in memory.
+pub trait Number: tensor::Element {}
+impl Number for f32 {}
+impl Number for f64 {}
+impl Number for i64 {}
+
+/// The sizes of a view.
+fn sizes(view: &View) -> IxDyn {
+    let mut sizes = IxDyn::zeros(view.rank());
+    (0..view.rank()).for_each(|axis| sizes[axis] = view.dim(axis));
+    sizes
 }
 
 /// Refuses what goes over a limit.
@@ -415,7 +485,7 @@ fn write(view: &View, tensor: &Tensor) {
     }
 }
 
-fn copy<S: Copy, D>(to: &mut [D], from: &ArrayD<S>, convert: impl Fn(S) -> D) {
+fn copy<S: Copy, R: Data<Elem = S>, D>(to: &mut [D], from: &ArrayBase<R, IxDyn>, convert: impl Fn(S) -> D) {
     match from.as_slice() {
         Some(slice) => to.iter_mut().zip(slice).for_each(|(to, &from)| *to = convert(from)),
         None => to.iter_mut().zip(from.iter()).for_each(|(to, &from)| *to = convert(from)),

@@ -360,7 +360,8 @@ impl Graph {
             (None, None) => format!("{}{}", self.node(id).op.name, show_attrs(self.attrs(id), &self.shapes)),
         };
         let ins: Vec<String> = self.ins(id).iter().map(|&port| show_port(port)).collect();
-        let at = &self.origin_of(id).path;
+        // A source says itself what it is.
+        let at = if self.sources.contains_key(&id) { "" } else { &self.origin_of(id).path };
         let at = if at.is_empty() { String::new() } else { format!("   // {at}") };
         format!("%{} = {word} {} -> {}{at}", id.0, ins.join(" "), types.join(", "))
     }

@@ -2,7 +2,7 @@
 
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Var};
-use crate::ir::graph::{Output, Port, Source};
+use crate::ir::graph::{Output, Source};
 use crate::ir::op::Role;
 use crate::ir::training::{Clip, Group};
 use crate::ops::arithmetic::{ABS, EXP, LOG, MAP_MAXIMUM, SQRT};
@@ -31,12 +31,13 @@ pub fn update<'g>(builder: &'g Builder, groups: &[Group], clip: Option<Clip>, le
         Some(clip) => clipped(builder, clip, learned),
         None => (learned.to_vec(), None),
     };
+    let hypers = hypers(builder, groups);
     let mut partials = vec![];
     for (index, grad) in scaled {
         let path = builder.graph.borrow().params[index as usize].path.clone();
         let Some(group) = group_of(groups, &path) else { continue };
         let Some(def) = find_optimizer(&groups[group].optimizer.name) else { continue };
-        partials.push(one(builder, def, &groups[group].optimizer.attrs, group as u32, index, grad));
+        partials.push(one(builder, def, &groups[group].optimizer.attrs, hypers[group], index, grad));
     }
     if let Some(norm) = norm.or_else(|| total_norm(&partials)) {
         builder.graph.borrow_mut().outputs.push((Output::GradNorm, norm.port));
@@ -86,7 +87,7 @@ fn one<'g>(
     builder: &'g Builder,
     def: &'static OptimizerDef,
     attrs: &Attrs,
-    group: u32,
+    hyper: Var<'g>,
     index: u32,
     grad: Var<'g>,
 ) -> Var<'g> {
@@ -103,7 +104,7 @@ fn one<'g>(
         ins.push(Some(builder.var(source)));
     }
     ins.resize(SLOTS_END, None);
-    ins.push(Some(hyper(builder, group)));
+    ins.push(Some(hyper));
     let decays = role == Role::Weight || attrs.str("decay") == Some("all");
     let outs = builder.apply(def.op, attrs.replaced(".decays", Attr::Bool(decays)), &ins);
     let mut graph = builder.graph.borrow_mut();
@@ -115,18 +116,15 @@ fn one<'g>(
     outs[SQUARES]
 }
 
-/// The host scalars of a group.
-fn hyper(builder: &Builder, group: u32) -> Var<'_> {
-    let source = Source::Hyper(group);
-    let found = {
-        let graph = builder.graph.borrow();
-        graph.sources.iter().find(|(_, known)| **known == source).map(|(node, _)| *node)
-    };
-    let port = found.map(|node| Port { node, index: 0 }).unwrap_or_else(|| {
+/// The host scalars of each group.
+fn hypers<'g>(builder: &'g Builder, groups: &[Group]) -> Vec<Var<'g>> {
+    let one = |group: u32| {
         let mut graph = builder.graph.borrow_mut();
         let size = graph.shapes.dims.constant(HYPERS as i64);
         let ty = graph.shapes.ty(DType::F64, &[size]);
-        graph.add_source(&INPUT, source, ty, 0)
-    });
-    builder.var(port)
+        let port = graph.add_source(&INPUT, Source::Hyper(group), ty, 0);
+        drop(graph);
+        builder.var(port)
+    };
+    (0..groups.len() as u32).map(one).collect()
 }

@@ -18,6 +18,16 @@ pub enum Real {
     Double(f64),
 }
 
+impl Real {
+    /// As f64.
+    pub fn value(self) -> f64 {
+        match self {
+            Real::Single(value) => f64::from(value),
+            Real::Double(value) => value,
+        }
+    }
+}
+
 impl Default for Real {
     fn default() -> Real {
         Real::Single(0.0)

@@ -310,9 +310,9 @@ impl Builder<'_> {
 
     /// Updates write where their parameter stands.
     fn writes(&mut self) {
+        let nodes: IndexMap<&Source, NodeId> = self.graph.sources.iter().map(|(id, source)| (source, *id)).collect();
         for (port, source) in &self.graph.writes {
-            let node = self.graph.sources.iter().find(|(_, known)| *known == source).map(|(id, _)| *id);
-            if let Some(view) = node.and_then(|node| self.placed.get(&Port { node, index: 0 })) {
+            if let Some(view) = nodes.get(source).and_then(|&node| self.placed.get(&Port { node, index: 0 })) {
                 self.placed.insert(*port, *view);
             }
         }
