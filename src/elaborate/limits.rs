@@ -5,6 +5,7 @@ use super::value::Static;
 use crate::diagnostic::Diagnostic;
 use crate::ir::op::ParamDef;
 use crate::ir::shape::Type;
+use crate::kernels::call::MAX_RANK;
 use crate::syntax::ast::{Body, Expr, ExprKind, Flow, Stage, StageKind, StmtKind};
 use crate::text::Span;
 
@@ -68,8 +69,14 @@ impl Elab<'_> {
         sizes.filter(|&n| n > 0).fold(1u128, |product, n| product.saturating_mul(n.unsigned_abs().into()))
     }
 
-    /// Whether a tensor is not too large.
+    /// Whether a tensor is not too large, and has not more axes than a kernel can walk.
     pub(super) fn allow_tensor(&mut self, ty: Type, span: Span) -> bool {
+        let rank = self.shapes.rank(ty);
+        if rank > MAX_RANK {
+            let text = format!("a tensor has at most {MAX_RANK} axes, and {} has {rank}", self.shapes.show(ty));
+            self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
+            return false;
+        }
         let count = self.known_elements(self.shapes.dims(ty));
         if count <= ELEMENTS {
             return true;

@@ -149,6 +149,7 @@ fn slips_have_a_code_of_their_own() {
         ("linear(99999999999999999999999)", "limit::integer@3"),
         ("linear(9223372036854775807 * 2)", "limit::integer@3"),
         ("linear(1000000000000)\nlinear(8)", "limit::tensor@3"),
+        ("unsqueeze(0, 1, 2, 3, 4, 5, 6)", "limit::tensor@3"),
         ("repeat 1000000000 { linear(8) }", "limit::stages@3"),
         ("repeat 100000 { repeat 100000 { linear(8) } }", "limit::stages@3"),
         ("repeat -1 { linear(8) }", "type::count@3"),

@@ -5,12 +5,14 @@ use super::pool::{Barrier, Pool};
 use crate::kernels::call::{Fault, FaultKind, View, Worker};
 use crate::passes::plan::{PERSISTENT, Plan, SCRATCH, cut};
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A plan whose views point into memory.
 pub struct Bound {
     /// The plan.
     pub plan: Plan,
+    /// How many threads had a share of any step in the last run.
+    busy: AtomicUsize,
     fault: Fault,
 }
 
@@ -30,7 +32,12 @@ impl Bound {
         }
         plan.inputs.iter_mut().for_each(|(_, view)| settle(view));
         plan.outputs.iter_mut().for_each(|(_, view)| settle(view));
-        Bound { plan, fault: Fault::default() }
+        Bound { plan, busy: AtomicUsize::new(0), fault: Fault::default() }
+    }
+
+    /// How many threads had a share of any step in the last run.
+    pub fn workers(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// Points every view of one scratch arena into another.
@@ -53,6 +60,7 @@ impl Bound {
     /// Runs all steps, each thread with a workspace of its own; the first fault, if there was one.
     pub fn run(&self, pool: &Pool, work: &[Arena]) -> Option<(u32, FaultKind)> {
         self.fault.clear();
+        self.busy.store(0, Ordering::Relaxed);
         if self.plan.single || pool.threads() == 1 {
             self.walk(0, 1, &Barrier::default(), &work[0]);
         } else {
@@ -70,6 +78,7 @@ impl Bound {
         let work = unsafe { std::slice::from_raw_parts_mut(arena.start().as_ptr(), self.plan.work) };
         let mut worker = Worker { work, fault: &self.fault, step: 0 };
         let group = if threads == 1 { 0 } else { self.plan.group };
+        let mut busy = false;
         for (index, step) in self.plan.steps.iter().enumerate() {
             if step.barrier {
                 if !barrier.wait(threads) {
@@ -86,12 +95,14 @@ impl Bound {
             }
             let range = cut(step.units, group, thread, threads);
             if !range.is_empty() {
+                busy = true;
                 worker.step = index as u32;
                 // SAFETY: the plan placed live buffers of the right types and sizes, and its barriers keep other
                 // threads from what this range touches.
-                unsafe { step.kernel.run[self.plan.width](&step.call, &mut worker, range) };
+                unsafe { step.kernel.run[step.width](&step.call, &mut worker, range) };
             }
         }
+        self.busy.fetch_add(usize::from(busy), Ordering::Relaxed);
     }
 }
 

@@ -417,6 +417,11 @@ impl Session {
         }
     }
 
+    /// How many threads had a share of a plan's last run.
+    pub fn workers(&self, plan: usize) -> usize {
+        self.plans[plan].workers()
+    }
+
     /// Copies of a plan's outputs after a run.
     pub fn outputs(&self, plan: usize) -> Vec<(Output, Tensor)> {
         self.plans[plan].plan.outputs.iter().map(|(output, view)| (output.clone(), read(view))).collect()

@@ -67,6 +67,9 @@ fn pair_or_number(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     if given + usize::from(number) < 2 {
         return Err(Misfit { operand: Some(1), ..Misfit::of(MisfitKind::Missing) });
     }
+    if number && given > 1 {
+        return Err(cx.bad_attr("value", "stands in place of a second operand, and there is one"));
+    }
     elementwise(cx)
 }
 
@@ -89,6 +92,23 @@ const POSITIVE: Facts = Facts { domain: (1e-30, f64::INFINITY), ..Facts::NONE };
 /// A gradient formula of one operand from a derivative operator: `dy * f'(x)`.
 pub(super) fn chain<'g>(cx: &GradCx<'_, 'g>, derivative: &'static OpDef) -> Vec<Option<Var<'g>>> {
     vec![Some(cx.dy() * cx.x(0).op(derivative))]
+}
+
+/// The element type that a cast names.
+fn named(attrs: &Attrs) -> DType {
+    match attrs.str("dtype") {
+        Some("i64") => DType::I64,
+        Some("bool") => DType::Bool,
+        Some("f64") => DType::F64,
+        _ => DType::F32,
+    }
+}
+
+fn cast_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+    let mut ty = cx.operand(0)?;
+    ty.dtype = named(cx.attrs);
+    cx.out(ty);
+    Ok(())
 }
 
 ops! { OPS;
@@ -231,19 +251,22 @@ CAST = OpDef {
     formula: "x",
     torch: "Tensor.to",
     example: "x: i64[2] = [1, 2] -> [1, 2]",
+    attrs: &[AttrDef::required("dtype", &[AttrKind::Choice(&["f32", "i64", "bool"])], "the new type")],
+    operands: &[Operand::any("x")],
+    rule: cast_rule,
+    body: Body::Expand(|cx| {
+        let dtype = named(cx.attrs);
+        vec![cx.x(0).to(if dtype.is_float() { cx.builder.float } else { dtype })]
+    }),
+    ..OpDef::DEFAULT
+};
+
+/// Elements as just this type: where `f32` in a model means the floats of the run, this does not.
+MAP_CAST = OpDef {
+    name: "map.cast",
     attrs: &[AttrDef::required("dtype", &[AttrKind::Choice(&["f32", "f64", "i64", "bool"])], "the new type")],
     operands: &[Operand::any("x")],
-    rule: |cx| {
-        let mut ty = cx.operand(0)?;
-        ty.dtype = match cx.attrs.str("dtype") {
-            Some("i64") => DType::I64,
-            Some("bool") => DType::Bool,
-            Some("f64") => DType::F64,
-            _ => DType::F32,
-        };
-        cx.out(ty);
-        Ok(())
-    },
+    rule: cast_rule,
     body: Body::Map { op: &map::ops::COPY, imm: plain },
     gradient: Gradient::Formula(|cx| vec![cx.x(0).dtype().is_float().then(|| cx.dy().to(cx.x(0).dtype()))]),
     ..OpDef::DEFAULT

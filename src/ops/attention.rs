@@ -326,6 +326,16 @@ fn attention_flops(cx: &mut CostCx<'_>) -> Dim {
     table.mul(sum, x[0])
 }
 
+/// Two products, scores and mean of the values; on the way back two and a half times that.
+fn core_flops(cx: &mut CostCx<'_>, halves: i64) -> Dim {
+    let dims = |cx: &CostCx<'_>, i: usize| cx.ins.get(i).copied().flatten().map(|ty| cx.shapes.dims(ty).to_vec());
+    let (Some(q), Some(v)) = (dims(cx, 0), dims(cx, 2)) else { return Dims::ZERO };
+    let table = &mut cx.shapes.dims;
+    let width = table.add(q[3], v[3]);
+    let product = table.product(&[q[0], q[1], q[2], v[2], width]);
+    table.scale(product, halves)
+}
+
 const QKV: &[Operand] = &[
     Operand::float("q"),
     Operand::float("k"),
@@ -382,6 +392,7 @@ SDPA = OpDef {
         let (mask, bias) = (spread_mask(cx.maybe(3), &full, false), spread_mask(cx.maybe(4), &full, false));
         vec![core(cx.builder, cx.attrs, [cx.x(0), cx.x(1), cx.x(2)], mask, bias).swap(1, 2)]
     }),
+    flops: Some(|cx| core_flops(cx, 2)),
     ..OpDef::DEFAULT
 };
 
@@ -406,6 +417,7 @@ SDPA_PLAIN = OpDef {
         },
     },
     gradient: Gradient::Formula(sdpa_gradient),
+    flops: Some(|cx| core_flops(cx, 2)),
     ..OpDef::DEFAULT
 };
 
@@ -436,6 +448,7 @@ SDPA_GRAD = OpDef {
         },
     },
     gradient: Gradient::Zero,
+    flops: Some(|cx| core_flops(cx, 5)),
     ..OpDef::DEFAULT
 };
 

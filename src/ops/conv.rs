@@ -7,6 +7,7 @@ use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{
     ArgsCx, Body, CostCx, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamCx, ParamDef, RuleCx, Why, size_of,
 };
+use crate::ir::shape::Type;
 use crate::kernels::call::Args;
 use crate::kernels::conv;
 
@@ -215,6 +216,15 @@ fn conv_flops(cx: &mut CostCx<'_>) -> Dim {
     cx.shapes.dims.mul(count, inner)
 }
 
+/// Twice the size of the (smaller) plane times a filter: what all three products of a convolution cost.
+fn product_flops(cx: &mut CostCx<'_>, plane: Type, weight: Type) -> Dim {
+    let count = cx.shapes.count(plane);
+    let filter = cx.shapes.dims(weight).get(1..).unwrap_or_default().to_vec();
+    let filter = cx.shapes.dims.product(&filter);
+    let twice = cx.shapes.dims.scale(count, 2);
+    cx.shapes.dims.mul(twice, filter)
+}
+
 ops! { OPS;
 
 /// A small window of weights slides over the spatial axes; every output sees its neighbourhood only.
@@ -243,6 +253,10 @@ CONV_PLAIN = OpDef {
     rule: plain_rule,
     body: Body::Kernel { kernel: &conv::CONV, args: conv_args },
     gradient: Gradient::Formula(conv_gradient),
+    flops: Some(|cx| match cx.ins[1] {
+        Some(weight) => product_flops(cx, cx.outs[0], weight),
+        None => Dims::ZERO,
+    }),
     ..OpDef::DEFAULT
 };
 
@@ -254,6 +268,10 @@ CONV_GRAD_INPUT = OpDef {
     rule: told_shape,
     body: Body::Kernel { kernel: &conv::CONV_GRAD_INPUT, args: conv_args },
     gradient: Gradient::Zero,
+    flops: Some(|cx| match (cx.ins[0], cx.ins[1]) {
+        (Some(dy), Some(weight)) => product_flops(cx, dy, weight),
+        _ => Dims::ZERO,
+    }),
     ..OpDef::DEFAULT
 };
 
@@ -265,6 +283,10 @@ CONV_GRAD_WEIGHT = OpDef {
     rule: told_shape,
     body: Body::Kernel { kernel: &conv::CONV_GRAD_WEIGHT, args: conv_args },
     gradient: Gradient::Zero,
+    flops: Some(|cx| match cx.ins[1] {
+        Some(dy) => product_flops(cx, dy, cx.outs[0]),
+        None => Dims::ZERO,
+    }),
     ..OpDef::DEFAULT
 };
 

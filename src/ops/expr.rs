@@ -140,7 +140,7 @@ impl<'g> Var<'g> {
         if self.dtype() == dtype {
             return self;
         }
-        self.then(&arithmetic::CAST, &[("dtype", Attr::Str(dtype.word().into()))])
+        self.then(&arithmetic::MAP_CAST, &[("dtype", Attr::Str(dtype.word().into()))])
     }
 
     /// The mean over axes: the sum, divided by the number.

@@ -3,7 +3,7 @@
 use super::reduce::bare;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Init};
 use crate::ir::build::{ExpandCx, GradCx, Var};
-use crate::ir::dim::Dim;
+use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{Body, CostCx, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamCx, ParamDef, RuleCx, Why};
 use crate::kernels::gemm;
 
@@ -122,6 +122,17 @@ fn product_flops(cx: &mut CostCx<'_>, inner: impl Fn(&[Dim]) -> Dim) -> Dim {
 
 fn last_flops(cx: &mut CostCx<'_>) -> Dim {
     product_flops(cx, |dims| dims.last().copied().unwrap_or(crate::ir::dim::Dims::ONE))
+}
+
+/// One product, or the two of low rank.
+fn linear_flops(cx: &mut CostCx<'_>) -> Dim {
+    let Some(rank) = crate::ir::op::size_of(cx.shapes, cx.attrs.get("rank")) else { return last_flops(cx) };
+    let (ins, outs) = (cx.ins[0].map_or(vec![], |ty| cx.shapes.dims(ty).to_vec()), cx.shapes.dims(cx.outs[0]).to_vec());
+    let (Some((&input, rows)), Some(&out)) = (ins.split_last(), outs.last()) else { return Dims::ZERO };
+    let table = &mut cx.shapes.dims;
+    let (rows, widths) = (table.product(rows), table.add(input, out));
+    let product = table.product(&[rows, rank, widths]);
+    table.scale(product, 2)
 }
 
 /// The leading (batch) axes of a product, broadcast as in NumPy, and both operands spread to them.
@@ -246,7 +257,7 @@ LINEAR = OpDef {
     rule: linear_rule,
     params: linear_params,
     body: Body::Expand(linear),
-    flops: Some(last_flops),
+    flops: Some(linear_flops),
     ..OpDef::DEFAULT
 };
 

@@ -9,6 +9,7 @@ use crate::ir::op::{
     size_of,
 };
 use crate::kernels::call::View;
+use crate::tensor::DType;
 
 const VIEW: Facts = Facts { view: true, ..Facts::NONE };
 const ANY: &[Operand] = &[Operand::any("x")];
@@ -192,16 +193,25 @@ pub fn concat<'g>(parts: &[Var<'g>], axis: usize) -> Var<'g> {
     parts[0].builder.apply(&JOIN, attrs, &ins)[0]
 }
 
+/// All operands must hold the same elements as the first.
+fn same_elements(cx: &RuleCx<'_>) -> Result<(), Misfit> {
+    let dtype = cx.operand(0)?.dtype;
+    let other = (1..cx.ins.len()).find(|&index| cx.ins[index].is_some_and(|ty| ty.dtype != dtype));
+    let wanted = match dtype {
+        DType::F32 | DType::F64 => Elements::Float,
+        DType::I64 => Elements::Int,
+        DType::Bool => Elements::Bool,
+    };
+    other.map_or(Ok(()), |index| Err(Misfit { operand: Some(index), ..Misfit::of(MisfitKind::Elements(wanted)) }))
+}
+
 fn concat_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let first = cx.dims(0)?;
     let axis = cx.axis("axis", first.len())?;
+    same_elements(cx)?;
     let (mut out, dtype) = (first.clone(), cx.operand(0)?.dtype);
     for index in 1..cx.ins.len() {
         let dims = cx.rank(index, first.len(), first.len())?;
-        if cx.operand(index)?.dtype != dtype {
-            let wanted = if dtype.is_float() { Elements::Float } else { Elements::Int };
-            return Err(Misfit { operand: Some(index), ..Misfit::of(MisfitKind::Elements(wanted)) });
-        }
         for (i, (&found, &wanted)) in dims.iter().zip(&first).enumerate() {
             if i == axis {
                 out[axis] = cx.shapes.dims.add(out[axis], found);
@@ -447,6 +457,7 @@ STACK = OpDef {
     operands: &[Operand::any("a"), Operand::any("more").optional().many()],
     rule: |cx| {
         let mut dims = cx.dims(0)?;
+        same_elements(cx)?;
         for index in 1..cx.ins.len() {
             let other = cx.rank(index, dims.len(), dims.len())?;
             for (i, (&found, &wanted)) in other.iter().zip(&dims).enumerate() {
@@ -477,6 +488,12 @@ NEXT = OpDef {
     shape: "i64[.., seq] -> i64[.., seq]",
     example: "x: i64[3] = [5, 6, 7] -> [6, 7, -100]",
     operands: &[Operand::int("tokens")],
+    rule: |cx| {
+        let dims = cx.rank(0, 1, 8)?;
+        let last = dims.len() - 1;
+        cx.at_least(0, last, dims[last], Dims::ONE, Why::Other)?;
+        crate::ir::op::same_as_first(cx)
+    },
     gradient: Gradient::Zero,
     body: Body::Expand(|cx| {
         let x = cx.x(0);
@@ -625,7 +642,8 @@ fn expanded(cx: &mut RuleCx<'_>, dims: &[Dim]) -> Result<(Vec<Dim>, Vec<usize>),
         match (item, own) {
             (Attr::Int(-1), Some(own)) => out.push(own),
             (item, own) => {
-                let size = size_of(cx.shapes, item).ok_or_else(|| cx.bad_attr("shape", "must hold sizes"))?;
+                let size = size_of(cx.shapes, item).filter(|&dim| cx.shapes.dims.as_const(dim).is_none_or(|n| n >= 0));
+                let size = size.ok_or_else(|| cx.bad_attr("shape", "must hold sizes; -1 keeps an axis that is there"))?;
                 match own {
                     None => new.push(i),
                     Some(Dims::ONE) if size != Dims::ONE => new.push(i),

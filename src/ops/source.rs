@@ -90,7 +90,8 @@ PARAMETER = OpDef {
     operands: &[],
     rule: |cx| {
         let dims = shape_dims(cx.shapes, cx.attrs.get("shape"));
-        let dims = dims.ok_or_else(|| cx.bad_attr("shape", "must be a list of sizes"))?;
+        let sizes = |dims: &Vec<crate::ir::dim::Dim>| dims.iter().all(|&dim| cx.shapes.dims.as_const(dim).is_none_or(|n| n >= 0));
+        let dims = dims.filter(sizes).ok_or_else(|| cx.bad_attr("shape", "must be a list of sizes"))?;
         cx.out_of(DType::F32, &dims);
         Ok(())
     },

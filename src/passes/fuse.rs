@@ -27,14 +27,23 @@ pub static FUSED: OpDef = OpDef {
 
 /// The same graph with every elementwise node in a group (often of one).
 pub fn fuse(graph: &Graph) -> Graph {
-    let groups = groups(graph);
+    grouped(graph, &groups(graph))
+}
+
+/// The same graph with every elementwise node alone: what the joined ones are compared with.
+pub fn unfused(graph: &Graph) -> Graph {
+    let alone = |id: NodeId| graph.is_map(id).then_some(id);
+    grouped(graph, &graph.ids().map(alone).collect::<Vec<_>>())
+}
+
+fn grouped(graph: &Graph, groups: &[Option<NodeId>]) -> Graph {
     let mut members: IndexMap<NodeId, Vec<NodeId>> = IndexMap::new();
     for id in graph.ids() {
         if let Some(root) = groups[id.0 as usize] {
             members.entry(root).or_default().push(id);
         }
     }
-    rebuild(graph, &groups, &members)
+    rebuild(graph, groups, &members)
 }
 
 /// For each elementwise node the last node of its group.
