@@ -61,7 +61,8 @@ fn model(file: &str) -> Model {
 
 /// A model of `models/`, smaller.
 fn small(name: &str, sets: &[(&str, &str)]) -> Model {
-    let small = sets.iter().try_fold(model(&format!("models/{name}.model")), |model, (key, value)| model.with(key, value));
+    let small =
+        sets.iter().try_fold(model(&format!("models/{name}.model")), |model, (key, value)| model.with(key, value));
     small.unwrap_or_else(|reports| panic!("{reports}"))
 }
 
@@ -199,7 +200,8 @@ fn shapes(model: &Model, inputs: &[View<'_>]) -> Vec<Vec<usize>> {
 #[test]
 fn the_examples_run() {
     let tokens = ndarray::Array2::from_shape_fn((2, 9), |(i, j)| (i * 9 + j) as i64);
-    let pixels = |sizes: [usize; 4]| ndarray::Array4::from_shape_fn(sizes, |(_, c, y, x)| ((c + 3 * y + 7 * x) % 5) as f32);
+    let pixels =
+        |sizes: [usize; 4]| ndarray::Array4::from_shape_fn(sizes, |(_, c, y, x)| ((c + 3 * y + 7 * x) % 5) as f32);
     let rows = ndarray::Array2::from_shape_fn((3, 784), |(i, j)| ((i + j) % 7) as f32);
     assert_eq!(shapes(&small("mlp", &[]), &[(&rows).into()]), [[3, 10]]);
     let gpt = small("gpt", &[("vocab", "50"), ("ctx", "16"), ("d", "24"), ("heads", "2"), ("depth", "2")]);

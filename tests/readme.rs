@@ -157,7 +157,7 @@ fn every_promise_names_a_test_that_is_there() {
 
 #[test]
 fn the_model_is_the_file() {
-    assert!(read("README.md").contains(&format!("```\n{}```\n", read("models/digits.model"))));
+    assert!(read("README.md").contains(&format!("```text\n{}```\n", read("models/digits.model"))));
 }
 
 #[test]
