@@ -58,7 +58,11 @@ impl<'a> Elab<'a> {
                         self.report(Diagnostic::error("flow::return", text, stmt.span, "inside another body"));
                     }
                     returned = Some(stmt.span);
-                    self.line(&mut current, None, flow);
+                    // `return h` may repeat what flows.
+                    let kept = current.as_ref().is_some_and(|current| self.is_current(flow, Some(current)));
+                    if !kept {
+                        self.line(&mut current, None, flow);
+                    }
                 }
                 StmtKind::Flow(lhs, flow) => self.line(&mut current, lhs.as_ref(), flow),
                 StmtKind::Broken => {

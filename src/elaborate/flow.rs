@@ -220,10 +220,11 @@ impl<'a> Elab<'a> {
                 Truth::Silent => return self.unknown_stage(),
                 Truth::Open(_) | Truth::Opaque => {
                     if !self.symbolic {
-                        let text = "a branch cannot depend on a size that is not known";
+                        let written = self.written(cond.span);
+                        let text = format!("`if` cannot depend on `{written}`: a dim stands for any size");
                         let report =
                             Diagnostic::error("type::symbolic_branch", text, cond.span, "true for some sizes only");
-                        self.report(report.note("a symbolic size may stand in shapes, size lists and facts"));
+                        self.report(report.note(super::number::ONLY_IN_SHAPES));
                     }
                     return self.unknown_stage();
                 }

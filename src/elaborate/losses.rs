@@ -8,6 +8,9 @@ use super::scope::{Bound, Meaning};
 use super::settings::SETTINGS;
 use super::settings::Section;
 use super::value::{Elem, Val};
+use super::chain::Producer;
+use super::chain::Producer;
+use super::chain::Producer;
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::structured::{Item, PortDef, Region, Tail, ValueId};
@@ -36,7 +39,9 @@ impl<'a> Elab<'a> {
                 SettingValue::Ports(ports) => {
                     for (name, typed) in ports {
                         let Some(ty) = self.port_type(typed, None) else { continue };
-                        let value = self.value(ty, None);
+                        let (word, span) = (String::new(), typed.span);
+                        let made = Producer { word, from: None, span, alias: false, block: None };
+                        let value = self.value(ty, Some(made));
                         self.values[value.0 as usize].name = Some(name.text.clone());
                         section.targets.push(PortDef { name: Some(name.text.clone()), value, span: typed.span });
                         section.target_elems.push(Elem { name: None, val: Val::One(value), span: typed.span });

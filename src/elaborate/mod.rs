@@ -133,6 +133,8 @@ struct Elab<'a> {
     reports: Vec<report::Report>,
     /// Everything is reported there: the place of a hyperparameter that `--set` changes.
     report_at: Option<Span>,
+    /// Where a residual without a skip ends, while its branch is reported.
+    residual_end: Option<Span>,
     /// How many stages a block surely expands to, once counted.
     least_sizes: HashMap<usize, u64>,
     /// While a block is checked for all sizes.
@@ -198,6 +200,7 @@ impl<'a> Elab<'a> {
             declared: IndexMap::new(),
             reports: vec![],
             report_at: None,
+            residual_end: None,
             least_sizes: HashMap::new(),
             symbolic: false,
             open_rank: false,
@@ -311,7 +314,7 @@ impl<'a> Elab<'a> {
                     Entry::Model(model) if i == 0 => {
                         let name = &model.name;
                         if let Some(first) = models.insert(&name.text, name.span) {
-                            let text = format!("the model `{}` stands twice", name.text);
+                            let text = format!("there are two models `{}`", name.text);
                             let report = Diagnostic::error("name::model_twice", text, name.span, "again here");
                             self.report(report.label(first, "first here"));
                         }
@@ -340,7 +343,7 @@ impl<'a> Elab<'a> {
         let name = &block.name;
         if let Some(&first) = self.block_names.get(&name.text) {
             let first = self.blocks[first].name.span;
-            let text = format!("the block `{}` stands twice", name.text);
+            let text = format!("there are two blocks `{}`", name.text);
             let report = Diagnostic::error("name::block_twice", text, name.span, "again here");
             self.report(report.label(first, "first here"));
             return;

@@ -83,11 +83,17 @@ impl<'a> Elab<'a> {
             let paths: Vec<String> = params.iter().map(params::Param::shown).collect();
             let stem = pattern.trim_matches(['*', '.']);
             let known = paths.iter().flat_map(|path| path.split('.'));
-            let note = match near(stem, known) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("the parameters: {}", paths.iter().take(4).cloned().collect::<Vec<_>>().join(", ")),
-            };
-            self.report(report.note(note));
+            self.report(match near(stem, known) {
+                Some(meant) => {
+                    let fixed = format!("\"{}\"", pattern.replacen(stem, meant, 1));
+                    let shown = self.mended(*span, &fixed);
+                    report.fix(*span, fixed, shown)
+                }
+                None => {
+                    let some: Vec<String> = paths.iter().take(4).cloned().collect();
+                    report.note(format!("the parameters: {}", some.join(", ")))
+                }
+            });
         }
     }
 
