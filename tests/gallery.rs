@@ -44,8 +44,8 @@ fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<St
     (!gone).then(|| format!("{name}: the fix does not mend:\n{mended}\n{}", support::report(&after, &sources)))
 }
 
-/// Codes that no text alone can bring about.
-const WITHOUT_A_TEXT: &[&str] = &[];
+/// Codes that no text alone can bring about: operators to come need three, and the parser is first to miss a signature.
+const WITHOUT_A_TEXT: &[&str] = &["shape::divides", "shape::rule", "shape::small", "type::signature"];
 
 #[test]
 fn every_code_has_its_picture() {

@@ -239,10 +239,12 @@ impl<'a> Elab<'a> {
             let text = format!("the weights of `{}` would have the size `{shown}`, which is not a number", use_.word);
             let mut report = Diagnostic::error("type::symbolic_parameter", text, use_.span, "weights need numbers");
             let value = use_.operands.first().copied().flatten();
-            let from = value.filter(|&value| self.shapes.dims(self.ty(value)).contains(&dim));
+            let said = use_.given.iter().any(|arg| matches!(arg.value, super::value::Static::Dim(_)));
+            let from = value.filter(|&value| !said && self.shapes.dims(self.ty(value)).contains(&dim));
             if let Some((value, place)) = from.and_then(|value| Some((value, self.culprit(value)?))) {
                 report = report.label(place, format!("makes it {}", self.shown_type(self.ty(value))));
-                report = report.note(format!("`{shown}` depends on the data: pool it away, or write numbers in the signature"));
+                report = report
+                    .note(format!("`{shown}` depends on the data: pool it away, or write numbers in the signature"));
             } else {
                 report = report.note(super::number::ONLY_IN_SHAPES);
             }

@@ -194,26 +194,6 @@ impl<'a> Elab<'a> {
         if self.written(sign).len() == 1 { sign } else { expr.span }
     }
 
-    /// Where the sign itself stands: both sides are culprits of their own.
-    fn sign_of(&self, expr: &Expr) -> Span {
-        let ExprKind::Binary(_, left, right) = &expr.kind else { return expr.span };
-        let between = Span { start: left.span.end, end: right.span.start, ..expr.span };
-        let written = self.written(between);
-        let start = between.start + (written.len() - written.trim_start().len()) as u32;
-        let sign = Span { start, end: start + written.trim().len() as u32, ..between };
-        if self.written(sign).len() == 1 { sign } else { expr.span }
-    }
-
-    /// Where the sign itself stands: both sides are culprits of their own.
-    fn sign_of(&self, expr: &Expr) -> Span {
-        let ExprKind::Binary(_, left, right) = &expr.kind else { return expr.span };
-        let between = Span { start: left.span.end, end: right.span.start, ..expr.span };
-        let written = self.written(between);
-        let start = between.start + (written.len() - written.trim_start().len()) as u32;
-        let sign = Span { start, end: start + written.trim().len() as u32, ..between };
-        if self.written(sign).len() == 1 { sign } else { expr.span }
-    }
-
     fn refuse_power(&mut self, val: Val, expr: &Expr) -> Val {
         if !val.is_unknown() {
             let text = "`^` is for numbers, and this is a tensor";
@@ -226,7 +206,11 @@ impl<'a> Elab<'a> {
                         Some(_) => format!("({base} |> pow({exponent}))"),
                         None => product,
                     };
-                    if fixed.is_empty() { report } else { report.fix(expr.span, fixed.clone(), self.mended(expr.span, &fixed)) }
+                    if fixed.is_empty() {
+                        report
+                    } else {
+                        report.fix(expr.span, fixed.clone(), self.mended(expr.span, &fixed))
+                    }
                 }
                 _ => report,
             };

@@ -49,7 +49,8 @@ impl<'a> Elab<'a> {
                 continue;
             }
             let Some(slot) = self.slot(called, arg, &mut position) else {
-                sound &= arg.name.as_ref().is_some_and(|name| name.text == "inplace" || called.defs.iter().all(keeps_shape));
+                sound &=
+                    arg.name.as_ref().is_some_and(|name| name.text == "inplace" || called.defs.iter().all(keeps_shape));
                 continue;
             };
             if let Some(first) = seen[slot] {
@@ -104,7 +105,9 @@ impl<'a> Elab<'a> {
 
     /// `linear(784, 256)`, as other libraries have it.
     fn report_in_and_out(&mut self, called: Called<'_>, given: &[Given], second: &Given) -> bool {
-        let Some(first) = given.first().filter(|first| first.name.is_none() && first.pin.is_none()) else { return false };
+        let Some(first) = given.first().filter(|first| first.name.is_none() && first.pin.is_none()) else {
+            return false;
+        };
         let pins = called.defs.iter().any(|def| def.name == "in");
         if !pins || second.name.is_some() || self.as_int(&second.value).is_none() {
             return false;
@@ -116,43 +119,12 @@ impl<'a> Elab<'a> {
         let (pinned, alone) = (format!("{a} -> {b}"), b.to_string());
         let report = report.fix(span, pinned.clone(), self.mended(span, &pinned));
         let report = report.fix(span, alone.clone(), self.mended(span, &alone));
-        self.report(report.note(format!("write `{}({b})`, or `{}({pinned})` to have the input checked", called.word, called.word)));
-        true
-    }
-
-    /// `linear(784, 256)`, as other libraries have it.
-    fn report_in_and_out(&mut self, called: Called<'_>, given: &[Given], second: &Given) -> bool {
-        let Some(first) = given.first().filter(|first| first.name.is_none() && first.pin.is_none()) else { return false };
-        let pins = called.defs.iter().any(|def| def.name == "in");
-        if !pins || second.name.is_some() || self.as_int(&second.value).is_none() {
-            return false;
-        }
-        let (a, b) = (self.written(first.span), self.written(second.span));
-        let text = format!("`{}` takes the size of its output only: the input is inferred", called.word);
-        let span = first.span.to(second.span);
-        let report = Diagnostic::error("attr::input", text, span, "two sizes");
-        let (pinned, alone) = (format!("{a} -> {b}"), b.to_string());
-        let report = report.fix(span, pinned.clone(), self.mended(span, &pinned));
-        let report = report.fix(span, alone.clone(), self.mended(span, &alone));
-        self.report(report.note(format!("write `{}({b})`, or `{}({pinned})` to have the input checked", called.word, called.word)));
-        true
-    }
-
-    /// `linear(784, 256)`, as other libraries have it.
-    fn report_in_and_out(&mut self, called: Called<'_>, given: &[Given], second: &Given) -> bool {
-        let Some(first) = given.first().filter(|first| first.name.is_none() && first.pin.is_none()) else { return false };
-        let pins = called.defs.iter().any(|def| def.name == "in");
-        if !pins || second.name.is_some() || self.as_int(&second.value).is_none() {
-            return false;
-        }
-        let (a, b) = (self.written(first.span), self.written(second.span));
-        let text = format!("`{}` takes the size of its output only: the input is inferred", called.word);
-        let span = first.span.to(second.span);
-        let report = Diagnostic::error("attr::input", text, span, "two sizes");
-        let (pinned, alone) = (format!("{a} -> {b}"), b.to_string());
-        let report = report.fix(span, pinned.clone(), self.mended(span, &pinned));
-        let report = report.fix(span, alone.clone(), self.mended(span, &alone));
-        self.report(report.note(format!("write `{}({b})`, or `{}({pinned})` to have the input checked", called.word, called.word)));
+        self.report(
+            report.note(format!(
+                "write `{}({b})`, or `{}({pinned})` to have the input checked",
+                called.word, called.word
+            )),
+        );
         true
     }
 
@@ -287,24 +259,6 @@ impl<'a> Elab<'a> {
         }
         sound.then(|| Attrs::new(called.defs, values))
     }
-}
-
-/// Whether an attribute cannot change the shape of a result.
-fn keeps_shape(def: &AttrDef) -> bool {
-    let shapeless = |kind: &AttrKind| {
-        matches!(kind, AttrKind::Bool | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing)
-            || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
-    };
-    def.kinds.iter().all(shapeless)
-}
-
-/// Whether an attribute cannot change the shape of a result.
-fn keeps_shape(def: &AttrDef) -> bool {
-    let shapeless = |kind: &AttrKind| {
-        matches!(kind, AttrKind::Bool | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing)
-            || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
-    };
-    def.kinds.iter().all(shapeless)
 }
 
 /// Whether an attribute cannot change the shape of a result.

@@ -107,6 +107,7 @@ impl<'a> Elab<'a> {
         match &stmt.kind {
             StmtKind::Dim(name, _) => self.bind_name(name, Meaning::Static(Static::Unknown)),
             StmtKind::Layer(name, _) => self.bind_name(name, Meaning::Value(Val::Unknown)),
+            StmtKind::Flow(Some(Lhs::Name(name)), _) if self.inst.lookup(&name.text).is_some() => {}
             StmtKind::Flow(Some(lhs), _) => {
                 self.bind_lhs(lhs, Val::Unknown);
             }
@@ -156,6 +157,9 @@ impl<'a> Elab<'a> {
     }
 
     fn report_dropped(&mut self, current: &Current, flow: &Flow) {
+        if self.faulty(current.span.to(flow.span)) {
+            return;
+        }
         let text = "what flows in here is dropped: this line does not use it";
         let report = Diagnostic::error("flow::dropped", text, flow.span, "starts anew");
         let mut report = report.label(current.span, "this value is neither used nor named");

@@ -260,7 +260,9 @@ impl<'a> Elab<'a> {
                         report.fix(span, quoted.clone(), self.mended(span, &quoted))
                     }
                     None => match near(written.trim_matches('"'), options.iter().copied()) {
-                        Some(meant) => report.fix(span, format!("\"{meant}\""), self.mended(span, &format!("\"{meant}\""))),
+                        Some(meant) => {
+                            report.fix(span, format!("\"{meant}\""), self.mended(span, &format!("\"{meant}\"")))
+                        }
                         None => report,
                     },
                 }

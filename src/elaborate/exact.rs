@@ -92,8 +92,11 @@ impl<'a> Elab<'a> {
         self.prover.learn(dims, condition);
         let report = Diagnostic::error("where::fraction", text, span, "perhaps a fraction");
         let written = self.written(span).to_string();
-        let report =
-            self.with_fact_fix(report, &fact).fix(span, format!("floor({written})"), self.mended(span, &format!("floor({written})")));
+        let report = self.with_fact_fix(report, &fact).fix(
+            span,
+            format!("floor({written})"),
+            self.mended(span, &format!("floor({written})")),
+        );
         self.report(report.note(format!("say so: `where {fact}`; or cut it off: `floor({written})`")));
         Static::Dim(quotient)
     }

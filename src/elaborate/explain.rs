@@ -32,7 +32,8 @@ impl Elab<'_> {
             return;
         }
         let Told { code, message, label } = self.tell(use_, &misfit, operand);
-        let named = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|name| Some(&*name.text) == misfit.attr));
+        let named =
+            use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|name| Some(&*name.text) == misfit.attr));
         if let (MisfitKind::Attribute(_), Some(arg)) = (&misfit.kind, named) {
             return self.report(Diagnostic::error(code, message, arg.span, label));
         }
@@ -141,7 +142,9 @@ impl Elab<'_> {
                 let message = format!("`{word}` joins along one axis, and all others must be equal: {differ}");
                 told("shape::concat", message, differ)
             }
-            Why::Rows => told("shape::rows", format!("`{word}` wants one target for each row of its input: {differ}"), differ),
+            Why::Rows => {
+                told("shape::rows", format!("`{word}` wants one target for each row of its input: {differ}"), differ)
+            }
             Why::Classes => told("shape::classes", format!("the classes of `{word}` differ: {differ}"), differ),
             Why::Mask => told("shape::mask", format!("the mask of `{word}` has another size: {differ}"), differ),
             Why::Keys => told("shape::keys", format!("keys and values of `{word}` differ: {differ}"), differ),
@@ -267,14 +270,16 @@ impl Elab<'_> {
                 }
             }
             MisfitKind::Shapes => {
-                let one = |dim: Option<crate::ir::dim::Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim)) == Some(1);
+                let one =
+                    |dim: Option<crate::ir::dim::Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim)) == Some(1);
                 match one(misfit.found) || one(misfit.wanted) {
                     true => report.note("a size of 1 is never stretched by itself: say `expand`"),
                     false => report.note("only missing leading axes are filled in"),
                 }
             }
             MisfitKind::Size(Why::Rows | Why::Classes) if use_.op.attrs.iter().any(|def| def.name == "axis") => {
-                let report = report.note("classes stand on the last axis; `axis = 1` where they stand beside the batch");
+                let report =
+                    report.note("classes stand on the last axis; `axis = 1` where they stand beside the batch");
                 if self.written(use_.span) != use_.word {
                     return report;
                 }

@@ -272,8 +272,9 @@ impl<'a> Elab<'a> {
             self.emit(Item::Scope(ScopeItem { kind, label, path: placeholder(scope), region, span: flow.span }));
             parts.push(Elem { name: None, val, span: flow.span });
         }
+        let unread = branches.is_empty() || self.faulty(span);
         let outer = self.it.take();
-        self.it = Some(It { val: Val::Tuple(parts), used: false });
+        self.it = Some(It { val: if unread { Val::Unknown } else { Val::Tuple(parts) }, used: false });
         let val = self.stage_call(join, false);
         self.it = outer.map(|it| It { used: true, ..it });
         let region = self.regions.pop().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Targets, loss and metrics: flows over the model's values.
 
 use super::Elab;
+use super::chain::Producer;
 use super::flow::It;
 use super::model::Read;
 use super::path::Adds;
@@ -8,9 +9,6 @@ use super::scope::{Bound, Meaning};
 use super::settings::SETTINGS;
 use super::settings::Section;
 use super::value::{Elem, Val};
-use super::chain::Producer;
-use super::chain::Producer;
-use super::chain::Producer;
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::structured::{Item, PortDef, Region, Tail, ValueId};

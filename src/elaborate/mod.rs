@@ -133,6 +133,8 @@ struct Elab<'a> {
     reports: Vec<report::Report>,
     /// Everything is reported there: the place of a hyperparameter that `--set` changes.
     report_at: Option<Span>,
+    /// How often something was reported, also what was told before.
+    mistakes: u64,
     /// Where a residual without a skip ends, while its branch is reported.
     residual_end: Option<Span>,
     /// How many stages a block surely expands to, once counted.
@@ -201,6 +203,7 @@ impl<'a> Elab<'a> {
             reports: vec![],
             report_at: None,
             residual_end: None,
+            mistakes: 0,
             least_sizes: HashMap::new(),
             symbolic: false,
             open_rank: false,
@@ -295,6 +298,18 @@ impl<'a> Elab<'a> {
     fn faulty(&self, span: Span) -> bool {
         let inside = |fault: &&Span| fault.file == span.file && span.start <= fault.start && fault.start < span.end;
         self.faults.iter().any(|fault| inside(&fault))
+    }
+
+    /// Whether a line that could not be read holds this word: it may have bound it.
+    fn lost_name(&self, word: &str) -> bool {
+        self.faults.iter().any(|fault| {
+            let Some(source) = self.sources.0.get(usize::from(fault.file)) else { return false };
+            let at = fault.start as usize;
+            let (Some(before), Some(after)) = (source.text.get(..at), source.text.get(at..)) else { return false };
+            let from = before.rfind('\n').map_or(0, |at| at + 1);
+            let to = at + after.find('\n').unwrap_or(after.len());
+            source.text[from..to].split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
+        })
     }
 
     /// Whether the caller wants this model or label.

@@ -14,14 +14,6 @@ use std::rc::Rc;
 pub(super) const ONLY_IN_SHAPES: &str =
     "a dim may stand in shapes, lists of sizes and `where`; what counts or sizes weights is a hyperparameter";
 
-/// Where a dim that stands for any size may be used.
-pub(super) const ONLY_IN_SHAPES: &str =
-    "a dim may stand in shapes, lists of sizes and `where`; what counts or sizes weights is a hyperparameter";
-
-/// Where a dim that stands for any size may be used.
-pub(super) const ONLY_IN_SHAPES: &str =
-    "a dim may stand in shapes, lists of sizes and `where`; what counts or sizes weights is a hyperparameter";
-
 impl<'a> Elab<'a> {
     /// Evaluates an expression.
     pub(super) fn eval(&mut self, expr: &'a Expr) -> Static {

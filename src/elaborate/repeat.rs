@@ -158,7 +158,11 @@ impl<'a> Elab<'a> {
                     other => vec![other.clone()],
                 };
                 if parts.len() != names.len() {
-                    let text = format!("the pattern names {} values, and an item of the list has {}", names.len(), parts.len());
+                    let text = format!(
+                        "the pattern names {} values, and an item of the list has {}",
+                        names.len(),
+                        parts.len()
+                    );
                     self.report(Diagnostic::error("type::for_pattern", text, *span, format!("{} names", names.len())));
                 }
                 for (i, name) in names.iter().enumerate() {

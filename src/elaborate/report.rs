@@ -42,6 +42,11 @@ impl<'a> Elab<'a> {
             diagnostic.fixes.clear();
         }
         let span = diagnostic.labels[0].span;
+        if self.faulty(span) {
+            // What could not be read there is told; the rest is guesswork.
+            return;
+        }
+        self.mistakes += 1;
         let same = |report: &&mut Report| {
             report.diagnostic.code == diagnostic.code && report.diagnostic.labels[0].span == span
         };

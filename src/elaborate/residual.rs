@@ -136,7 +136,7 @@ impl<'a> Elab<'a> {
             None => Some(ty),
             Some(_) => None,
         };
-        let errors = self.reports.len();
+        let errors = self.mistakes;
         self.tail = skip_ty.map(|skip| Tail { head: written.head, skip });
         let branch = self.body(written.branch, Some(start), false);
         self.tail = None;
@@ -156,7 +156,7 @@ impl<'a> Elab<'a> {
             return skip.single().map_or(Val::Unknown, |id| self.meant(id, written.head));
         };
         // After a mistake inside, what the branch ends with was hardly meant.
-        let sum = match self.reports.len() == errors && self.equal_branches(written, a, b) {
+        let sum = match self.mistakes == errors && self.equal_branches(written, a, b) {
             true => self.sum(written, placement, a, b),
             false => self.meant(a, written.head),
         };

@@ -153,10 +153,14 @@ impl<'a> Elab<'a> {
             _ => None,
         });
         let models: Vec<&str> = models.collect();
+        if models.is_empty() && self.faulty(train.span) {
+            return;
+        }
         let report =
             Diagnostic::error("name::model", format!("there is no model `{}`", name.text), name.span, "unknown");
         let report = match near(&name.text, models.iter().copied()) {
             Some(meant) => self.meant_name(report, name.span, meant),
+            None if models.is_empty() => report.note("this file has none"),
             None => report.note(format!("the models of this file: {}", models.join(", "))),
         };
         self.report(report);
