@@ -4,9 +4,7 @@ use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{CostCx, Role};
 use crate::ir::params;
 use crate::ir::shape::{Shapes, Type};
-use crate::ir::structured::{
-    Item, OpItem, Part, Region, RepeatId, RepeatItem, Run, ScopeKind, Structured, show_path,
-};
+use crate::ir::structured::{Item, OpItem, Part, Region, RepeatId, RepeatItem, Run, ScopeKind, Structured, show_path};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 

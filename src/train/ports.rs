@@ -90,7 +90,8 @@ pub fn one_value_a_statistic(model: &Structured, bound: &Binding) -> Option<Stri
             Item::Op(op) if op.op.facts.by_mode && !op.op.facts.random => {
                 let ty = model.values[op.operands.first().copied().flatten()?.0 as usize].ty;
                 let sizes = model.shapes.eval(ty.shape, &|name| bound.get(name).copied())?;
-                let values: usize = sizes.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, size)| size).product();
+                let values: usize =
+                    sizes.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, size)| size).product();
                 (values == 1).then(|| crate::ir::structured::show_path(&op.path))
             }
             Item::Op(_) => None,
