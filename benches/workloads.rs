@@ -99,7 +99,8 @@ fn bench(workload: &str, threads: usize, seconds: f64) {
 
 /// A square product as a one-layer model's forward pass.
 fn product(n: usize, threads: usize, seconds: f64) {
-    let text = format!("dim batch\nmodel m : (x: f32[batch, {n}]) -> f32[batch, {n}] {{ linear({n}, bias = false) }}\n");
+    let text =
+        format!("dim batch\nmodel m : (x: f32[batch, {n}]) -> f32[batch, {n}] {{ linear({n}, bias = false) }}\n");
     let checked = check(Source::new("product.model", text), &Request::default(), None);
     let graph = pipeline::forward(&checked.models[0], wythe::ir::build::Mode::Eval, DType::F32, Stage::Fused);
     let mut session = Session::new(vec![graph], DType::F32, threads).unwrap();

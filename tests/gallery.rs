@@ -40,26 +40,41 @@ fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<St
     let (before, _) = support::check(name, text);
     let (after, sources) = support::check(name, &mended);
     let count = |all: &[Diagnostic]| all.iter().filter(|d| d.code == report.code).count();
-    let gone = count(&after) < count(&before) && after.len() < before.len();
+    // A slip mended may let other mistakes be seen for the first time.
+    let slip = report.code.starts_with("syntax::");
+    let gone = count(&after) < count(&before) && (slip || after.len() < before.len());
     (!gone).then(|| format!("{name}: the fix does not mend:\n{mended}\n{}", support::report(&after, &sources)))
 }
 
+/// Codes that no text alone can bring about: operators to come need three, and the parser is first to miss a signature.
+const WITHOUT_A_TEXT: &[&str] = &["shape::divides", "shape::rule", "shape::small", "type::signature"];
+
 #[test]
-fn every_code_of_the_parser_has_its_picture() {
+fn every_code_has_its_picture() {
+    let pictures = texts("tests/snapshots", "snap");
+    let source = texts("src/syntax/errors", "rs") + &texts("src/elaborate", "rs") + &texts("src/pipeline", "rs");
+    let codes: std::collections::BTreeSet<_> = source.split('"').filter(|text| is_code(text)).collect();
+    let shown = |code: &&&str| pictures.contains(&format!("[{code}]"));
+    println!("{} of {} codes are shown", codes.iter().filter(shown).count(), codes.len());
+    let missing: Vec<_> = codes.iter().filter(|code| !shown(code) && !WITHOUT_A_TEXT.contains(code)).collect();
+    assert!(missing.is_empty(), "no gallery file shows {missing:#?}");
+    let idle: Vec<_> = WITHOUT_A_TEXT.iter().filter(|code| shown(code) || !codes.contains(*code)).collect();
+    assert!(idle.is_empty(), "these need no exception: {idle:?}");
+}
+
+/// `shape::residual`.
+fn is_code(text: &str) -> bool {
+    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    text.split_once("::").is_some_and(|(family, name)| word(family) && word(name))
+}
+
+/// The files of a folder with this ending, one after the other.
+fn texts(folder: &str, end: &str) -> String {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = |folder: &str, end: &str| -> String {
-        let entries = std::fs::read_dir(root.join(folder)).expect("the folder is there");
-        let paths = entries.map(|entry| entry.expect("an entry can be read").path());
-        let paths = paths.filter(|path| path.extension().is_some_and(|found| found == end));
-        paths.map(|path| std::fs::read_to_string(path).expect("it is text")).collect()
-    };
-    let (source, pictures) = (text("src/syntax/errors", "rs"), text("tests/snapshots", "snap"));
-    let codes = ["\"syntax::", "\"limit::"].into_iter().flat_map(|family| {
-        let rest = source.split(family).skip(1).filter_map(|rest| rest.split('"').next());
-        rest.map(move |name| format!("[{}{name}]", &family[1..]))
-    });
-    let missing: std::collections::BTreeSet<_> = codes.filter(|code| !pictures.contains(code)).collect();
-    assert!(missing.is_empty(), "no gallery file shows {missing:?}");
+    let entries = std::fs::read_dir(root.join(folder)).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("an entry can be read").path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|found| found == end));
+    paths.map(|path| std::fs::read_to_string(path).expect("it is text")).collect()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::train::evaluate::evaluate;
 /// Without --data the rows are those that training holds out, or all where it holds none out.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples:\n  wythe eval models/digits.model --weights runs/digits/best/model.safetensors\n  wythe eval models/iris.model --weights w.safetensors --data iris.csv --json"
+    after_long_help = "Examples:\n  wythe eval models/digits.model --weights runs/digits/best/model.safetensors\n  wythe eval models/digits.model --weights runs/digits/last/model.safetensors --json"
 )]
 pub struct Args {
     #[command(flatten)]

@@ -2,6 +2,22 @@
 //!
 //! A command takes its parsed arguments and the [`World`], calls the library, writes, and returns a [`Verdict`] (the
 //! question was answered: yes or no) or a [`Failure`] (it could not be asked).
+//!
+//! # `--json`
+//!
+//! Every command has it: one object on standard output, with `"version": 1`. Keys may be added under the same version;
+//! one that goes or changes its meaning makes a new one. Numbers that are not finite are strings (`run`) or null.
+//!
+//! | command | keys beside `version` |
+//! |---|---|
+//! | `check` | `diagnostics`: list of `code`, `severity`, `message`, `labels`, `notes`, `fixes`, … |
+//! | `fmt` | `files`: list of `file`, `state` (`same`, `changed`, `broken`) |
+//! | `summary` | the table and its totals, see `export::summary::Summary` |
+//! | `graph` | `stage`, `text` |
+//! | `run` | `tensors`: for each name `dtype`, `shape`, `data` (row-major) |
+//! | `init` | `file`, `seed`, `tensors`, `elements` |
+//! | `train` | `steps`, `loss`, `valid` (by name), `checkpoint`, `interrupted` |
+//! | `eval` | `rows`, `results` (by name) |
 
 mod check;
 mod curve;

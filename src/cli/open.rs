@@ -11,6 +11,7 @@ use crate::ir::training::Training;
 use crate::pipeline::{self, Checked};
 use crate::tensor::Tensor;
 use crate::train::fit::load_data;
+use crate::train::ports::one_value_a_statistic;
 use indexmap::IndexSet;
 
 /// A checked file, and which of its models is meant.
@@ -108,6 +109,18 @@ pub fn check_needs(model: &Structured, bound: &Binding) -> Result<(), Failure> {
         message: unmet.to_string(),
         wanting: false,
     })
+}
+
+/// A statistic of one value has no variance: batch norm in train mode needs more.
+pub fn check_statistics(model: &Structured, bound: &Binding) -> Result<(), Failure> {
+    match one_value_a_statistic(model, bound) {
+        None => Ok(()),
+        Some(path) => {
+            let message = format!("{path} would take the statistics of one value a channel");
+            let message = format!("{message}\n  help: give it more rows, or run it with --mode eval");
+            Err(Failure::Run { code: "data::sizes", message, wanting: false })
+        }
+    }
 }
 
 /// The data of a train section, or those of `--data`.

@@ -103,6 +103,9 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let mut session = Session::within(memory::available(), vec![graph], float, args.threads.count(), copies)?;
     let binding = bound(&session, &inputs)?;
     open::check_needs(model, &binding)?;
+    if args.mode == Mode::Train {
+        open::check_statistics(model, &binding)?;
+    }
     session.prepare(0, &binding)?;
     session.init(args.seed);
     if let Some(path) = &args.weights {
@@ -143,15 +146,20 @@ fn expressed(
         value.name.get_or_insert(name);
     }
     let mut first = None;
-    for whole in [false, true] {
-        let mut ports = vec![];
-        for value in &given {
-            let (dtype, shape) = value.look(whole, notes)?;
+    let whole: Vec<usize> = (0..given.len()).filter(|&index| given[index].is_whole()).take(4).collect();
+    for ids in 0..1usize << whole.len() {
+        let (mut ports, mut said) = (vec![], vec![]);
+        for (index, value) in given.iter().enumerate() {
+            let as_ids = whole.iter().position(|&own| own == index).is_some_and(|bit| ids >> bit & 1 == 1);
+            let (dtype, shape) = value.look(as_ids, &mut said)?;
             ports.push((
                 value.name.clone().unwrap_or_default(),
                 dtype.word(),
                 shape.iter().map(|&n| n as u64).collect(),
             ));
+        }
+        if ids == 0 {
+            notes.extend(said);
         }
         let source = Source::new("<expression>", expression_text(expression, &ports));
         let checked = check(source, &request, None);
@@ -159,9 +167,6 @@ fn expressed(
             return Ok((Opened { checked, name: None, file: "<expression>".into() }, given));
         }
         first.get_or_insert(checked);
-        if !given.iter().any(|value| value.is_whole()) {
-            break;
-        }
     }
     if let Some(checked) = first {
         super::check::tell(world, &checked.diagnostics, &checked.sources)?;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// with the bits of a run that was never stopped. Ctrl-C saves and ends with 130; a second one ends at once.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples:\n  wythe train models/digits.model --epochs 5 --out runs/digits\n  wythe train models/digits.model --steps 2000 --out runs/digits --resume"
+    after_long_help = "Examples:\n  wythe train models/digits.model --epochs 5 --out runs/digits\n  wythe train models/digits.model --steps 500 --out runs/digits --resume"
 )]
 pub struct Args {
     #[command(flatten)]

@@ -43,7 +43,8 @@ impl<'a> Elab<'a> {
         if let Some((scope, it)) = self.symbolic_inputs(&sig.ins) {
             self.inst.scopes.push(scope);
             let result = self.body(&block.body, it, true);
-            if let (Some(ports), false) = (&sig.outs, result.is_unknown()) {
+            let unread = result.is_unknown() || self.faulty(block.span);
+            if let (Some(ports), false) = (&sig.outs, unread) {
                 self.contract(ports, result, sig.span, None);
             }
         }

@@ -235,10 +235,20 @@ impl<'a> Elab<'a> {
         self.owners += 1;
         let symbolic = params.iter().flat_map(|def| &def.dims).find(|&&dim| self.shapes.dims.is_symbolic(dim));
         if let (Some(&dim), false) = (symbolic, self.symbolic) {
-            let text =
-                format!("`{}` would have parameters of the symbolic size `{}`", use_.word, self.shapes.dims.show(dim));
-            let report = Diagnostic::error("type::symbolic_parameter", text, use_.span, "its parameters need numbers");
-            self.report(report.note("a symbolic size may stand in shapes, size lists and facts"));
+            let shown = self.shapes.dims.show(dim);
+            let text = format!("the weights of `{}` would have the size `{shown}`, which is not a number", use_.word);
+            let mut report = Diagnostic::error("type::symbolic_parameter", text, use_.span, "weights need numbers");
+            let value = use_.operands.first().copied().flatten();
+            let said = use_.given.iter().any(|arg| matches!(arg.value, super::value::Static::Dim(_)));
+            let from = value.filter(|&value| !said && self.shapes.dims(self.ty(value)).contains(&dim));
+            if let Some((value, place)) = from.and_then(|value| Some((value, self.culprit(value)?))) {
+                report = report.label(place, format!("makes it {}", self.shown_type(self.ty(value))));
+                report = report
+                    .note(format!("`{shown}` depends on the data: pool it away, or write numbers in the signature"));
+            } else {
+                report = report.note(super::number::ONLY_IN_SHAPES);
+            }
+            self.report(report);
             return false;
         }
         self.allow_parameters(&params, use_.span)

@@ -130,10 +130,11 @@ impl<'a> Elab<'a> {
             }
             Resolved::Stage(..) | Resolved::Layer(_) => {
                 let written = self.written(call.span).to_string();
-                let text = format!("`{word}` is a stage, and stands beside an infix sign");
+                let text = format!("`{word}` is a stage: alone it has no value to calculate with");
                 let report = Diagnostic::error("type::bare_operand", text, call.span, "what should flow into it?");
                 let fixed = format!("(it |> {written})");
-                self.report(report.fix(call.span, fixed.clone(), fixed));
+                let shown = self.mended(call.span, &fixed);
+                self.report(report.fix(call.span, fixed, shown));
                 self.it.iter_mut().for_each(|it| it.used = true);
                 Operand::Tensor(Val::Unknown)
             }
@@ -178,20 +179,38 @@ impl<'a> Elab<'a> {
                 {
                     return Operand::Tensor(self.refuse_power(val.clone(), expr));
                 }
-                Operand::Tensor(self.infix_values(op, a, b, expr.span))
+                Operand::Tensor(self.infix_values(op, a, b, self.sign_of(expr)))
             }
         }
     }
 
+    /// Where the sign itself stands: both sides are culprits of their own.
+    fn sign_of(&self, expr: &Expr) -> Span {
+        let ExprKind::Binary(_, left, right) = &expr.kind else { return expr.span };
+        let between = Span { start: left.span.end, end: right.span.start, ..expr.span };
+        let written = self.written(between);
+        let start = between.start + (written.len() - written.trim_start().len()) as u32;
+        let sign = Span { start, end: start + written.trim().len() as u32, ..between };
+        if self.written(sign).len() == 1 { sign } else { expr.span }
+    }
+
     fn refuse_power(&mut self, val: Val, expr: &Expr) -> Val {
         if !val.is_unknown() {
-            let text = "`^` is for numbers";
+            let text = "`^` is for numbers, and this is a tensor";
             let report = Diagnostic::error("type::power", text, expr.span, "a tensor to a power");
             let report = match &expr.kind {
                 ExprKind::Binary(_, base, exponent) => {
                     let (base, exponent) = (self.written(base.span), self.written(exponent.span));
-                    let fixed = format!("({base} |> pow({exponent}))");
-                    report.fix(expr.span, fixed.clone(), fixed)
+                    let product = if exponent == "2" { format!("{base} * {base}") } else { String::new() };
+                    let fixed = match ops::find("pow") {
+                        Some(_) => format!("({base} |> pow({exponent}))"),
+                        None => product,
+                    };
+                    if fixed.is_empty() {
+                        report
+                    } else {
+                        report.fix(expr.span, fixed.clone(), self.mended(expr.span, &fixed))
+                    }
                 }
                 _ => report,
             };

@@ -48,7 +48,11 @@ impl<'a> Elab<'a> {
                 }
                 continue;
             }
-            let Some(slot) = self.slot(called, arg, &mut position) else { continue };
+            let Some(slot) = self.slot(called, arg, &mut position) else {
+                sound &=
+                    arg.name.as_ref().is_some_and(|name| name.text == "inplace" || called.defs.iter().all(keeps_shape));
+                continue;
+            };
             if let Some(first) = seen[slot] {
                 let text = format!("`{}` of `{}` is given twice", called.defs[slot].name, called.word);
                 self.report(Diagnostic::error("attr::twice", text, arg.span, "again here").label(first, "first here"));
@@ -58,7 +62,12 @@ impl<'a> Elab<'a> {
             match self.coerce(&called.defs[slot], arg, input) {
                 Ok(attr) => slots[slot] = Some(attr),
                 Err(wrong) => {
-                    sound &= called.defs[slot].default != AttrDefault::Required;
+                    let def = &called.defs[slot];
+                    // What may decide the shape leaves it unknown.
+                    sound &= def.default != AttrDefault::Required && arg.name.is_some() && keeps_shape(def);
+                    if slot > 0 && self.report_in_and_out(called, &given, arg) {
+                        continue;
+                    }
                     self.explain_wrong(called, slot, arg, wrong);
                 }
             }
@@ -92,6 +101,31 @@ impl<'a> Elab<'a> {
         let list = Static::List(unnamed.iter().map(|arg| arg.value.clone()).collect());
         let list = Given { name: None, value: list, pin: None, span, value_span: span, hyper: false };
         std::iter::once(list).chain(named).collect()
+    }
+
+    /// `linear(784, 256)`, as other libraries have it.
+    fn report_in_and_out(&mut self, called: Called<'_>, given: &[Given], second: &Given) -> bool {
+        let Some(first) = given.first().filter(|first| first.name.is_none() && first.pin.is_none()) else {
+            return false;
+        };
+        let pins = called.defs.iter().any(|def| def.name == "in");
+        if !pins || second.name.is_some() || self.as_int(&second.value).is_none() {
+            return false;
+        }
+        let (a, b) = (self.written(first.span), self.written(second.span));
+        let text = format!("`{}` takes the size of its output only: the input is inferred", called.word);
+        let span = first.span.to(second.span);
+        let report = Diagnostic::error("attr::input", text, span, "two sizes");
+        let (pinned, alone) = (format!("{a} -> {b}"), b.to_string());
+        let report = report.fix(span, pinned.clone(), self.mended(span, &pinned));
+        let report = report.fix(span, alone.clone(), self.mended(span, &alone));
+        self.report(
+            report.note(format!(
+                "write `{}({b})`, or `{}({pinned})` to have the input checked",
+                called.word, called.word
+            )),
+        );
+        true
     }
 
     /// Which attribute an argument is meant for.
@@ -144,8 +178,11 @@ impl<'a> Elab<'a> {
                 let report =
                     report.note("PyTorch's momentum is the weight of the new value, Keras' that of the old one");
                 match value {
-                    Some(value) => report.fix(arg.span, format!("update = {value}"), format!("update = {value}")),
-                    None => report.fix(name.span, "update", "update"),
+                    Some(value) => {
+                        let fixed = format!("update = {value}");
+                        report.fix(arg.span, fixed.clone(), self.mended(arg.span, &fixed))
+                    }
+                    None => report.fix(name.span, "update", self.mended(name.span, "update")),
                 }
             }
             "inplace" => report.note("values never change in place: leave it out"),
@@ -222,6 +259,15 @@ impl<'a> Elab<'a> {
         }
         sound.then(|| Attrs::new(called.defs, values))
     }
+}
+
+/// Whether an attribute cannot change the shape of a result.
+fn keeps_shape(def: &AttrDef) -> bool {
+    let shapeless = |kind: &AttrKind| {
+        matches!(kind, AttrKind::Bool | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing)
+            || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
+    };
+    def.kinds.iter().all(shapeless)
 }
 
 /// How something is called: `linear(out, bias = true)`.

@@ -159,7 +159,9 @@ impl<'a> Elab<'a> {
                 }
             }
             _ => {
-                let text = format!("the block `{}` takes {} arguments, not more", app.word, block.params.len());
+                let count = block.params.len();
+                let count = if count == 1 { "1 argument".into() } else { format!("{count} arguments") };
+                let text = format!("the block `{}` takes {count}, not more", app.word);
                 Diagnostic::error("attr::too_many", text, arg.span, "one too many")
             }
         };
@@ -247,7 +249,7 @@ impl<'a> Elab<'a> {
             Fit::Open(condition) => Some(condition),
             Fit::No => None,
         };
-        let pattern = self.shown_pattern(&port.ty);
+        let pattern = self.shown_wanted(&port.ty);
         let text = format!("`{}` takes {pattern}, and {} flows in", app.word, self.shapes.show(ty));
         let report = Diagnostic::error("shape::input", text, app.span, format!("gets {}", self.shapes.show(ty)));
         let mut report = report.label(port.ty.span, format!("takes {}", self.shown_wanted(&port.ty)));
@@ -257,6 +259,11 @@ impl<'a> Elab<'a> {
         if let Some(fact) = open.and_then(|condition| self.prover.missing(&mut self.shapes.dims, condition)) {
             report = report.note(format!("equal where `{fact}`"));
             report = self.with_fact_fix(report, &fact);
+        } else if let (Some(wanted), Some(place)) =
+            (self.wanted_dims(&port.ty, self.shapes.dims(ty).len()), self.culprit(value))
+        {
+            let found = self.shapes.dims(ty).to_vec();
+            report = self.with_size_fix(report, place, &wanted, &found);
         }
         self.report_flow(report, value);
         false

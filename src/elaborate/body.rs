@@ -58,7 +58,11 @@ impl<'a> Elab<'a> {
                         self.report(Diagnostic::error("flow::return", text, stmt.span, "inside another body"));
                     }
                     returned = Some(stmt.span);
-                    self.line(&mut current, None, flow);
+                    // `return h` may repeat what flows.
+                    let kept = current.as_ref().is_some_and(|current| self.is_current(flow, Some(current)));
+                    if !kept {
+                        self.line(&mut current, None, flow);
+                    }
                 }
                 StmtKind::Flow(lhs, flow) => self.line(&mut current, lhs.as_ref(), flow),
                 StmtKind::Broken => {
@@ -103,6 +107,7 @@ impl<'a> Elab<'a> {
         match &stmt.kind {
             StmtKind::Dim(name, _) => self.bind_name(name, Meaning::Static(Static::Unknown)),
             StmtKind::Layer(name, _) => self.bind_name(name, Meaning::Value(Val::Unknown)),
+            StmtKind::Flow(Some(Lhs::Name(name)), _) if self.inst.lookup(&name.text).is_some() => {}
             StmtKind::Flow(Some(lhs), _) => {
                 self.bind_lhs(lhs, Val::Unknown);
             }
@@ -152,6 +157,9 @@ impl<'a> Elab<'a> {
     }
 
     fn report_dropped(&mut self, current: &Current, flow: &Flow) {
+        if self.faulty(current.span.to(flow.span)) {
+            return;
+        }
         let text = "what flows in here is dropped: this line does not use it";
         let report = Diagnostic::error("flow::dropped", text, flow.span, "starts anew");
         let mut report = report.label(current.span, "this value is neither used nor named");

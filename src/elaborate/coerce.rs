@@ -218,7 +218,11 @@ impl<'a> Elab<'a> {
             return;
         }
         let text = format!("`{attr}` of `{}` is {wanted}, not {}", called.word, value.kind());
-        self.report(Diagnostic::error("attr::kind", text, span, format!("{wanted} is wanted")));
+        let report = Diagnostic::error("attr::kind", text, span, format!("{wanted} is wanted"));
+        self.report(match value {
+            Static::Str(text) if text.parse::<f64>().is_ok() => report.fix(span, text.clone(), self.mended(span, text)),
+            _ => report,
+        });
     }
 
     pub(super) fn explain_wrong(&mut self, called: Called<'_>, slot: usize, arg: &Given, wrong: Wrong) {
@@ -233,7 +237,8 @@ impl<'a> Elab<'a> {
             Wrong::Fraction => {
                 let text = format!("`{name}` of `{word}` is {shown}: a fraction is never a size");
                 let report = Diagnostic::error("attr::fraction", text, span, format!("= {shown}"));
-                report.fix(span, format!("floor({written})"), format!("floor({written})"))
+                let fixed = format!("floor({written})");
+                report.fix(span, fixed.clone(), self.mended(span, &fixed))
             }
             Wrong::Small(least) => {
                 let text = format!("`{name}` of `{word}` must be at least {least}, and is {shown}");
@@ -247,23 +252,25 @@ impl<'a> Elab<'a> {
                 let options: Vec<&str> = choices(def).collect();
                 let list: Vec<String> = options.iter().map(|option| format!("\"{option}\"")).collect();
                 let text = format!("`{name}` of `{word}` is one of {}", list.join(", "));
-                let report = Diagnostic::error("attr::choice", text, span, "not one of them");
+                let label = if bare.is_some() { "options are strings" } else { "not one of them" };
+                let report = Diagnostic::error("attr::choice", text, span, label);
                 match bare {
                     Some(bare) => {
                         let quoted = format!("\"{bare}\"");
-                        let report = report.note("options are strings");
-                        report.fix(span, quoted.clone(), quoted)
+                        report.fix(span, quoted.clone(), self.mended(span, &quoted))
                     }
                     None => match near(written.trim_matches('"'), options.iter().copied()) {
-                        Some(meant) => report.fix(span, format!("\"{meant}\""), format!("\"{meant}\"")),
+                        Some(meant) => {
+                            report.fix(span, format!("\"{meant}\""), self.mended(span, &format!("\"{meant}\"")))
+                        }
                         None => report,
                     },
                 }
             }
             Wrong::Symbolic => {
-                let text = format!("`{name}` of `{word}` needs a number, and `{shown}` has none yet");
-                let report = Diagnostic::error("type::symbolic", text, span, "a symbolic size");
-                report.note("a symbolic size may stand in shapes, size lists and facts")
+                let text = format!("`{name}` of `{word}` needs a number, and `{shown}` stands for any size");
+                let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
+                report.note(super::number::ONLY_IN_SHAPES)
             }
             Wrong::HyperAxis => {
                 let text = format!("`{written}` is a hyperparameter, and cannot name an axis");

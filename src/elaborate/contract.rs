@@ -27,7 +27,13 @@ impl<'a> Elab<'a> {
                 values(ports.len()),
                 values(parts.len())
             );
-            let place = parts.first().map_or(span, |elem| elem.span);
+            let first = parts.first();
+            let place = first.and_then(|elem| self.origin(elem.val.single()?)).or(first.map(|elem| elem.span));
+            let place = place.unwrap_or(span);
+            let span = match (ports.first(), ports.last()) {
+                (Some(first), Some(last)) => first.ty.span.to(last.ty.span),
+                _ => span,
+            };
             let report = Diagnostic::error("type::outputs", text, place, format!("ends with {}", values(parts.len())));
             self.report(report.label(span, format!("promises {}", values(ports.len()))));
             return None;
@@ -114,7 +120,7 @@ impl<'a> Elab<'a> {
     }
 
     /// The sizes that a pattern asks for, where it says them; the found rank fills `...`.
-    fn wanted_dims(&mut self, typed: &'a Typed, rank: usize) -> Option<Vec<Dim>> {
+    pub(super) fn wanted_dims(&mut self, typed: &'a Typed, rank: usize) -> Option<Vec<Dim>> {
         let rest = self.inst.rest.clone().unwrap_or_default();
         let mut dims = vec![];
         for axis in &typed.axes {

@@ -38,7 +38,7 @@ impl<'a> Elab<'a> {
             Ok(value) => value,
             Err(Broken::Overflow) => self.refuse_overflow(span),
             Err(Broken::Zero) => {
-                let text = "a division by 0";
+                let text = format!("`{}` divides by 0", self.written(span));
                 self.report(Diagnostic::error("limit::zero", text, span, "the divisor is 0"));
                 Static::Unknown
             }
@@ -92,8 +92,11 @@ impl<'a> Elab<'a> {
         self.prover.learn(dims, condition);
         let report = Diagnostic::error("where::fraction", text, span, "perhaps a fraction");
         let written = self.written(span).to_string();
-        let report =
-            self.with_fact_fix(report, &fact).fix(span, format!("floor({written})"), format!("floor({written})"));
+        let report = self.with_fact_fix(report, &fact).fix(
+            span,
+            format!("floor({written})"),
+            self.mended(span, &format!("floor({written})")),
+        );
         self.report(report.note(format!("say so: `where {fact}`; or cut it off: `floor({written})`")));
         Static::Dim(quotient)
     }

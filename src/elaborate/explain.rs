@@ -32,6 +32,11 @@ impl Elab<'_> {
             return;
         }
         let Told { code, message, label } = self.tell(use_, &misfit, operand);
+        let named =
+            use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|name| Some(&*name.text) == misfit.attr));
+        if let (MisfitKind::Attribute(_), Some(arg)) = (&misfit.kind, named) {
+            return self.report(Diagnostic::error(code, message, arg.span, label));
+        }
         let mut report = Diagnostic::error(code, message, use_.span, label);
         report = self.with_culprits(report, use_, &misfit, operand);
         report = self.with_misfit_fix(report, use_, &misfit);
@@ -58,7 +63,8 @@ impl Elab<'_> {
             let Some(place) = self.culprit(value).filter(|place| !places.contains(place)) else { continue };
             places.push(place);
             let text = self.shown_type(self.ty(value));
-            report = report.label(place, format!("makes it {text}"));
+            let verb = if self.is_input(place) { "comes in as" } else { "makes it" };
+            report = report.label(place, format!("{verb} {text}"));
         }
         report
     }
@@ -77,11 +83,21 @@ impl Elab<'_> {
             }
             MisfitKind::Rank { least, most } => {
                 let axes = match (least, most) {
-                    (a, b) if a == b => format!("{a}"),
-                    (a, b) => format!("{a} to {b}"),
+                    (1, 1) => "1 axis".to_string(),
+                    (a, b) if a == b => format!("{a} axes"),
+                    (a, b) => format!("{a} to {b} axes"),
                 };
-                let message = format!("`{word}` works on {axes} axes, and gets {gets}");
-                told("shape::rank", message, format!("wants {axes} axes"))
+                let index = misfit.operand.unwrap_or(0);
+                let message = match use_.op.operands.get(index).or(use_.op.operands.last()) {
+                    Some(schema) if schema.many => {
+                        format!("`{word}` joins values of equally many axes: {axes} come first, and then {gets}")
+                    }
+                    Some(schema) if index > 0 => {
+                        format!("`{}` of `{word}` must have {axes} here, and is {gets}", schema.name)
+                    }
+                    _ => format!("`{word}` works on {axes}, and gets {gets}"),
+                };
+                told("shape::rank", message, format!("wants {axes}"))
             }
             MisfitKind::Size(why) => self.tell_size(word, *why, &found, &wanted),
             MisfitKind::Divides(why) => self.tell_divides(word, *why, &found, &wanted),
@@ -123,10 +139,12 @@ impl Elab<'_> {
                 format!("wants {wanted}, gets {found}"),
             ),
             Why::Concat => {
-                let message = format!("what `{word}` joins differs on another axis: {differ}");
+                let message = format!("`{word}` joins along one axis, and all others must be equal: {differ}");
                 told("shape::concat", message, differ)
             }
-            Why::Rows => told("shape::rows", format!("targets and rows of `{word}` differ: {differ}"), differ),
+            Why::Rows => {
+                told("shape::rows", format!("`{word}` wants one target for each row of its input: {differ}"), differ)
+            }
             Why::Classes => told("shape::classes", format!("the classes of `{word}` differ: {differ}"), differ),
             Why::Mask => told("shape::mask", format!("the mask of `{word}` has another size: {differ}"), differ),
             Why::Keys => told("shape::keys", format!("keys and values of `{word}` differ: {differ}"), differ),
@@ -170,7 +188,7 @@ impl Elab<'_> {
         match why {
             Why::Window => told(
                 "shape::window",
-                format!("a window of `{word}` does not fit: it reaches over {wanted}, and there are {found}"),
+                format!("the window of `{word}` spans {wanted}, and only {found} come in, padding counted"),
                 format!("gets {gets}"),
             ),
             Why::Pin
@@ -216,20 +234,73 @@ impl Elab<'_> {
                     None => report,
                 }
             }
+            MisfitKind::Axis { rank, .. } if *rank > 0 => {
+                report.note(format!("axes count from 0, or back from -1: the last one is {}", rank - 1))
+            }
             MisfitKind::Size(Why::Inner) if use_.op.name == "matmul" => {
-                report.note("`matmul_nt` multiplies with the transpose of its second value")
+                let report = report.note("`matmul_nt` multiplies with the transpose of its second value");
+                if self.written(use_.span) != use_.word {
+                    return report;
+                }
+                report.fix(use_.span, "matmul_nt", self.mended(use_.span, "matmul_nt"))
             }
-            MisfitKind::Shapes => {
-                report.note("only missing leading axes are filled in; `expand` stretches a size of 1")
-            }
-            MisfitKind::Size(Why::Rows | Why::Classes) if use_.op.attrs.iter().any(|def| def.name == "axis") => {
-                report.note("classes stand on the last axis; `axis = 1` for images of labels")
-            }
-            _ => match self.different(misfit) {
+            MisfitKind::Rank { .. } => match use_.op.operands.get(misfit.operand.unwrap_or(0)) {
+                Some(schema) if schema.name == "target" => {
+                    report.note("classes are i64, one number for each row; floats are one probability for each class")
+                }
+                _ => report.note(format!("the shapes of `{}`: {}", use_.word, use_.op.shape)),
+            },
+            MisfitKind::Divides(Why::Heads | Why::KeyHeads | Why::Groups) => match self.divisors(misfit) {
                 Some(note) => report.note(note),
                 None => report,
             },
+            _ if self.different(misfit).is_some() => {
+                let note = self.different(misfit).unwrap_or_default();
+                report.note(note)
+            }
+            MisfitKind::Size(Why::Table) => {
+                let value = use_.operands.first().copied().flatten();
+                let Some((value, wanted)) = value.zip(misfit.wanted) else { return report };
+                let found = self.shapes.dims(self.ty(value)).to_vec();
+                let mut meant = found.clone();
+                meant.iter_mut().rev().take(1).for_each(|last| *last = wanted);
+                match self.culprit(value) {
+                    Some(place) => self.with_size_fix(report, place, &meant, &found),
+                    None => report,
+                }
+            }
+            MisfitKind::Shapes => {
+                let one =
+                    |dim: Option<crate::ir::dim::Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim)) == Some(1);
+                match one(misfit.found) || one(misfit.wanted) {
+                    true => report.note("a size of 1 is never stretched by itself: say `expand`"),
+                    false => report.note("only missing leading axes are filled in"),
+                }
+            }
+            MisfitKind::Size(Why::Rows | Why::Classes) if use_.op.attrs.iter().any(|def| def.name == "axis") => {
+                let report =
+                    report.note("classes stand on the last axis; `axis = 1` where they stand beside the batch");
+                if self.written(use_.span) != use_.word {
+                    return report;
+                }
+                let fixed = format!("{}(axis = 1)", use_.word);
+                report.fix(use_.span, fixed.clone(), self.mended(use_.span, &fixed))
+            }
+            _ => report,
         }
+    }
+
+    /// Which numbers would have divided.
+    fn divisors(&self, misfit: &Misfit) -> Option<String> {
+        let size = self.shapes.dims.as_const(misfit.found?).filter(|n| (1..100_000).contains(n))?;
+        let some: Vec<String> = (1..=size).filter(|n| size % n == 0).map(|n| n.to_string()).collect();
+        let shown = if some.len() > 9 { [&some[..8], &["…".to_string()]].concat() } else { some };
+        Some(format!("{size} is divided by {}", shown.join(", ")))
+    }
+
+    /// Whether a place is a type in a signature or of a target.
+    fn is_input(&self, place: Span) -> bool {
+        self.written(place).ends_with(']') && !self.written(place).contains('(')
     }
 
     /// Two different declared dims never match.
@@ -271,10 +342,16 @@ impl Elab<'_> {
             Elements::Number => ("numbers", "f32"),
             Elements::Any => ("anything", "f32"),
         };
-        let message = format!("`{name}` of `{word}` takes {words}, and gets {}", self.shapes.show(ty));
+        let message = format!("`{name}` of `{word}` must be {words}, and is {}", self.shapes.show(ty));
         let mut report = Diagnostic::error("type::elements", message, span, format!("gets {}", ty.dtype));
         if let Some(place) = self.culprit(value).filter(|place| *place != span) {
-            report = report.label(place, format!("makes it {}", self.shapes.show(ty)));
+            let verb = if self.is_input(place) { "comes in as" } else { "makes it" };
+            report = report.label(place, format!("{verb} {}", self.shapes.show(ty)));
+            let end = place.start + ty.dtype.word().len() as u32;
+            let word = Span { end, ..place };
+            if self.is_input(place) && self.written(word) == ty.dtype.word() {
+                report = report.fix(word, cast, self.mended(word, cast));
+            }
         }
         let note = format!("nothing is cast silently: `cast(\"{cast}\")`");
         self.report_flow(report.note(note), value);

@@ -47,8 +47,8 @@ impl<'a> Elab<'a> {
 
     /// A condition on sizes of a kind that cannot be proved, nor checked later.
     pub(super) fn report_opaque(&mut self, cond: &'a Cond, span: Span) {
-        let text = format!("whether `{}` holds is not known, and cannot be said", self.written(cond.span));
-        let report = Diagnostic::error("where::opaque", text, span, "depends on sizes that are not known");
+        let text = format!("`{}` is no fact that can be proved or checked", self.written(cond.span));
+        let report = Diagnostic::error("where::opaque", text, span, "speaks of a dim, which stands for any size");
         self.report(report.note("facts on sizes are `==`, `<`, `<=`, `>`, `>=`, and `a % b == 0`"));
     }
 
@@ -88,8 +88,9 @@ impl<'a> Elab<'a> {
         let values = if known.is_empty() { String::new() } else { format!(" for {}", known.join(", ")) };
         let text = format!("`{written}` does not hold{values}");
         let (place, label) = match call {
-            Some(span) => (span, "called so"),
-            None => (cond.span, "never true"),
+            Some(span) if known.is_empty() => (span, "called so".to_string()),
+            Some(span) => (span, format!("called with {}", known.join(", "))),
+            None => (cond.span, "asked for here".to_string()),
         };
         let report = Diagnostic::error("where::false", text, place, label);
         self.report(if call.is_some() { report.label(cond.span, "asked for here") } else { report });

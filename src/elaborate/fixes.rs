@@ -85,6 +85,46 @@ impl<'a> Elab<'a> {
         report
     }
 
+    /// Proposes padding at a window that shrinks what it slides over.
+    pub(super) fn with_pad_fix(&self, report: Diagnostic, place: Span, wanted: &[Dim], found: &[Dim]) -> Diagnostic {
+        let written = self.written(place);
+        let slides = wanted.len() > 2 && wanted.len() == found.len() && wanted[2..] != found[2..];
+        if !slides || !written.starts_with("conv(") || !written.ends_with(')') || written.contains("pad") {
+            return report;
+        }
+        let end = Span { start: place.end - 1, end: place.end - 1, ..place };
+        report.fix(end, ", pad = \"same\"", self.mended(end, ", pad = \"same\""))
+    }
+
+    /// Proposes a projection on the skip, where the branch is meant to change the shape.
+    pub(super) fn with_projection_fix(
+        &self,
+        report: Diagnostic,
+        place: Span,
+        wanted: &[Dim],
+        found: &[Dim],
+    ) -> Diagnostic {
+        let Some(end) = self.residual_end.filter(|_| wanted.len() == found.len() && wanted.len() > 1) else {
+            return report;
+        };
+        let written = self.written(place);
+        let image = wanted.len() > 2 && written.starts_with("conv(");
+        let channels = self.shapes.dims.as_const(found[if image { 1 } else { found.len() - 1 }]);
+        let Some(channels) = channels.filter(|&n| n > 1) else { return report };
+        let param = self.params_at(end, Some(channels)).into_iter().next();
+        let out = param.unwrap_or_else(|| channels.to_string());
+        let projection = match written.split_once("stride = ") {
+            Some((_, rest)) if image => {
+                let stride: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+                format!(" skip {{ conv({out}, 1, stride = {stride}) }}")
+            }
+            None if image => format!(" skip {{ conv({out}, 1) }}"),
+            _ => format!(" skip {{ linear({out}) }}"),
+        };
+        let shown = format!("residual {{ … }}{projection}");
+        report.fix(end, projection, shown)
+    }
+
     /// The argument that says the width of a stage, and the axis that it is (the last one, if none is said).
     pub(super) fn out_argument(&self, place: Span) -> Option<(Span, Option<usize>)> {
         let written = self.written(place);
@@ -152,6 +192,9 @@ impl<'a> Elab<'a> {
         let from = before.rfind([';', '{', '\n']).map_or(0, |at| at + 1);
         let to = after.find([';', '}', '\n']).unwrap_or(after.len());
         let after = after[..to].split("//").next().unwrap_or("");
-        format!("{}{replacement}{after}", &before[from..]).trim().to_string()
+        let line = format!("{}{replacement}{after}", &before[from..]);
+        let whole = line.matches('{').count() == line.matches('}').count();
+        let line = if whole { line.as_str() } else { line.split('{').next().unwrap_or("") };
+        line.trim().to_string()
     }
 }

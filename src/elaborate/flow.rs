@@ -220,10 +220,11 @@ impl<'a> Elab<'a> {
                 Truth::Silent => return self.unknown_stage(),
                 Truth::Open(_) | Truth::Opaque => {
                     if !self.symbolic {
-                        let text = "a branch cannot depend on a size that is not known";
+                        let written = self.written(cond.span);
+                        let text = format!("`if` cannot depend on `{written}`: a dim stands for any size");
                         let report =
                             Diagnostic::error("type::symbolic_branch", text, cond.span, "true for some sizes only");
-                        self.report(report.note("a symbolic size may stand in shapes, size lists and facts"));
+                        self.report(report.note(super::number::ONLY_IN_SHAPES));
                     }
                     return self.unknown_stage();
                 }
@@ -271,8 +272,9 @@ impl<'a> Elab<'a> {
             self.emit(Item::Scope(ScopeItem { kind, label, path: placeholder(scope), region, span: flow.span }));
             parts.push(Elem { name: None, val, span: flow.span });
         }
+        let unread = branches.is_empty() || self.faulty(span);
         let outer = self.it.take();
-        self.it = Some(It { val: Val::Tuple(parts), used: false });
+        self.it = Some(It { val: if unread { Val::Unknown } else { Val::Tuple(parts) }, used: false });
         let val = self.stage_call(join, false);
         self.it = outer.map(|it| It { used: true, ..it });
         let region = self.regions.pop().unwrap_or_default();

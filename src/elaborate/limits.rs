@@ -53,7 +53,7 @@ impl Elab<'_> {
         if !self.limits.over {
             self.limits.over = true;
             let text = format!("the model grows beyond {what}");
-            self.report(Diagnostic::error("limit::stages", text, span, "here"));
+            self.report(Diagnostic::error("limit::stages", text, span, "too many with this"));
         }
     }
 

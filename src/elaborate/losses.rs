@@ -1,6 +1,7 @@
 //! Targets, loss and metrics: flows over the model's values.
 
 use super::Elab;
+use super::chain::Producer;
 use super::flow::It;
 use super::model::Read;
 use super::path::Adds;
@@ -36,7 +37,9 @@ impl<'a> Elab<'a> {
                 SettingValue::Ports(ports) => {
                     for (name, typed) in ports {
                         let Some(ty) = self.port_type(typed, None) else { continue };
-                        let value = self.value(ty, None);
+                        let (word, span) = (String::new(), typed.span);
+                        let made = Producer { word, from: None, span, alias: false, block: None };
+                        let value = self.value(ty, Some(made));
                         self.values[value.0 as usize].name = Some(name.text.clone());
                         section.targets.push(PortDef { name: Some(name.text.clone()), value, span: typed.span });
                         section.target_elems.push(Elem { name: None, val: Val::One(value), span: typed.span });

@@ -133,6 +133,10 @@ struct Elab<'a> {
     reports: Vec<report::Report>,
     /// Everything is reported there: the place of a hyperparameter that `--set` changes.
     report_at: Option<Span>,
+    /// How often something was reported, also what was told before.
+    mistakes: u64,
+    /// Where a residual without a skip ends, while its branch is reported.
+    residual_end: Option<Span>,
     /// How many stages a block surely expands to, once counted.
     least_sizes: HashMap<usize, u64>,
     /// While a block is checked for all sizes.
@@ -198,6 +202,8 @@ impl<'a> Elab<'a> {
             declared: IndexMap::new(),
             reports: vec![],
             report_at: None,
+            residual_end: None,
+            mistakes: 0,
             least_sizes: HashMap::new(),
             symbolic: false,
             open_rank: false,
@@ -294,6 +300,18 @@ impl<'a> Elab<'a> {
         self.faults.iter().any(|fault| inside(&fault))
     }
 
+    /// Whether a line that could not be read holds this word: it may have bound it.
+    fn lost_name(&self, word: &str) -> bool {
+        self.faults.iter().any(|fault| {
+            let Some(source) = self.sources.0.get(usize::from(fault.file)) else { return false };
+            let at = fault.start as usize;
+            let (Some(before), Some(after)) = (source.text.get(..at), source.text.get(at..)) else { return false };
+            let from = before.rfind('\n').map_or(0, |at| at + 1);
+            let to = at + after.find('\n').unwrap_or(after.len());
+            source.text[from..to].split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
+        })
+    }
+
     /// Whether the caller wants this model or label.
     fn asked(&self, model: &str, label: Option<&str>) -> bool {
         self.request.model.as_deref().is_none_or(|asked| asked == model || Some(asked) == label)
@@ -311,7 +329,7 @@ impl<'a> Elab<'a> {
                     Entry::Model(model) if i == 0 => {
                         let name = &model.name;
                         if let Some(first) = models.insert(&name.text, name.span) {
-                            let text = format!("the model `{}` stands twice", name.text);
+                            let text = format!("there are two models `{}`", name.text);
                             let report = Diagnostic::error("name::model_twice", text, name.span, "again here");
                             self.report(report.label(first, "first here"));
                         }
@@ -340,7 +358,7 @@ impl<'a> Elab<'a> {
         let name = &block.name;
         if let Some(&first) = self.block_names.get(&name.text) {
             let first = self.blocks[first].name.span;
-            let text = format!("the block `{}` stands twice", name.text);
+            let text = format!("there are two blocks `{}`", name.text);
             let report = Diagnostic::error("name::block_twice", text, name.span, "again here");
             self.report(report.label(first, "first here"));
             return;

@@ -73,7 +73,10 @@ impl<'a> Elab<'a> {
                 let text = format!("the model `{}` has no hyperparameter `{key}`", model.name.text);
                 let report = Diagnostic::error("attr::hyperparameter", text, *span, "unknown");
                 let report = match near(key, model.params.iter().map(|param| param.name.text.as_str())) {
-                    Some(meant) => report.note(format!("did you mean `{meant}`?")),
+                    Some(meant) => {
+                        let key = Span { end: span.start + key.len() as u32, ..*span };
+                        self.meant_name(report, key, meant)
+                    }
                     None => report.label(model.name.span, "defined here"),
                 };
                 self.report(report);
@@ -82,7 +85,7 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn report_param_twice(&mut self, name: &str, span: Span, first: Span) {
-        let text = format!("the hyperparameter `{name}` stands twice");
+        let text = format!("`{name}` stands twice in one list");
         self.report(Diagnostic::error("name::param_twice", text, span, "again here").label(first, "first here"));
     }
 

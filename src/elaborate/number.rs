@@ -10,6 +10,10 @@ use crate::syntax::ast::{Arg, BinOp, Call, Expr, ExprKind, Item, StageKind};
 use crate::text::Span;
 use std::rc::Rc;
 
+/// Where a dim that stands for any size may be used.
+pub(super) const ONLY_IN_SHAPES: &str =
+    "a dim may stand in shapes, lists of sizes and `where`; what counts or sizes weights is a hyperparameter";
+
 impl<'a> Elab<'a> {
     /// Evaluates an expression.
     pub(super) fn eval(&mut self, expr: &'a Expr) -> Static {
@@ -212,8 +216,13 @@ impl<'a> Elab<'a> {
             ("log", [value]) => self.real(value, span, Float::ln),
             _ => {
                 let kinds: Vec<&str> = values.iter().map(Static::kind).collect();
-                let text = format!("`{word}` does not take {}", kinds.join(", "));
-                self.report(Diagnostic::error("type::function", text, span, "not a use of this function"));
+                let wants = match word {
+                    "min" | "max" => "two or more numbers, or a list",
+                    "len" => "one list",
+                    _ => "one number",
+                };
+                let text = format!("`{word}` takes {wants}, and gets {}", kinds.join(" and "));
+                self.report(Diagnostic::error("type::function", text, span, format!("wants {wants}")));
                 Static::Unknown
             }
         }
@@ -300,8 +309,8 @@ impl<'a> Elab<'a> {
                 match usize::try_from(at).ok().and_then(|at| items.get(at)) {
                     Some(item) => item.clone(),
                     None => {
-                        let text = format!("index {i} lies outside a list of {}", items.len());
-                        self.report(Diagnostic::error("type::index", text, span, "outside"));
+                        let text = format!("a list of {} has no item {i}: the first is 0", items.len());
+                        self.report(Diagnostic::error("type::index", text, span, "outside of the list"));
                         Static::Unknown
                     }
                 }
@@ -350,9 +359,9 @@ impl<'a> Elab<'a> {
             Static::Unknown => {}
             Static::Dim(_) if self.symbolic => {}
             Static::Dim(dim) => {
-                let text = format!("`{}` is a symbolic size: it has no number yet", self.shapes.dims.show(*dim));
+                let text = format!("`{}` is no number here: it stands for any size", self.shapes.dims.show(*dim));
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
-                self.report(report.note("a symbolic size may stand in shapes, size lists and facts"));
+                self.report(report.note(ONLY_IN_SHAPES));
             }
             Static::Word(word) => self.unknown_word(&word.clone(), span),
             other => {

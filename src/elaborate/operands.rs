@@ -48,7 +48,12 @@ impl<'a> Elab<'a> {
             };
             if operands[slot].is_some() {
                 let text = format!("`{}` of `{}` is given twice", op.operands[slot].name, app.word);
-                self.report(Diagnostic::error("type::operand_twice", text, elem.span, "again here"));
+                let report = Diagnostic::error("type::operand_twice", text, elem.span, "again here");
+                let first = elems.iter().find(|other| other.name == elem.name && other.span != elem.span);
+                self.report(match first {
+                    Some(first) => report.label(first.span, "first here"),
+                    None => report,
+                });
                 return None;
             }
             operands[slot] = Some(value);
@@ -76,10 +81,13 @@ impl<'a> Elab<'a> {
         span: Span,
     ) -> Option<Vec<Option<ValueId>>> {
         let text = format!("`{}` has no operand `{name}`", app.word);
-        let report = Diagnostic::error("type::operand_name", text, span, "unknown");
+        let mut report = Diagnostic::error("type::operand_name", text, span, "unknown");
         let names: Vec<&str> = op.operands.iter().map(|operand| operand.name).collect();
         let report = match near(name, names.iter().copied()) {
-            Some(meant) => report.note(format!("did you mean `{meant}`?")),
+            Some(meant) => {
+                report.labels[0].text = format!("did you mean `{meant}`?");
+                report
+            }
             None => report.note(format!("its operands are {}", names.join(", "))),
         };
         self.report(report);
@@ -92,7 +100,11 @@ impl<'a> Elab<'a> {
         app: &Application<'_>,
         span: Span,
     ) -> Option<Vec<Option<ValueId>>> {
-        let text = format!("`{}` takes {} values, and more flow in", app.word, op.operands.len());
+        let count = match op.operands.len() {
+            1 => "1 value".to_string(),
+            n => format!("{n} values"),
+        };
+        let text = format!("`{}` takes {count}, and more flow in", app.word);
         let report = Diagnostic::error("type::operands", text, app.span, format!("takes {}", operand_form(op)));
         self.report(report.label(span, "one too many"));
         None

@@ -158,8 +158,12 @@ impl<'a> Elab<'a> {
                     other => vec![other.clone()],
                 };
                 if parts.len() != names.len() {
-                    let text = format!("the pattern names {}, and the item has {}", names.len(), parts.len());
-                    self.report(Diagnostic::error("type::for_pattern", text, *span, "not as many as the item has"));
+                    let text = format!(
+                        "the pattern names {} values, and an item of the list has {}",
+                        names.len(),
+                        parts.len()
+                    );
+                    self.report(Diagnostic::error("type::for_pattern", text, *span, format!("{} names", names.len())));
                 }
                 for (i, name) in names.iter().enumerate() {
                     let part = parts.get(i).cloned().unwrap_or(Static::Unknown);

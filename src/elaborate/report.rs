@@ -42,6 +42,11 @@ impl<'a> Elab<'a> {
             diagnostic.fixes.clear();
         }
         let span = diagnostic.labels[0].span;
+        if self.faulty(span) {
+            // What could not be read there is told; the rest is guesswork.
+            return;
+        }
+        self.mistakes += 1;
         let same = |report: &&mut Report| {
             report.diagnostic.code == diagnostic.code && report.diagnostic.labels[0].span == span
         };
@@ -130,6 +135,15 @@ impl<'a> Elab<'a> {
                     let lines: Vec<String> = lines.iter().take(6).map(usize::to_string).collect();
                     diagnostic.notes.push(format!("also in {word} {}", lines.join(", ")));
                 }
+            }
+            if diagnostic.code == "name::dim" && diagnostic.fixes.is_empty() {
+                let told = std::iter::once(&diagnostic.message).chain(report.places.iter().map(|(_, told)| told));
+                let mut names: Vec<&str> = told.filter_map(|told| told.split('`').nth(1)).collect();
+                let mut seen = std::collections::HashSet::new();
+                names.retain(|name| seen.insert(*name));
+                let line = format!("dim {}", names.join(", "));
+                let start = Span { start: 0, end: 0, ..diagnostic.labels[0].span };
+                diagnostic = diagnostic.fix(start, format!("{line}\n"), line);
             }
             if !report.others.is_empty() {
                 diagnostic.notes.push(format!("also with {}", merged(&report.others)));

@@ -68,7 +68,8 @@ impl<'a> Elab<'a> {
             return input.single().map_or(Val::Unknown, |id| self.meant(id, written.head));
         }
         let Some(placement) = self.placement(written) else {
-            return Val::Unknown;
+            // What was meant keeps the shape.
+            return input.single().map_or(Val::Unknown, |id| self.meant(id, written.head));
         };
         let norm = match (&placement, written.norm) {
             (Placement::Plain, _) => None,
@@ -135,6 +136,7 @@ impl<'a> Elab<'a> {
             None => Some(ty),
             Some(_) => None,
         };
+        let errors = self.mistakes;
         self.tail = skip_ty.map(|skip| Tail { head: written.head, skip });
         let branch = self.body(written.branch, Some(start), false);
         self.tail = None;
@@ -153,7 +155,8 @@ impl<'a> Elab<'a> {
             self.report_residual_tuple(written, &branch, &skip);
             return skip.single().map_or(Val::Unknown, |id| self.meant(id, written.head));
         };
-        let sum = match self.equal_branches(written, a, b) {
+        // After a mistake inside, what the branch ends with was hardly meant.
+        let sum = match self.mistakes == errors && self.equal_branches(written, a, b) {
             true => self.sum(written, placement, a, b),
             false => self.meant(a, written.head),
         };
@@ -218,7 +221,9 @@ impl<'a> Elab<'a> {
             }
         }
         if !equal {
+            self.residual_end = written.skip.is_none().then_some(Span { start: written.span.end, ..written.span });
             self.report_branch(written.head, a, branch, b, written.skip.map(|_| skip));
+            self.residual_end = None;
         }
         equal
     }
@@ -248,6 +253,8 @@ impl<'a> Elab<'a> {
             report = self.with_fact_fix(report, &fact);
         } else {
             report = self.with_size_fix(report, place, &wanted, &found);
+            report = self.with_pad_fix(report, place, &wanted, &found);
+            report = self.with_projection_fix(report, place, &wanted, &found);
         }
         let block = self.made_in(branch);
         let depth = self.chain.len();
@@ -284,7 +291,7 @@ impl<'a> Elab<'a> {
             (_, Some(Static::None)) => return Some(Placement::Plain),
             (_, Some(Static::Unknown)) => return None,
             (_, Some(held)) if self.is_open(&held) => return None,
-            (_, held) => return self.report_placement(name, held),
+            (_, held) => return self.report_placement(written, name, held),
         };
         let given = self.given(args);
         match kind.as_str() {
@@ -293,12 +300,12 @@ impl<'a> Elab<'a> {
             "deep" => Some(Placement::Deep(self.deep_args(&given))),
             other => {
                 let other = Static::Str(other.into());
-                self.report_placement(name, Some(other))
+                self.report_placement(written, name, Some(other))
             }
         }
     }
 
-    fn report_placement(&mut self, name: &Name, held: Option<Static>) -> Option<Placement> {
+    fn report_placement(&mut self, written: Written<'a>, name: &Name, held: Option<Static>) -> Option<Placement> {
         let word = name.text.as_str();
         let text = match held {
             Some(value) => {
@@ -308,9 +315,18 @@ impl<'a> Elab<'a> {
         };
         let report = Diagnostic::error("name::placement", text, name.span, "unknown placement");
         let hypers = self.inst.hypers.keys().map(String::as_str);
+        let turned = written.norm.filter(|norm| matches!(&*norm.name.text, "pre" | "post" | "deep"));
         let report = match near(word, ["pre", "post", "deep"].into_iter().chain(hypers)) {
             Some(meant) => self.meant_name(report, name.span, meant),
-            None => report,
+            None => match turned {
+                Some(norm) => {
+                    let span = name.span.to(norm.span);
+                    let fixed = format!("{} {word}", self.written(norm.span));
+                    let shown = self.mended(span, &fixed);
+                    report.note("first where the norm stands, then which").fix(span, fixed, shown)
+                }
+                None => report,
+            },
         };
         self.report(report);
         None

@@ -105,6 +105,9 @@ impl<'a> Elab<'a> {
             let value = Static::Dim(self.shapes.dims.symbol(word));
             return self.resolve_static(call, value, given);
         }
+        if self.lost_name(word) {
+            return Resolved::Broken;
+        }
         let text = format!("there is no operator, block or value `{word}`");
         let mut report = Diagnostic::error("name::stage", text, call.name.span, "unknown");
         if WORDS.contains(&word) {

@@ -115,7 +115,7 @@ impl<'a> Elab<'a> {
         let names = self.declared.keys().chain(self.inst.hypers.keys()).map(String::as_str);
         let report = match near(word, names) {
             Some(meant) => self.meant_name(report, expr.span, meant),
-            None => report.note(format!("declare it at the top of the file: `dim {word}`")),
+            None => report.note("dims are declared at the top of the file"),
         };
         self.report(report);
     }

@@ -83,11 +83,17 @@ impl<'a> Elab<'a> {
             let paths: Vec<String> = params.iter().map(params::Param::shown).collect();
             let stem = pattern.trim_matches(['*', '.']);
             let known = paths.iter().flat_map(|path| path.split('.'));
-            let note = match near(stem, known) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("the parameters: {}", paths.iter().take(4).cloned().collect::<Vec<_>>().join(", ")),
-            };
-            self.report(report.note(note));
+            self.report(match near(stem, known) {
+                Some(meant) => {
+                    let fixed = format!("\"{}\"", pattern.replacen(stem, meant, 1));
+                    let shown = self.mended(*span, &fixed);
+                    report.fix(*span, fixed, shown)
+                }
+                None => {
+                    let some: Vec<String> = paths.iter().take(4).cloned().collect();
+                    report.note(format!("the parameters: {}", some.join(", ")))
+                }
+            });
         }
     }
 
@@ -147,10 +153,14 @@ impl<'a> Elab<'a> {
             _ => None,
         });
         let models: Vec<&str> = models.collect();
+        if models.is_empty() && self.faulty(train.span) {
+            return;
+        }
         let report =
             Diagnostic::error("name::model", format!("there is no model `{}`", name.text), name.span, "unknown");
         let report = match near(&name.text, models.iter().copied()) {
             Some(meant) => self.meant_name(report, name.span, meant),
+            None if models.is_empty() => report.note("this file has none"),
             None => report.note(format!("the models of this file: {}", models.join(", "))),
         };
         self.report(report);

@@ -99,7 +99,7 @@ impl Bound {
                 worker.step = index as u32;
                 // SAFETY: the plan placed live buffers of the right types and sizes, and its barriers keep other
                 // threads from what this range touches.
-                unsafe { step.kernel.run[self.plan.width](&step.call, &mut worker, range) };
+                unsafe { step.kernel.run[step.width](&step.call, &mut worker, range) };
             }
         }
         self.busy.fetch_add(usize::from(busy), Ordering::Relaxed);

@@ -4,7 +4,7 @@ use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{CostCx, Role};
 use crate::ir::params;
 use crate::ir::shape::{Shapes, Type};
-use crate::ir::structured::{Item, OpItem, Region, RepeatItem, Run, ScopeKind, Structured, show_path};
+use crate::ir::structured::{Item, OpItem, Part, Region, RepeatId, RepeatItem, Run, ScopeKind, Structured, show_path};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
@@ -89,6 +89,7 @@ pub fn summarize(model: &Structured, bound: &IndexMap<String, i64>, optimizer: (
         flops: Dims::ZERO,
         activations: Dims::ZERO,
         by_mode: IndexSet::new(),
+        firsts: IndexMap::new(),
     };
     table.region(&model.body, 0, 1);
     let mut totals = Totals { optimizer: optimizer.0.into(), ..Totals::default() };
@@ -142,6 +143,8 @@ struct Table<'m> {
     flops: Dim,
     activations: Dim,
     by_mode: IndexSet<String>,
+    /// The first copy of the run of each repeat around.
+    firsts: IndexMap<RepeatId, u64>,
 }
 
 impl Table<'_> {
@@ -184,6 +187,7 @@ impl Table<'_> {
         }
         let several = repeat.runs.len() > 1;
         for run in &repeat.runs {
+            self.firsts.insert(repeat.id, run.first);
             if several {
                 self.group(depth + 1, &run_label(run, repeat.is_for), "", run.count);
             }
@@ -201,7 +205,7 @@ impl Table<'_> {
         let mut count = (!defs.is_empty()).then_some(0u64);
         for def in defs.iter().filter(|def| def.role != Role::State) {
             let sizes = def.dims.iter().map(|&dim| self.shapes.dims.as_const(dim).unwrap_or(0) as u64);
-            if self.seen.insert(format!("{path}.{}", def.name)) {
+            if self.seen.insert(format!("{}.{}", self.place(&op.path), def.name)) {
                 count = count.map(|n| n.saturating_add(sizes.product::<u64>()));
             } else if !notes.contains(&"shared".to_string()) {
                 notes.push("shared".into());
@@ -235,6 +239,15 @@ impl Table<'_> {
             copies: 1,
             notes,
         });
+    }
+
+    /// A path that tells the runs of a repeat apart: they have parameters of their own.
+    fn place(&self, path: &[Part]) -> String {
+        let parts = path.iter().map(|part| match part {
+            Part::Name(name) => name.clone(),
+            Part::Copy(id) => self.firsts.get(id).map_or_else(String::new, u64::to_string),
+        });
+        parts.collect::<Vec<_>>().join(".")
     }
 
     /// Operations of one use: as the operator says, else one an output element.

@@ -101,6 +101,20 @@ pub struct Step {
     pub barrier: bool,
     /// The node of the graph that it computes, for reports.
     pub node: NodeId,
+    /// The floats that it computes with: 0 for f32, 1 for f64. Norms of gradients are f64 in every plan.
+    pub width: usize,
+}
+
+impl Step {
+    /// The floats of a call: those of the result for elementwise programs, which convert what they read; else those of
+    /// the first operand; those of the plan where there are none.
+    fn floats(call: &Call, plan: DType) -> usize {
+        let float =
+            |views: &[Option<View>]| views.first()?.as_ref().map(|view| view.dtype).filter(|dtype| dtype.is_float());
+        let (ins, outs) = (float(&call.ins), float(&call.outs));
+        let dtype = if call.program.is_some() { outs.or(ins) } else { ins.or(outs) };
+        usize::from(dtype.unwrap_or(plan) == DType::F64)
+    }
 }
 
 /// What one run does, for one binding of sizes.
@@ -120,8 +134,6 @@ pub struct Plan {
     pub inputs: Vec<(Source, View)>,
     /// What can be read after it.
     pub outputs: Vec<(Output, View)>,
-    /// The floats of this plan: 0 for f32, 1 for f64.
-    pub width: usize,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -156,8 +168,8 @@ pub fn plan(
     let mut steps = built.steps;
     barriers::insert(graph, &mut steps, group, single);
     let work = steps.iter().map(|step| (step.kernel.work)(&step.call)).max().unwrap_or(0);
-    let width = usize::from(float == DType::F64);
-    Ok(Plan { steps, group, single, scratch, work, inputs, outputs, width })
+    steps.iter_mut().for_each(|step| step.width = Step::floats(&step.call, float));
+    Ok(Plan { steps, group, single, scratch, work, inputs, outputs })
 }
 
 /// A pointer that is only a number.

@@ -76,6 +76,10 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
     }
     let faults: Vec<Span> =
         diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
+    if diagnostics.iter().any(|report| report.code == "limit::depth") {
+        // The brackets are not paired: what the tree says was hardly meant.
+        return Checked { sources, diagnostics, ..Checked::default() };
+    }
     let elaborated = elaborate_around(&trees, &sources, request, &faults);
     diagnostics.extend(elaborated.diagnostics);
     diagnostics.sort_by_key(|report| report.labels.first().map(|label| label.span));
@@ -118,7 +122,8 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
 /// Applies each proposed fix in memory and checks again: kept is the first that removes its report and adds none.
 fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) {
     let errors = |reports: &[Diagnostic]| reports.iter().filter(|r| r.severity == Severity::Error).count();
-    let (before, mut tried) = (errors(&found.diagnostics), 0);
+    let slips = |reports: &[Diagnostic]| reports.iter().filter(|r| r.code.starts_with("syntax::")).count();
+    let (before, slips_before, mut tried) = (errors(&found.diagnostics), slips(&found.diagnostics), 0);
     for index in 0..found.diagnostics.len() {
         let fixes = std::mem::take(&mut found.diagnostics[index].fixes);
         let mut kept = vec![];
@@ -136,8 +141,12 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
             let at = |report: &Diagnostic| report.labels.first().map(|label| label.span.start);
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
             let left = errors(&after);
-            let removes = report.severity != Severity::Error || left < before;
-            if !still && removes && left < before.max(1) {
+            // A slip mended may let other mistakes be seen for the first time.
+            let removes = match report.code.starts_with("syntax::") {
+                true => slips(&after) < slips_before,
+                false => left < before.max(1),
+            };
+            if !still && removes {
                 fix.checked = if left == 0 { FixChecked::FileChecks } else { FixChecked::ThisErrorGoes };
                 kept.push(fix);
                 break;

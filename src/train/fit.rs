@@ -88,6 +88,13 @@ impl Trainer<'_> {
             }
             None => None,
         };
+        // A folder that held another run must not be resumed into it.
+        if let Some(folder) = folder.as_ref().filter(|_| self.step == 0) {
+            let last = checkpoint::last(folder.path);
+            if files.exists(&checkpoint::resume_path(&last)) {
+                checkpoint::save(files, &last, &self.snapshot()?)?;
+            }
+        }
         watch.begin(self.step, self.total);
         while self.step < self.total && !report.stopped {
             if let Err(error) = self.one(&mut report, folder.as_mut(), watch) {

@@ -82,3 +82,22 @@ pub fn batch_statistics(model: &Structured) -> Option<String> {
     }
     find(&model.body, model)
 }
+
+/// The path of a layer that would take statistics of a single value in train mode, under these sizes.
+pub fn one_value_a_statistic(model: &Structured, bound: &Binding) -> Option<String> {
+    fn find(region: &Region, model: &Structured, bound: &Binding) -> Option<String> {
+        region.items.iter().find_map(|item| match item {
+            Item::Op(op) if op.op.facts.by_mode && !op.op.facts.random => {
+                let ty = model.values[op.operands.first().copied().flatten()?.0 as usize].ty;
+                let sizes = model.shapes.eval(ty.shape, &|name| bound.get(name).copied())?;
+                let values: usize =
+                    sizes.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, size)| size).product();
+                (values == 1).then(|| crate::ir::structured::show_path(&op.path))
+            }
+            Item::Op(_) => None,
+            Item::Scope(scope) => find(&scope.region, model, bound),
+            Item::Repeat(repeat) => repeat.runs.iter().find_map(|run| find(&run.region, model, bound)),
+        })
+    }
+    find(&model.body, model, bound)
+}

@@ -2,15 +2,15 @@
 
 use wythe::diagnostic::Diagnostic;
 use wythe::diagnostic::render::{RenderOptions, human};
+use wythe::elaborate::Request;
 use wythe::text::{Source, Sources};
 
-/// Checks a text under a name.
+/// Checks a text under a name. What its first line says, `// --set d=8`, is set from outside.
 pub fn check(name: &str, text: &str) -> (Vec<Diagnostic>, Sources) {
-    let mut sources = Sources::default();
-    let file = sources.add(Source::new(name, text));
-    // The one line to change when the pipeline stands: `wythe::pipeline::check`.
-    let diagnostics = wythe::syntax::parse(file, text).diagnostics;
-    (diagnostics, sources)
+    let set = text.strip_prefix("// --set ").and_then(|rest| rest.lines().next()?.split_once('='));
+    let sets = set.into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    let found = wythe::pipeline::check(Source::new(name, text), &Request { sets, model: None }, None);
+    (found.diagnostics, found.sources)
 }
 
 /// The rendered report at width 100, without colour.

@@ -440,7 +440,7 @@ impl Builder<'_> {
         }
         let call = Call { ins: ins.into(), outs: outs.into(), args, program };
         let units = (kernel.units)(&call);
-        self.out.steps.push(Step { kernel, call, units, barrier: false, node: self.node });
+        self.out.steps.push(Step { kernel, call, units, barrier: false, node: self.node, width: 0 });
     }
 
     fn concat(&mut self, id: NodeId) -> Result<(), PlanError> {
