@@ -1,8 +1,8 @@
 //! The laws: every entry of the catalogue is tested because it exists.
 //!
-//! `vectors` compares with references that PyTorch computed; `laws` holds what must be true of any operator, on the uses
-//! that `samples` makes from the schemas; `expansions` compares kernels with the same thing written out;
-//! `examples` runs what the documentation shows.
+//! `vectors` compares with references that PyTorch computed. `laws` holds what must be true of any operator, on the uses
+//! that `samples` makes from the schemas; `matrix` tries and shows it. `expansions` compares kernels with the same thing
+//! written out, `examples` runs what the documentation shows.
 
 #[path = "ops/examples.rs"]
 mod examples;
@@ -10,9 +10,13 @@ mod examples;
 mod expansions;
 #[path = "ops/laws.rs"]
 mod laws;
+#[path = "ops/matrix.rs"]
+mod matrix;
 #[path = "ops/model.rs"]
 mod model;
 #[path = "ops/samples.rs"]
 mod samples;
+#[path = "ops/trial.rs"]
+mod trial;
 #[path = "ops/vectors.rs"]
 mod vectors;

@@ -1,7 +1,6 @@
 //! The example of each entry gives the numbers that its documentation says.
 
-use crate::model::{Given, compile, model, numbers, tensor};
-use ndarray::{ArrayD, IxDyn};
+use crate::model::{Given, array, compile, model, numbers, tensor};
 use wythe::ir::attr::AttrKind;
 use wythe::ir::build::Mode;
 use wythe::ir::op::OpDef;
@@ -28,7 +27,7 @@ fn parts(text: &str) -> Vec<&str> {
 
 /// All numbers of a text.
 fn values(text: &str) -> Vec<f64> {
-    let numbers = text.split(|sign: char| sign == '[' || sign == ']' || sign == ',').map(str::trim);
+    let numbers = text.split(['[', ']', ',']).map(str::trim);
     numbers.filter(|word| !word.is_empty()).map(|word| word.parse().expect("a number in an example")).collect()
 }
 
@@ -47,7 +46,7 @@ fn read(op: &OpDef) -> (String, Given, Vec<f64>) {
                 let tensor = match word {
                     "i64" => {
                         let ids = values(value).iter().map(|&x| x as i64).collect();
-                        Tensor::I64(ArrayD::from_shape_vec(IxDyn(&shape), ids).expect("an example's values fit"))
+                        Tensor::I64(array(&shape, ids))
                     }
                     _ => tensor(&shape, values(value)),
                 };

@@ -1,25 +1,25 @@
-//! The laws, one function each, and the matrix of operators and laws.
+//! The laws, one function each.
 
+use crate::matrix::catalogue;
 use crate::model::{Given, Named, largest, numbers, tensor, worst};
-use crate::samples::{Sample, outcome, samples};
-use crate::vectors;
-use ndarray::{ArrayD, IxDyn, Slice};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::OnceLock;
+use crate::samples::{Sample, outcome};
+use crate::trial::{Draw, Numbers, different, given, go, run};
+use ndarray::{ArrayD, Slice};
+use std::collections::BTreeSet;
 use wythe::exec::bind::{Binding, inputs};
-use wythe::exec::session::{COTANGENT, Host, Session};
+use wythe::exec::session::Session;
 use wythe::ir::attr::{Attr, AttrKind};
 use wythe::ir::build::Mode;
-use wythe::ir::graph::{Graph, Output};
-use wythe::ir::op::{CostCx, Gradient, OpDef, Role, resolve_axis};
+use wythe::ir::graph::Graph;
+use wythe::ir::op::{Condition, CostCx, Gradient, OpDef, Role, resolve_axis};
+use wythe::ir::shape::{Shapes, Type};
 use wythe::ir::structured::Structured;
-use wythe::ops;
 use wythe::passes::fuse::{fuse, unfused};
 use wythe::pipeline::{self, Stage};
 use wythe::tensor::{DType, Tensor};
 
 /// What a law says of one sample.
-enum Verdict {
+pub enum Verdict {
     /// It holds.
     Holds,
     /// It does not speak of this sample; why not.
@@ -31,13 +31,15 @@ enum Verdict {
 use Verdict::{Broken, Holds, Silent};
 
 /// A law: its name in the matrix, and what it says of a sample.
-struct Law {
-    name: &'static str,
-    judge: fn(&Sample) -> Verdict,
+pub struct Law {
+    /// Its column.
+    pub name: &'static str,
+    /// What it says.
+    pub judge: fn(&Sample) -> Verdict,
 }
 
 /// The laws that speak of single uses.
-static LAWS: &[Law] = &[
+pub static LAWS: &[Law] = &[
     Law { name: "shape", judge: shapes_are_as_promised },
     Law { name: "symbols", judge: symbols_then_numbers },
     Law { name: "gradient", judge: gradients_are_differences },
@@ -48,140 +50,6 @@ static LAWS: &[Law] = &[
     Law { name: "row", judge: a_row_alone },
     Law { name: "flops", judge: declared_flops_are_counted },
 ];
-
-/// Numbers drawn from a seed: splitmix64.
-struct Draw(u64);
-
-impl Draw {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// 0 ≤ x < 1, exact in f32.
-    fn unit(&mut self) -> f64 {
-        (self.bits() >> 40) as f64 / (1u64 << 24) as f64
-    }
-
-    /// Away from 0: ±0.3 … ±1.8, exact in f32.
-    fn value(&mut self) -> f64 {
-        let size = f64::from((0.3 + 1.5 * self.unit()) as f32);
-        if self.bits() & 1 == 0 { size } else { -size }
-    }
-}
-
-/// Which numbers are handed in.
-#[derive(Clone, Copy, PartialEq)]
-enum Numbers {
-    /// Ordinary ones, inside the domain and away from kinks.
-    Ordinary,
-    /// ±100 in turn, all 100, all -100.
-    Hundreds(usize),
-}
-
-fn element(op: &OpDef, numbers: Numbers, at: usize, draw: &mut Draw) -> f64 {
-    match numbers {
-        Numbers::Hundreds(0) => {
-            if at.is_multiple_of(2) {
-                100.0
-            } else {
-                -100.0
-            }
-        }
-        Numbers::Hundreds(1) => 100.0,
-        Numbers::Hundreds(_) => -100.0,
-        Numbers::Ordinary => loop {
-            let x = draw.value();
-            let x = if op.facts.domain.0 >= 0.0 { x.abs() } else { x };
-            if op.facts.kinks.iter().all(|kink| (x - kink).abs() > 0.01) {
-                return x;
-            }
-        },
-    }
-}
-
-fn count(shape: &[usize]) -> usize {
-    shape.iter().product()
-}
-
-/// Inputs, parameters, statistics and cotangents for a graph.
-fn given(graph: &Graph, op: &OpDef, binding: &Binding, kind: Numbers, seed: u64) -> Given {
-    let mut draw = Draw(seed);
-    let sizes = |ty| graph.shapes.eval(ty, &|name| binding.get(name).copied()).expect("every size is bound");
-    let mut given = Given { cotangents: Some(Named::new()), ..Given::default() };
-    // Labels and ids are below every size in sight.
-    let own = inputs(graph).into_iter().flat_map(|(_, ty)| sizes(ty.shape));
-    let params = graph.params.iter().flat_map(|param| param.shape.clone());
-    let below = own.chain(params).filter(|&n| n > 0).min().unwrap_or(1).min(3) as u64;
-    for (name, ty) in inputs(graph) {
-        let shape = sizes(ty.shape);
-        let n = count(&shape);
-        let value = match ty.dtype {
-            DType::I64 => Tensor::I64(array(&shape, (0..n).map(|_| (draw.bits() % below) as i64).collect())),
-            DType::Bool => Tensor::Bool(array(&shape, (0..n).map(|_| draw.bits() % 4 != 0).collect())),
-            _ => tensor(&shape, (0..n).map(|at| element(op, kind, at, &mut draw)).collect()),
-        };
-        given.inputs.insert(name.into(), value);
-    }
-    for param in &graph.params {
-        let n = count(&param.shape);
-        let value = match (param.ty.dtype, param.role) {
-            (DType::I64, _) => Tensor::I64(array(&param.shape, vec![3; n])),
-            (_, Role::State) => tensor(&param.shape, (0..n).map(|_| draw.value().abs()).collect()),
-            _ => tensor(&param.shape, (0..n).map(|_| draw.value() / 2.0).collect()),
-        };
-        given.weights.insert(param.path.clone(), value);
-    }
-    let cotangents = given.cotangents.as_mut().expect("just made");
-    for (output, port) in &graph.outputs {
-        if let (Output::Out(name), ty) = (output, graph.ty(*port))
-            && ty.dtype.is_float()
-        {
-            let shape = sizes(ty.shape);
-            cotangents.insert(name.clone(), tensor(&shape, (0..count(&shape)).map(|_| draw.value()).collect()));
-        }
-    }
-    given
-}
-
-fn array<T>(shape: &[usize], data: Vec<T>) -> ArrayD<T> {
-    ArrayD::from_shape_vec(IxDyn(shape), data).expect("a shape fits its data")
-}
-
-/// Outputs, gradients and statistics of one run, and how many threads had a share of it.
-fn run(
-    graph: &Graph,
-    float: DType,
-    threads: usize,
-    given: &Given,
-    binding: &Binding,
-) -> Result<(Named, usize), String> {
-    let mut session = Session::new(vec![graph.clone()], float, threads).map_err(|error| error.to_string())?;
-    for (path, value) in &given.weights {
-        session.set(path, value).map_err(|error| error.to_string())?;
-    }
-    go(&mut session, graph, given, binding)
-}
-
-fn go(session: &mut Session, graph: &Graph, given: &Given, binding: &Binding) -> Result<(Named, usize), String> {
-    let cotangents: Vec<(String, &Tensor)> =
-        given.cotangents.iter().flatten().map(|(name, value)| (format!("{COTANGENT}{name}"), value)).collect();
-    let own = given.inputs.iter().map(|(name, value)| (name.as_str(), value));
-    let all: Vec<(&str, &Tensor)> = own.chain(cotangents.iter().map(|(name, value)| (name.as_str(), *value))).collect();
-    let host = Host { seed: 1, step: 0, hypers: vec![] };
-    let plan = session.prepare(0, binding).map_err(|error| error.to_string())?;
-    session.feed(plan, &all, &host);
-    session.execute(0, plan).map_err(|error| error.to_string())?;
-    let outputs = session.outputs(plan);
-    let named = outputs.into_iter().map(|(output, value)| (format!("{output:?}"), value));
-    let states = graph.params.iter().filter(|param| param.role == Role::State);
-    let states = states.filter_map(|param| Some((format!("State({})", param.path), session.get(&param.path)?)));
-    let named = named.chain(states).collect();
-    Ok((named, session.workers(plan)))
-}
 
 /// The modes that an operator tells apart.
 fn modes(op: &OpDef) -> &'static [Mode] {
@@ -213,22 +81,6 @@ macro_rules! check {
             Err(error) => return Broken(error.to_string()),
         }
     };
-}
-
-/// The first tensor whose bits differ.
-fn different(a: &Named, b: &Named) -> Option<String> {
-    let bits = |tensor: &Tensor| numbers(tensor).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    let unequal = |(name, value): (&String, &Tensor)| {
-        let other = b.get(name).map(bits).unwrap_or_default();
-        let own = bits(value);
-        if own == other {
-            return None;
-        }
-        let at = own.iter().zip(&other).position(|(a, b)| a != b).unwrap_or(0);
-        let show = |bits: &[u64]| bits.get(at).map_or("nothing".into(), |&bits| format!("{:e}", f64::from_bits(bits)));
-        Some(format!("{name}[{at}] is {} and {}", show(&own), show(&other)))
-    };
-    a.iter().find_map(unequal)
 }
 
 // (1)
@@ -322,12 +174,8 @@ fn symbolic_attributes(sample: &Sample, numeric: &[Vec<usize>], bind: &dyn Fn(&s
     if bound == wanted { Holds } else { Broken(format!("symbols give {bound:?}, numbers {wanted:?}")) }
 }
 
-fn holds(
-    condition: &wythe::ir::op::Condition,
-    shapes: &mut wythe::ir::shape::Shapes,
-    bind: &dyn Fn(&str) -> Option<i64>,
-) -> bool {
-    use wythe::ir::op::Condition::{AtLeast, Divides, Equal};
+fn holds(condition: &Condition, shapes: &mut Shapes, bind: &dyn Fn(&str) -> Option<i64>) -> bool {
+    use Condition::{AtLeast, Divides, Equal};
     let mut number = |dim| {
         let value = shapes.dims.eval(dim, bind).expect("every symbol is bound");
         shapes.dims.constant(value)
@@ -389,7 +237,7 @@ fn gradients_from(sample: &Sample, seed: u64) -> Verdict {
         for (name, is_input, grad) in inputs.into_iter().chain(learned.collect::<Vec<_>>()) {
             let Some(grad) = got.get(&grad).map(numbers) else { return Broken(format!("no gradient of {name}")) };
             let at = if is_input { base.inputs[&name].clone() } else { base.weights[&name].clone() };
-            if at.len() == 0 || sample.op.gradient_is_zero() || exempt(&name) {
+            if at.is_empty() || sample.op.gradient_is_zero() || exempt(&name) {
                 continue;
             }
             if *sample.attrs.get("padding_index") != Attr::None {
@@ -472,7 +320,7 @@ fn finite_at_a_hundred(sample: &Sample) -> Verdict {
                 let given = given(&graph, sample.op, &Binding::new(), Numbers::Hundreds(form), 5);
                 let (got, _) = check!(run(&graph, float, 1, &given, &Binding::new()));
                 for (name, value) in &got {
-                    if value.len() > 0 && !empty(sample) && numbers(value).iter().any(|x| !x.is_finite()) {
+                    if !value.is_empty() && !empty(sample) && numbers(value).iter().any(|x| !x.is_finite()) {
                         return Broken(format!("{mode:?} {float}, form {form}: {name} is not finite"));
                     }
                 }
@@ -561,8 +409,11 @@ fn chosen(sample: &Sample) -> bool {
             || sample.shown.contains('{'))
 }
 
+/// Says which uses are meant, by the sample and the number of its axes.
+type Which = fn(&Sample, usize) -> bool;
+
 /// Uses whose first axis is not one of samples: operator, which, why.
-const NO_BATCH: &[(&str, fn(&Sample, usize) -> bool, &str)] = &[
+const NO_BATCH: &[(&str, Which, &str)] = &[
     (
         "batchnorm",
         |sample, _| !sample.attrs.flag("track"),
@@ -642,8 +493,11 @@ fn slice(value: &Tensor, row: usize) -> Tensor {
     }
 }
 
-/// The multiplications and additions of the primitives that multiply, from the sizes of operands and result.
-const PRODUCTS: &[(&str, fn(&[Vec<i64>], &[i64]) -> i64)] = &[
+/// Counts from the sizes of operands and result.
+type Count = fn(&[Vec<i64>], &[i64]) -> i64;
+
+/// The multiplications and additions of the primitives that multiply.
+const PRODUCTS: &[(&str, Count)] = &[
     ("linear.affine", |ins, out| 2 * out.iter().product::<i64>() * ins[1][1]),
     ("linear.matmul", |ins, out| 2 * out.iter().product::<i64>() * ins[1][0]),
     ("linear.bmm", |ins, out| 2 * out.iter().product::<i64>() * ins[1][ins[1].len() - 2]),
@@ -656,7 +510,7 @@ const PRODUCTS: &[(&str, fn(&[Vec<i64>], &[i64]) -> i64)] = &[
 
 // (9)
 fn declared_flops_are_counted(sample: &Sample) -> Verdict {
-    let number = |shapes: &wythe::ir::shape::Shapes, ty: wythe::ir::shape::Type| -> Vec<i64> {
+    let number = |shapes: &Shapes, ty: Type| -> Vec<i64> {
         shapes.eval(ty.shape, &|_| None).expect("numbers").iter().map(|&n| n as i64).collect()
     };
     // The whole graph with its gradients: what each primitive declares.
@@ -708,193 +562,3 @@ fn declared_flops_are_counted(sample: &Sample) -> Verdict {
         Broken(format!("it declares {declared} FLOPs, its expansion has {counted}"))
     }
 }
-
-/// All public operators with their samples.
-fn catalogue() -> &'static [(&'static OpDef, Vec<Sample>)] {
-    static ALL: OnceLock<Vec<(&'static OpDef, Vec<Sample>)>> = OnceLock::new();
-    ALL.get_or_init(|| ops::all().filter(|op| op.is_public()).map(|op| (op, samples(op))).collect())
-}
-
-/// What a law found: for each operator how often it holds, why it is silent, and where it is broken.
-#[derive(Default)]
-struct Findings {
-    holds: BTreeMap<&'static str, usize>,
-    silent: BTreeMap<&'static str, BTreeSet<&'static str>>,
-    broken: Vec<String>,
-    /// Primitives that took part where it holds.
-    primitives: BTreeMap<&'static str, usize>,
-}
-
-/// The primitives that a sample comes down to, gradients included.
-fn primitives(sample: &Sample) -> &'static BTreeSet<&'static str> {
-    static KNOWN: OnceLock<HashMap<String, BTreeSet<&'static str>>> = OnceLock::new();
-    let all = KNOWN.get_or_init(|| {
-        let one = |sample: &Sample| {
-            let names = || {
-                let graph = |mode| pipeline::gradients(&sample.model, mode, DType::F32, Stage::Gradient);
-                let graphs = [Mode::Eval, Mode::Train].map(graph);
-                graphs.iter().flat_map(|graph| graph.ids().map(|id| graph.node(id).op.name)).collect()
-            };
-            (sample.shown.clone(), std::panic::catch_unwind(std::panic::AssertUnwindSafe(names)).unwrap_or_default())
-        };
-        catalogue().iter().flat_map(|(_, samples)| samples).map(one).collect()
-    });
-    &all[&sample.shown]
-}
-
-fn findings(law: usize) -> &'static Findings {
-    static ALL: [OnceLock<Findings>; 16] = [const { OnceLock::new() }; 16];
-    ALL[law].get_or_init(|| {
-        let mut found = Findings::default();
-        for (op, samples) in catalogue() {
-            for sample in samples {
-                let judge = || (LAWS[law].judge)(sample);
-                let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge)).unwrap_or_else(|panic| {
-                    let text = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic".into());
-                    Broken(text)
-                });
-                match verdict {
-                    Holds => {
-                        *found.holds.entry(op.name).or_insert(0) += 1;
-                        for name in primitives(sample) {
-                            *found.primitives.entry(name).or_insert(0) += 1;
-                        }
-                    }
-                    Silent(why) => drop(found.silent.entry(op.name).or_default().insert(why)),
-                    Broken(how) => found.broken.push(format!("{}: {how}", sample.shown)),
-                }
-            }
-        }
-        found
-    })
-}
-
-fn obey(name: &str) {
-    let law = LAWS.iter().position(|law| law.name == name).expect("a law of this name");
-    let broken = &findings(law).broken;
-    assert!(broken.is_empty(), "{} samples\n{}", broken.len(), broken.join("\n"));
-}
-
-#[test]
-fn outputs_have_the_promised_shapes() {
-    obey("shape");
-}
-
-#[test]
-fn rules_on_symbols_are_rules_on_numbers() {
-    obey("symbols");
-}
-
-#[test]
-fn gradients_equal_central_differences() {
-    obey("gradient");
-}
-
-#[test]
-fn f32_equals_f64_but_for_rounding() {
-    obey("width");
-}
-
-#[test]
-fn values_and_gradients_are_finite_at_plus_and_minus_a_hundred() {
-    obey("finite");
-}
-
-#[test]
-fn fused_equals_unfused_bit_for_bit() {
-    obey("fusion");
-}
-
-#[test]
-fn one_two_and_eight_threads_give_the_same_bits() {
-    obey("threads");
-}
-
-#[test]
-fn a_row_alone_equals_the_row_in_a_batch() {
-    obey("row");
-}
-
-#[test]
-fn declared_flops_equal_those_of_the_expansion() {
-    obey("flops");
-}
-
-/// Why a law says nothing at all of an operator: law, operator, reason. What is not here must have been judged.
-const EMPTY: &[(&str, &str, &str)] = &[
-    ("symbols", "parameter", "parameters have numbers for sizes"),
-    ("threads", "parameter", "it is handed on as it is"),
-];
-
-#[test]
-fn the_matrix_has_no_empty_cell_without_a_reason() {
-    let (files, mut faults) = (vectors::files(), vec![]);
-    let head: Vec<String> = LAWS.iter().map(|law| format!("{:>9}", law.name)).collect();
-    let mut text = format!("{:<16}{}  vectors\n", "operator", head.concat());
-    let mut reasons: BTreeSet<String> = BTreeSet::new();
-    for (op, samples) in catalogue() {
-        text.push_str(&format!("{:<16}", op.name));
-        if samples.is_empty() {
-            faults.push(format!("{}: no use of it could be made; add one to MORE", op.name));
-        }
-        for law in 0..LAWS.len() {
-            let found = findings(law);
-            match found.holds.get(op.name) {
-                Some(count) => text.push_str(&format!("{count:>9}")),
-                None => {
-                    text.push_str(&format!("{:>9}", "-"));
-                    let told =
-                        EMPTY.iter().find(|(l, o, _)| (*l, *o) == (LAWS[law].name, op.name)).map(|(.., why)| *why);
-                    let silent = found.silent.get(op.name);
-                    let why = silent.filter(|why| why.len() == 1).and_then(|why| why.first().copied());
-                    // A view is never computed, whatever else some of its uses lack.
-                    let idle = silent.filter(|why| op.facts.view && why.contains("nothing is computed"));
-                    let why = why.or(idle.map(|_| "nothing is computed"));
-                    match told.or(why.filter(|why| STANDING.contains(why))) {
-                        Some(why) => drop(reasons.insert(format!("{} of {}: {why}", LAWS[law].name, op.name))),
-                        None => {
-                            faults.push(format!("{} of {}: {:?}", LAWS[law].name, op.name, found.silent.get(op.name)))
-                        }
-                    }
-                }
-            }
-        }
-        text.push_str(if vectors::has_vectors(op, &files) { "      yes\n" } else { "       no\n" });
-    }
-    text.push_str("\nprimitives, in how many of these uses\n");
-    for op in ops::all().filter(|op| !op.is_public()) {
-        text.push_str(&format!("{:<22}", op.name));
-        let counts = (0..LAWS.len()).map(|law| findings(law).primitives.get(op.name).copied().unwrap_or(0));
-        let counts: Vec<usize> = counts.collect();
-        counts.iter().for_each(|count| text.push_str(&format!("{count:>7}")));
-        text.push('\n');
-        if counts.iter().all(|&count| count == 0) && !UNREACHED.iter().any(|(name, _)| *name == op.name) {
-            faults.push(format!("{}: no use of a public operator leads to it", op.name));
-        }
-    }
-    text.push_str("\nempty cells\n");
-    reasons.iter().for_each(|reason| text.push_str(&format!("  {reason}\n")));
-    // The matrix is what this test is for: `cargo test --test ops matrix -- --nocapture`.
-    #[allow(clippy::print_stdout)]
-    {
-        println!("{text}");
-    }
-    assert!(faults.is_empty(), "{} cells\n{}", faults.len(), faults.join("\n"));
-}
-
-/// Reasons that are good for any operator where they are the only one.
-const STANDING: &[&str] = &[
-    "its domain is declared",
-    "it mixes rows",
-    "nothing to differentiate",
-    "it declares none",
-    "nothing is computed",
-    "nothing flows in",
-];
-
-/// Primitives that no use of a single operator has: which, and who tries them.
-const UNREACHED: &[(&str, &str)] = &[
-    ("residual.add", "vectors: residual"),
-    ("reduce.sum_squares", "clipping, in tests/no_alloc.rs and tests/training.rs"),
-    ("loss.guard", "training steps, in tests/no_alloc.rs and tests/training.rs"),
-];

@@ -122,9 +122,14 @@ impl Compiled {
     }
 }
 
+/// An array of this shape.
+pub fn array<T>(shape: &[usize], data: Vec<T>) -> ArrayD<T> {
+    ArrayD::from_shape_vec(IxDyn(shape), data).expect("a shape fits its data")
+}
+
 /// A tensor of f64.
 pub fn tensor(shape: &[usize], data: Vec<f64>) -> Tensor {
-    Tensor::F64(ArrayD::from_shape_vec(IxDyn(shape), data).expect("a shape fits its data"))
+    Tensor::F64(array(shape, data))
 }
 
 /// The elements as f64, row-major.

@@ -1,7 +1,6 @@
 //! Reference vectors (`tests/vectors`): what PyTorch computed in f64, against this project in f64 and f32.
 
-use crate::model::{Given, Named, compile, largest, model, numbers, tensor, training, worst};
-use ndarray::{ArrayD, IxDyn};
+use crate::model::{Given, Named, array, compile, largest, model, numbers, tensor, training, worst};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -71,10 +70,6 @@ impl Packed<'_> {
             _ => tensor(&self.shape, data),
         }
     }
-}
-
-fn array<T>(shape: &[usize], data: Vec<T>) -> ArrayD<T> {
-    ArrayD::from_shape_vec(IxDyn(shape), data).expect("a vector's shape fits its data")
 }
 
 #[derive(Debug, Deserialize)]
