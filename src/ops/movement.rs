@@ -643,7 +643,8 @@ fn expanded(cx: &mut RuleCx<'_>, dims: &[Dim]) -> Result<(Vec<Dim>, Vec<usize>),
             (Attr::Int(-1), Some(own)) => out.push(own),
             (item, own) => {
                 let size = size_of(cx.shapes, item).filter(|&dim| cx.shapes.dims.as_const(dim).is_none_or(|n| n >= 0));
-                let size = size.ok_or_else(|| cx.bad_attr("shape", "must hold sizes; -1 keeps an axis that is there"))?;
+                let size =
+                    size.ok_or_else(|| cx.bad_attr("shape", "must hold sizes; -1 keeps an axis that is there"))?;
                 match own {
                     None => new.push(i),
                     Some(Dims::ONE) if size != Dims::ONE => new.push(i),

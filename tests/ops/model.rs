@@ -75,7 +75,8 @@ impl Compiled {
     /// One run: `out`, `grad.in.NAME`, `grad.par.PATH`, in train mode `state.PATH`.
     pub fn run(&mut self, given: &Given) -> Result<Named, String> {
         let cotangents = given.cotangents.iter().flatten();
-        let cotangents: Vec<(String, &Tensor)> = cotangents.map(|(name, x)| (format!("{COTANGENT}{name}"), x)).collect();
+        let cotangents: Vec<(String, &Tensor)> =
+            cotangents.map(|(name, x)| (format!("{COTANGENT}{name}"), x)).collect();
         let own = given.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor));
         let all: Vec<(&str, &Tensor)> = own.chain(cotangents.iter().map(|(name, x)| (name.as_str(), *x))).collect();
         let host = Host { seed: 1, step: 0, hypers: vec![] };

@@ -179,7 +179,8 @@ impl Case<'_> {
             let (off, at) = worst(&found, &want);
             let scale = if name.starts_with("grad.") { largest(&want).max(flowing) } else { largest(&want) };
             let (allowed, share) = (tolerance(float) * scale, off / scale);
-            (off > allowed).then(|| format!("{name}[{at}] is {:e}, wanted {:e} ({share:.1e} of the largest)", found[at], want[at]))
+            (off > allowed)
+                .then(|| format!("{name}[{at}] is {:e}, wanted {:e} ({share:.1e} of the largest)", found[at], want[at]))
         };
         self.wanted(&names).into_iter().filter_map(fault).collect()
     }
@@ -234,7 +235,10 @@ fn operators_give_what_pytorch_gives() {
                 .collect();
             match waiting.iter().position(|(file, own, _)| (*file, *own) == (name.as_str(), case.name.as_str())) {
                 Some(at) if found.is_empty() => {
-                    faults.push(format!("{name} [{}]: works now; take it off the list of what is not yet there", case.name));
+                    faults.push(format!(
+                        "{name} [{}]: works now; take it off the list of what is not yet there",
+                        case.name
+                    ));
                     waiting.remove(at);
                 }
                 Some(at) => drop(waiting.remove(at)),
@@ -257,7 +261,8 @@ pub fn has_vectors(op: &OpDef, files: &[(String, String)]) -> bool {
 #[test]
 fn every_public_operator_has_vectors_and_every_file_an_owner() {
     let files = files();
-    let without: Vec<&str> = ops::all().filter(|op| op.is_public() && !has_vectors(op, &files)).map(|op| op.name).collect();
+    let without: Vec<&str> =
+        ops::all().filter(|op| op.is_public() && !has_vectors(op, &files)).map(|op| op.name).collect();
     assert!(without.is_empty(), "no file in tests/vectors for {without:?}");
     let owned = |name: &str| {
         // Several operators may share a file; what follows an underscore says which cases of it.
@@ -391,7 +396,10 @@ fn optimizers_go_where_pytorch_goes() {
             for (step, (got, want)) in got.iter().zip(&case.after).enumerate() {
                 let (off, at) = worst(got, want);
                 if off > tolerance(float) * largest(want) {
-                    faults.push(format!("{} {float}, step {step}: [{at}] is {}, wanted {}", case.call, got[at], want[at]));
+                    faults.push(format!(
+                        "{} {float}, step {step}: [{at}] is {}, wanted {}",
+                        case.call, got[at], want[at]
+                    ));
                 }
             }
         }
