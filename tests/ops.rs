@@ -1,8 +1,18 @@
 //! The laws: every entry of the catalogue is tested because it exists.
 //!
-//! `vectors` compares with references that PyTorch computed.
+//! `vectors` compares with references that PyTorch computed; `laws` holds what must be true of any operator, on the uses
+//! that `samples` makes from the schemas; `expansions` compares kernels with the same thing written out;
+//! `examples` runs what the documentation shows.
 
+#[path = "ops/examples.rs"]
+mod examples;
+#[path = "ops/expansions.rs"]
+mod expansions;
+#[path = "ops/laws.rs"]
+mod laws;
 #[path = "ops/model.rs"]
 mod model;
+#[path = "ops/samples.rs"]
+mod samples;
 #[path = "ops/vectors.rs"]
 mod vectors;

@@ -242,15 +242,12 @@ MAP_MAXIMUM = OpDef {
     ..map_op("map.maximum", &map::ops::MAXIMUM, PAIR)
 };
 
-/// 1 where equal, else 0, as floats.
-MAP_EQ = OpDef { attrs: NUMBER, gradient: Gradient::Zero, ..map_op("map.eq", &map::ops::EQ, PAIR) };
-
 /// Elements as another type: "f32", "i64", "bool". Nothing else casts. To bool: what is not 0; to i64: cut towards 0, NaN or a value out of range is an error at run time.
 CAST = OpDef {
     name: "cast",
     formula: "x",
     torch: "Tensor.to",
-    example: "x: i64[2] = [1, 2] -> [1, 2]",
+    example: "x: f32[2] = [1.5, -2.5], dtype = \"i64\" -> [1, -2]",
     attrs: &[AttrDef::required("dtype", &[AttrKind::Choice(&["f32", "i64", "bool"])], "the new type")],
     operands: &[Operand::any("x")],
     rule: cast_rule,

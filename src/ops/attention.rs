@@ -357,6 +357,7 @@ ATTENTION = OpDef {
     shape: "(x [B, q, d][, memory [B, k, d']][, value][, mask][, bias]) -> [B, q, d]",
     source: "Vaswani et al. 2017",
     torch: "nn.MultiheadAttention(batch_first = True)",
+    example: "x: f32[1, 1, 2] = [1, 2], heads = 1, init = constant(0.5) -> [1.5, 1.5]",
     attrs: ATTRS,
     operands: &[
         Operand::float("x"), Operand::float("memory").optional(), Operand::float("value").optional(),
@@ -378,6 +379,7 @@ SDPA = OpDef {
     formula: "softmax(q kᵀ · scale + bias) v",
     shape: "(q [B, h, q, e], k [B, hk, k, e], v [B, hk, k, f][, mask][, bias]) -> [B, h, q, f]",
     torch: "F.scaled_dot_product_attention",
+    example: "q: f32[1, 1, 1, 1] = [1], k: f32[1, 1, 2, 1] = [0, 0], v: f32[1, 1, 2, 1] = [1, 3] -> [2]",
     attrs: PLAIN,
     operands: QKV,
     rule: |cx| {

@@ -237,6 +237,7 @@ CONV = OpDef {
     shape: "[B, c, S…] -> [B, out, S'…]",
     source: "LeCun et al. 1989",
     torch: "nn.Conv2d",
+    example: "x: f32[1, 1, 3] = [1, 2, 3], out = 1, kernel = 2, bias = false, init = ones -> [3, 5]",
     attrs: CONV_ATTRS,
     rule: conv_rule,
     params: conv_params,

@@ -60,6 +60,7 @@ EMBEDDING = OpDef {
     formula: "y_i = weight[id_i]",
     shape: "i64[..] -> f32[.., d]",
     torch: "nn.Embedding",
+    example: "ids: i64[2] = [1, 0], vocab = 2, d = 2, init = eye -> [0, 1, 1, 0]",
     attrs: ATTRS,
     operands: &[Operand::int("ids")],
     rule: |cx| {

@@ -253,6 +253,7 @@ LINEAR = OpDef {
     formula: "x · weightᵀ + bias",
     shape: "[.., in] -> [.., out]",
     torch: "nn.Linear",
+    example: "x: f32[2] = [1, 2], out = 1, bias = false, init = constant(0.5) -> [1.5]",
     attrs: LINEAR_ATTRS,
     rule: linear_rule,
     params: linear_params,
@@ -295,6 +296,7 @@ UNEMBED = OpDef {
     formula: "x · weightᵀ (+ bias)",
     shape: "[.., d] -> [.., vocab]",
     source: "Press and Wolf 2016",
+    example: "x: f32[2] = [3, 4], table = embedding(2, 2, init = eye) -> [3, 4]",
     attrs: UNEMBED_ATTRS,
     rule: |cx| {
         let mut dims = cx.rank(0, 1, 7)?;

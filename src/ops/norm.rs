@@ -371,6 +371,7 @@ BATCHNORM = OpDef {
     shape: "[B, c, S…] -> [B, c, S…]",
     source: "Ioffe and Szegedy 2015",
     torch: "nn.BatchNorm2d",
+    example: "x: f32[1, 2] = [1, -2] -> [0.999995, -1.99999]",
     attrs: BATCH_ATTRS,
     rule: channels_rule,
     params: batch_params,

@@ -43,6 +43,9 @@ fn pooled(cx: &mut RuleCx<'_>) -> Result<Vec<Dim>, Misfit> {
     Ok(shape)
 }
 
+/// The number of windows. With `ceil_mode` the last may hang over the end, but none may start in the padding behind: of
+/// the two limits, ceil((h + 2·pad - reach - 1) / stride) + 1 and ceil((h + pad) / stride), stride, pad and reach alone
+/// say which is smaller, so that sizes may be symbols.
 fn window(cx: &mut RuleCx<'_>, axis: usize, size: Dim, of: (i64, i64, i64, i64)) -> Result<Dim, Misfit> {
     let (kernel, stride, pad, dilation) = of;
     let reach = dilation * (kernel - 1);
@@ -50,18 +53,11 @@ fn window(cx: &mut RuleCx<'_>, axis: usize, size: Dim, of: (i64, i64, i64, i64))
     if !cx.attrs.flag("ceil_mode") {
         return Ok(floor);
     }
-    let Some(h) = cx.shapes.dims.as_const(size) else {
-        let over = cx.shapes.dims.constant(2 * pad - reach - 1 + stride - 1);
-        let over = cx.shapes.dims.add(size, over);
-        let by = cx.shapes.dims.constant(stride);
-        let steps = cx.shapes.dims.floor_div(over, by);
-        return Ok(cx.shapes.dims.add(steps, Dims::ONE));
-    };
-    let mut count = (h + 2 * pad - reach - 1 + stride - 1).div_euclid(stride) + 1;
-    if (count - 1) * stride >= h + pad {
-        count -= 1; // No window may start in the padding behind.
-    }
-    Ok(cx.shapes.dims.constant(count))
+    let more = if pad + stride <= reach + 1 { 2 * pad - reach - 1 + stride } else { pad };
+    let more = cx.shapes.dims.constant(more + stride - 1);
+    let over = cx.shapes.dims.add(size, more);
+    let by = cx.shapes.dims.constant(stride);
+    Ok(cx.shapes.dims.floor_div(over, by))
 }
 
 /// The attributes with every per-axis one as a list.

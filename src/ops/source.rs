@@ -48,6 +48,7 @@ RANGE = OpDef {
     formula: "y_i = from + i * step",
     shape: "-> i64[n]",
     torch: "torch.arange",
+    example: "from = 3 -> [0, 1, 2]",
     attrs: RANGE_ATTRS,
     operands: &[],
     rule: |cx| {
@@ -83,6 +84,7 @@ PARAMETER = OpDef {
     formula: "a learned tensor",
     shape: "-> [shape]",
     torch: "nn.Parameter",
+    example: "shape = [2], init = constant(3) -> [3, 3]",
     attrs: &[
         AttrDef::required("shape", &[AttrKind::Shape], "the sizes"),
         AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "zeros otherwise").named(),

@@ -3,11 +3,12 @@
 use indexmap::IndexMap;
 use ndarray::{ArrayD, IxDyn};
 use wythe::elaborate::Request;
-use wythe::exec::bind::Binding;
+use wythe::exec::bind::{Binding, inputs};
 use wythe::exec::session::{COTANGENT, Host, Session};
 use wythe::ir::build::Mode;
 use wythe::ir::graph::Output;
 use wythe::ir::op::Role;
+use wythe::ir::shape::Type;
 use wythe::ir::structured::Structured;
 use wythe::ir::training::Training;
 use wythe::pipeline::{self, Stage, check};
@@ -72,6 +73,33 @@ impl Compiled {
         missing.map_or(Ok(()), |(name, _)| Err(format!("the model has a parameter `{name}` that is not given")))
     }
 
+    /// The inputs and their sizes, where these are numbers.
+    pub fn inputs(&self) -> Vec<(String, Vec<usize>)> {
+        let graph = &self.session.graphs()[0];
+        let sizes = |ty: Type| graph.shapes.eval(ty.shape, &|_| None).expect("sizes are numbers");
+        inputs(graph).into_iter().map(|(name, ty)| (name.to_string(), sizes(ty))).collect()
+    }
+
+    /// Parameters and statistics, and their sizes.
+    pub fn weights(&self) -> Vec<(String, Vec<usize>)> {
+        self.session.places().map(|(name, place)| (name.to_string(), place.shape.clone())).collect()
+    }
+
+    /// The float outputs and their sizes, where these are numbers.
+    pub fn outputs(&self) -> Vec<(String, Vec<usize>)> {
+        let graph = &self.session.graphs()[0];
+        let outputs = graph.outputs.iter().filter_map(|(output, port)| match output {
+            Output::Out(name) if graph.ty(*port).dtype.is_float() => Some((name.clone(), graph.ty(*port))),
+            _ => None,
+        });
+        outputs.map(|(name, ty)| (name, graph.shapes.eval(ty.shape, &|_| None).expect("sizes are numbers"))).collect()
+    }
+
+    /// Draws parameters and statistics as the model says.
+    pub fn init(&mut self) {
+        self.session.init(0);
+    }
+
     /// One run: `out`, `grad.in.NAME`, `grad.par.PATH`, in train mode `state.PATH`.
     pub fn run(&mut self, given: &Given) -> Result<Named, String> {
         let cotangents = given.cotangents.iter().flatten();
@@ -92,13 +120,6 @@ impl Compiled {
         let states = states.filter_map(|param| Some((format!("state.{}", param.path), self.session.get(&param.path)?)));
         Ok(outputs.into_iter().map(|(output, tensor)| (name(output), tensor)).chain(states).collect())
     }
-}
-
-/// Compiles, sets the weights and runs once.
-pub fn run(model: &Structured, mode: Mode, float: DType, threads: usize, given: &Given) -> Result<Named, String> {
-    let mut compiled = compile(model, mode, float, threads, given.cotangents.is_some());
-    compiled.set(&given.weights)?;
-    compiled.run(given)
 }
 
 /// A tensor of f64.

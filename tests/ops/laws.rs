@@ -1,0 +1,900 @@
+//! The laws, one function each, and the matrix of operators and laws.
+
+use crate::model::{Given, Named, largest, numbers, tensor, worst};
+use crate::samples::{Sample, outcome, samples};
+use crate::vectors;
+use ndarray::{ArrayD, IxDyn, Slice};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
+use wythe::exec::bind::{Binding, inputs};
+use wythe::exec::session::{COTANGENT, Host, Session};
+use wythe::ir::attr::{Attr, AttrKind};
+use wythe::ir::build::Mode;
+use wythe::ir::graph::{Graph, Output};
+use wythe::ir::op::{CostCx, Gradient, OpDef, Role, resolve_axis};
+use wythe::ir::structured::Structured;
+use wythe::ops;
+use wythe::passes::fuse::{fuse, unfused};
+use wythe::pipeline::{self, Stage};
+use wythe::tensor::{DType, Tensor};
+
+/// What a law says of one sample.
+enum Verdict {
+    /// It holds.
+    Holds,
+    /// It does not speak of this sample; why not.
+    Silent(&'static str),
+    /// It is broken; how.
+    Broken(String),
+}
+
+use Verdict::{Broken, Holds, Silent};
+
+/// A law: its name in the matrix, and what it says of a sample.
+struct Law {
+    name: &'static str,
+    judge: fn(&Sample) -> Verdict,
+}
+
+/// The laws that speak of single uses.
+static LAWS: &[Law] = &[
+    Law { name: "shape", judge: shapes_are_as_promised },
+    Law { name: "symbols", judge: symbols_then_numbers },
+    Law { name: "gradient", judge: gradients_are_differences },
+    Law { name: "width", judge: f32_is_f64_rounded },
+    Law { name: "finite", judge: finite_at_a_hundred },
+    Law { name: "fusion", judge: fused_is_unfused },
+    Law { name: "threads", judge: threads_change_no_bit },
+    Law { name: "row", judge: a_row_alone },
+    Law { name: "flops", judge: declared_flops_are_counted },
+];
+
+/// Numbers drawn from a seed: splitmix64.
+struct Draw(u64);
+
+impl Draw {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// 0 ≤ x < 1, exact in f32.
+    fn unit(&mut self) -> f64 {
+        (self.bits() >> 40) as f64 / (1u64 << 24) as f64
+    }
+
+    /// Away from 0: ±0.3 … ±1.8, exact in f32.
+    fn value(&mut self) -> f64 {
+        let size = f64::from((0.3 + 1.5 * self.unit()) as f32);
+        if self.bits() & 1 == 0 { size } else { -size }
+    }
+}
+
+/// Which numbers are handed in.
+#[derive(Clone, Copy, PartialEq)]
+enum Numbers {
+    /// Ordinary ones, inside the domain and away from kinks.
+    Ordinary,
+    /// ±100 in turn, all 100, all -100.
+    Hundreds(usize),
+}
+
+fn element(op: &OpDef, numbers: Numbers, at: usize, draw: &mut Draw) -> f64 {
+    match numbers {
+        Numbers::Hundreds(0) => {
+            if at.is_multiple_of(2) {
+                100.0
+            } else {
+                -100.0
+            }
+        }
+        Numbers::Hundreds(1) => 100.0,
+        Numbers::Hundreds(_) => -100.0,
+        Numbers::Ordinary => loop {
+            let x = draw.value();
+            let x = if op.facts.domain.0 >= 0.0 { x.abs() } else { x };
+            if op.facts.kinks.iter().all(|kink| (x - kink).abs() > 0.01) {
+                return x;
+            }
+        },
+    }
+}
+
+fn count(shape: &[usize]) -> usize {
+    shape.iter().product()
+}
+
+/// Inputs, parameters, statistics and cotangents for a graph.
+fn given(graph: &Graph, op: &OpDef, binding: &Binding, kind: Numbers, seed: u64) -> Given {
+    let mut draw = Draw(seed);
+    let sizes = |ty| graph.shapes.eval(ty, &|name| binding.get(name).copied()).expect("every size is bound");
+    let mut given = Given { cotangents: Some(Named::new()), ..Given::default() };
+    // Labels and ids are below every size in sight.
+    let own = inputs(graph).into_iter().flat_map(|(_, ty)| sizes(ty.shape));
+    let params = graph.params.iter().flat_map(|param| param.shape.clone());
+    let below = own.chain(params).filter(|&n| n > 0).min().unwrap_or(1).min(3) as u64;
+    for (name, ty) in inputs(graph) {
+        let shape = sizes(ty.shape);
+        let n = count(&shape);
+        let value = match ty.dtype {
+            DType::I64 => Tensor::I64(array(&shape, (0..n).map(|_| (draw.bits() % below) as i64).collect())),
+            DType::Bool => Tensor::Bool(array(&shape, (0..n).map(|_| draw.bits() % 4 != 0).collect())),
+            _ => tensor(&shape, (0..n).map(|at| element(op, kind, at, &mut draw)).collect()),
+        };
+        given.inputs.insert(name.into(), value);
+    }
+    for param in &graph.params {
+        let n = count(&param.shape);
+        let value = match (param.ty.dtype, param.role) {
+            (DType::I64, _) => Tensor::I64(array(&param.shape, vec![3; n])),
+            (_, Role::State) => tensor(&param.shape, (0..n).map(|_| draw.value().abs()).collect()),
+            _ => tensor(&param.shape, (0..n).map(|_| draw.value() / 2.0).collect()),
+        };
+        given.weights.insert(param.path.clone(), value);
+    }
+    let cotangents = given.cotangents.as_mut().expect("just made");
+    for (output, port) in &graph.outputs {
+        if let (Output::Out(name), ty) = (output, graph.ty(*port))
+            && ty.dtype.is_float()
+        {
+            let shape = sizes(ty.shape);
+            cotangents.insert(name.clone(), tensor(&shape, (0..count(&shape)).map(|_| draw.value()).collect()));
+        }
+    }
+    given
+}
+
+fn array<T>(shape: &[usize], data: Vec<T>) -> ArrayD<T> {
+    ArrayD::from_shape_vec(IxDyn(shape), data).expect("a shape fits its data")
+}
+
+/// Outputs, gradients and statistics of one run, and how many threads had a share of it.
+fn run(
+    graph: &Graph,
+    float: DType,
+    threads: usize,
+    given: &Given,
+    binding: &Binding,
+) -> Result<(Named, usize), String> {
+    let mut session = Session::new(vec![graph.clone()], float, threads).map_err(|error| error.to_string())?;
+    for (path, value) in &given.weights {
+        session.set(path, value).map_err(|error| error.to_string())?;
+    }
+    go(&mut session, graph, given, binding)
+}
+
+fn go(session: &mut Session, graph: &Graph, given: &Given, binding: &Binding) -> Result<(Named, usize), String> {
+    let cotangents: Vec<(String, &Tensor)> =
+        given.cotangents.iter().flatten().map(|(name, value)| (format!("{COTANGENT}{name}"), value)).collect();
+    let own = given.inputs.iter().map(|(name, value)| (name.as_str(), value));
+    let all: Vec<(&str, &Tensor)> = own.chain(cotangents.iter().map(|(name, value)| (name.as_str(), *value))).collect();
+    let host = Host { seed: 1, step: 0, hypers: vec![] };
+    let plan = session.prepare(0, binding).map_err(|error| error.to_string())?;
+    session.feed(plan, &all, &host);
+    session.execute(0, plan).map_err(|error| error.to_string())?;
+    let outputs = session.outputs(plan);
+    let named = outputs.into_iter().map(|(output, value)| (format!("{output:?}"), value));
+    let states = graph.params.iter().filter(|param| param.role == Role::State);
+    let states = states.filter_map(|param| Some((format!("State({})", param.path), session.get(&param.path)?)));
+    let named = named.chain(states).collect();
+    Ok((named, session.workers(plan)))
+}
+
+/// The modes that an operator tells apart.
+fn modes(op: &OpDef) -> &'static [Mode] {
+    if op.facts.by_mode { &[Mode::Eval, Mode::Train] } else { &[Mode::Eval] }
+}
+
+const WIDTHS: [DType; 2] = [DType::F64, DType::F32];
+
+fn gradients(model: &Structured, mode: Mode, float: DType) -> Graph {
+    pipeline::gradients(model, mode, float, Stage::Fused)
+}
+
+/// One value a channel has no variance.
+fn too_few(sample: &Sample, mode: Mode) -> bool {
+    let sizes = sample.sizes();
+    let rows = || {
+        sizes
+            .first()
+            .and_then(Option::as_ref)
+            .is_some_and(|shape| shape.iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, n)| n).product::<i64>() < 2)
+    };
+    mode == Mode::Train && sample.op.facts.by_mode && !sample.op.facts.random && rows()
+}
+
+macro_rules! check {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Broken(error.to_string()),
+        }
+    };
+}
+
+/// The first tensor whose bits differ.
+fn different(a: &Named, b: &Named) -> Option<String> {
+    let bits = |tensor: &Tensor| numbers(tensor).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let unequal = |(name, value): (&String, &Tensor)| {
+        let other = b.get(name).map(bits).unwrap_or_default();
+        let own = bits(value);
+        if own == other {
+            return None;
+        }
+        let at = own.iter().zip(&other).position(|(a, b)| a != b).unwrap_or(0);
+        let show = |bits: &[u64]| bits.get(at).map_or("nothing".into(), |&bits| format!("{:e}", f64::from_bits(bits)));
+        Some(format!("{name}[{at}] is {} and {}", show(&own), show(&other)))
+    };
+    a.iter().find_map(unequal)
+}
+
+// (1)
+fn shapes_are_as_promised(sample: &Sample) -> Verdict {
+    let mut shapes = sample.model.shapes.clone();
+    let (outs, _) = outcome(sample.op, &mut shapes, &sample.attrs, &sample.types()).expect("samples are accepted");
+    let promised: Vec<Vec<usize>> = outs.iter().map(|ty| shapes.eval(ty.shape, &|_| None).expect("numbers")).collect();
+    for &mode in modes(sample.op) {
+        for float in WIDTHS {
+            let graph = gradients(&sample.model, mode, float);
+            let given = given(&graph, sample.op, &Binding::new(), Numbers::Ordinary, 1);
+            let (got, _) = check!(run(&graph, float, 1, &given, &Binding::new()));
+            let main: Vec<&Tensor> = got.iter().filter(|(name, _)| name.starts_with("Out(")).map(|(_, x)| x).collect();
+            for (index, (value, promised)) in main.iter().zip(&promised).enumerate() {
+                if value.shape() != promised {
+                    return Broken(format!("output {index} is {:?}, promised {promised:?}", value.shape()));
+                }
+                let right = if value.dtype().is_float() { float } else { value.dtype() };
+                if value.dtype() != right || value.dtype().is_float() != outs[index].dtype.is_float() {
+                    return Broken(format!("output {index} holds {}", value.dtype()));
+                }
+            }
+            for (name, value) in &given.inputs {
+                if let Some(grad) = got.get(&format!("GradInput({name:?})"))
+                    && grad.shape() != value.shape()
+                {
+                    return Broken(format!("the gradient of {name} is {:?}, it is {:?}", grad.shape(), value.shape()));
+                }
+            }
+        }
+    }
+    Holds
+}
+
+// (2)
+fn symbols_then_numbers(sample: &Sample) -> Verdict {
+    let mut shapes = sample.model.shapes.clone();
+    let (numeric, _) = outcome(sample.op, &mut shapes, &sample.attrs, &sample.types()).expect("samples are accepted");
+    let numeric: Vec<Vec<usize>> =
+        numeric.iter().map(|ty| shapes.eval(ty.shape, &|_| None).expect("numbers")).collect();
+    let sizes = sample.sizes();
+    if !sizes.is_empty() && sizes.iter().flatten().flatten().all(|&n| n < 2) {
+        return Silent("no size to be a symbol");
+    }
+    let name = |size: i64| (size > 1).then(|| format!("n{size}"));
+    let bind = |name: &str| name.strip_prefix('n').and_then(|size| size.parse::<i64>().ok());
+    let attempts: [&dyn Fn(usize, usize, i64) -> Option<String>; 4] = [
+        &|_, _, size| name(size),
+        &|_, axis, size| if axis == 0 { name(size) } else { None },
+        &|operand, axis, size| if axis == 0 && operand == 0 { name(size) } else { None },
+        &|_, axis, size| if axis == 1 { name(size) } else { None },
+    ];
+    let mut accepted = 0;
+    for symbol in attempts {
+        let Ok(symbolic) = sample.symbolic(symbol) else { continue };
+        let mut shapes = symbolic.model.shapes.clone();
+        let (outs, needs) = outcome(sample.op, &mut shapes, &sample.attrs, &symbolic.types()).expect("it was accepted");
+        accepted += 1;
+        for (out, numeric) in outs.iter().zip(&numeric) {
+            let bound = shapes.eval(out.shape, &bind);
+            if bound.as_ref() != Some(numeric) {
+                return Broken(format!("{} becomes {bound:?}, and the numbers give {numeric:?}", shapes.show(*out)));
+            }
+        }
+        for need in needs {
+            if !holds(&need.condition, &mut shapes, &bind) {
+                return Broken(format!("{:?} does not hold of numbers that are accepted", need.condition));
+            }
+        }
+    }
+    let (operands, params) = (sample.sizes().is_empty(), !sample.model_params().is_empty());
+    if operands && !params {
+        return symbolic_attributes(sample, &numeric, &bind);
+    }
+    if accepted == 0 { Silent("its attributes fix every size") } else { Holds }
+}
+
+/// A source has its sizes from its attributes: those as symbols.
+fn symbolic_attributes(sample: &Sample, numeric: &[Vec<usize>], bind: &dyn Fn(&str) -> Option<i64>) -> Verdict {
+    let mut shapes = sample.model.shapes.clone();
+    let attrs = sample.op.attrs.iter().fold(sample.attrs.clone(), |attrs, def| match *attrs.get(def.name) {
+        Attr::Int(size) if size > 1 && def.kinds.contains(&AttrKind::Size) => {
+            let symbol = shapes.dims.symbol(&format!("n{size}"));
+            attrs.replaced(def.name, Attr::Dim(symbol))
+        }
+        _ => attrs,
+    });
+    let (outs, _) = check!(outcome(sample.op, &mut shapes, &attrs, &[]).map_err(|misfit| format!("{misfit:?}")));
+    let bound: Vec<_> = outs.iter().map(|out| shapes.eval(out.shape, bind)).collect();
+    let wanted: Vec<_> = numeric.iter().cloned().map(Some).collect();
+    if bound == wanted { Holds } else { Broken(format!("symbols give {bound:?}, numbers {wanted:?}")) }
+}
+
+fn holds(
+    condition: &wythe::ir::op::Condition,
+    shapes: &mut wythe::ir::shape::Shapes,
+    bind: &dyn Fn(&str) -> Option<i64>,
+) -> bool {
+    use wythe::ir::op::Condition::{AtLeast, Divides, Equal};
+    let mut number = |dim| {
+        let value = shapes.dims.eval(dim, bind).expect("every symbol is bound");
+        shapes.dims.constant(value)
+    };
+    let bound = match *condition {
+        Equal(a, b) => Equal(number(a), number(b)),
+        AtLeast(a, b) => AtLeast(number(a), number(b)),
+        Divides { what, by } => Divides { what: number(what), by: number(by) },
+    };
+    bound.decide(&mut shapes.dims) == Some(true)
+}
+
+/// The step of central differences, and how far they may be off, in units of what the terms of the sum are worth.
+const STEP: f64 = 1e-5;
+const OFF: f64 = 1e-7;
+
+/// What has no gradient by definition: operator, operand, why.
+const EXEMPT: &[(&str, &str, &str)] = &[
+    ("detach", "x0", "that is what it is for"),
+    ("nll", "w", "the weights of the classes are constants, as in PyTorch"),
+    ("cross_entropy", "w", "the weights of the classes are constants, as in PyTorch"),
+];
+
+// (3)
+fn gradients_are_differences(sample: &Sample) -> Verdict {
+    // A kink between two operands (a jump of a remainder) may be hit once, not three times.
+    match gradients_from(sample, 2) {
+        Broken(how) if ![12, 22].iter().any(|&seed| matches!(gradients_from(sample, seed), Holds)) => Broken(how),
+        Broken(_) => Holds,
+        other => other,
+    }
+}
+
+fn gradients_from(sample: &Sample, seed: u64) -> Verdict {
+    let mut judged = false;
+    for &mode in modes(sample.op) {
+        if too_few(sample, mode) {
+            continue;
+        }
+        let graph = gradients(&sample.model, mode, DType::F64);
+        let none = Binding::new();
+        let base = given(&graph, sample.op, &none, Numbers::Ordinary, seed);
+        let (got, _) = check!(run(&graph, DType::F64, 1, &base, &none));
+        let mut session = Session::new(vec![graph.clone()], DType::F64, 1).expect("memory");
+        let mut loss = |given: &Given| -> Result<f64, String> {
+            for (path, value) in &given.weights {
+                session.set(path, value).map_err(|error| error.to_string())?;
+            }
+            let (out, _) = go(&mut session, &graph, given, &none)?;
+            let cotangents = given.cotangents.iter().flatten();
+            Ok(cotangents.map(|(name, c)| dot(&numbers(&out[&format!("Out({name:?})")]), &numbers(c))).sum())
+        };
+        let inputs = base.inputs.iter().filter(|(_, value)| value.dtype().is_float());
+        let inputs: Vec<(String, bool, String)> =
+            inputs.map(|(name, _)| (name.clone(), true, format!("GradInput({name:?})"))).collect();
+        let learned = graph.params.iter().enumerate().filter(|(_, param)| param.role != Role::State);
+        let learned = learned.map(|(index, param)| (param.path.clone(), false, format!("GradParam({index})")));
+        let exempt = |name: &str| EXEMPT.iter().any(|(op, own, _)| (*op, *own) == (sample.op.name, name));
+        for (name, is_input, grad) in inputs.into_iter().chain(learned.collect::<Vec<_>>()) {
+            let Some(grad) = got.get(&grad).map(numbers) else { return Broken(format!("no gradient of {name}")) };
+            let at = if is_input { base.inputs[&name].clone() } else { base.weights[&name].clone() };
+            if at.len() == 0 || sample.op.gradient_is_zero() || exempt(&name) {
+                continue;
+            }
+            if *sample.attrs.get("padding_index") != Attr::None {
+                return Silent("the padding row is a constant by definition");
+            }
+            let mut draw = Draw(3);
+            let direction: Vec<f64> = (0..at.len()).map(|_| draw.value()).collect();
+            let mut moved = |by: f64| {
+                let values = numbers(&at).iter().zip(&direction).map(|(x, u)| x + by * u).collect();
+                let mut given = base.clone();
+                let place = if is_input { &mut given.inputs } else { &mut given.weights };
+                place.insert(name.clone(), tensor(at.shape(), values));
+                loss(&given)
+            };
+            let want = (check!(moved(STEP)) - check!(moved(-STEP))) / (2.0 * STEP);
+            let have = dot(&grad, &direction);
+            let worth: f64 = grad.iter().zip(&direction).map(|(g, u)| (g * u).abs()).sum();
+            judged = true;
+            if (have - want).abs() > OFF * (worth + 1.0) * (1.0 + (at.len() as f64).sqrt()) {
+                return Broken(format!("{mode:?}: the gradient of {name} is {have}, differences say {want}"));
+            }
+        }
+    }
+    if judged { Holds } else { Silent("nothing to differentiate") }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Whether gradients are zero by definition (steps, integers).
+trait ZeroGradient {
+    fn gradient_is_zero(&self) -> bool;
+}
+
+impl ZeroGradient for OpDef {
+    fn gradient_is_zero(&self) -> bool {
+        matches!(self.gradient, Gradient::Zero)
+    }
+}
+
+/// How far f32 may be from f64, in units of the largest value.
+const ROUNDED: f64 = 64.0 * f32::EPSILON as f64;
+
+// f32 against f64: every output, gradient and statistic.
+fn f32_is_f64_rounded(sample: &Sample) -> Verdict {
+    for &mode in modes(sample.op) {
+        if too_few(sample, mode) {
+            continue;
+        }
+        let none = Binding::new();
+        let wide = gradients(&sample.model, mode, DType::F64);
+        let given = given(&wide, sample.op, &none, Numbers::Ordinary, 4);
+        let (want, _) = check!(run(&wide, DType::F64, 1, &given, &none));
+        let narrow = gradients(&sample.model, mode, DType::F32);
+        let (got, _) = check!(run(&narrow, DType::F32, 1, &given, &none));
+        for (name, want) in &want {
+            let (want, got) = (numbers(want), numbers(&got[name]));
+            let (off, at) = worst(&got, &want);
+            if off > ROUNDED * largest(&want).max(1.0) {
+                return Broken(format!("{mode:?}: {name}[{at}] is {:e} in f32 and {:e} in f64", got[at], want[at]));
+            }
+        }
+    }
+    Holds
+}
+
+// (4)
+fn finite_at_a_hundred(sample: &Sample) -> Verdict {
+    if sample.op.facts.domain != (f64::NEG_INFINITY, f64::INFINITY) {
+        return Silent("its domain is declared");
+    }
+    for &mode in modes(sample.op) {
+        if too_few(sample, mode) {
+            continue;
+        }
+        for float in WIDTHS {
+            let graph = gradients(&sample.model, mode, float);
+            for form in 0..3 {
+                let given = given(&graph, sample.op, &Binding::new(), Numbers::Hundreds(form), 5);
+                let (got, _) = check!(run(&graph, float, 1, &given, &Binding::new()));
+                for (name, value) in &got {
+                    if value.len() > 0 && !empty(sample) && numbers(value).iter().any(|x| !x.is_finite()) {
+                        return Broken(format!("{mode:?} {float}, form {form}: {name} is not finite"));
+                    }
+                }
+            }
+        }
+    }
+    Holds
+}
+
+/// Whether an operand has no element: a mean over nothing is no number.
+fn empty(sample: &Sample) -> bool {
+    sample.sizes().iter().flatten().any(|shape| shape.contains(&0))
+}
+
+// (5)
+fn fused_is_unfused(sample: &Sample) -> Verdict {
+    for &mode in modes(sample.op) {
+        for float in WIDTHS {
+            let graph = pipeline::gradients(&sample.model, mode, float, Stage::Gradient);
+            let (joined, alone) = (fuse(&graph), unfused(&graph));
+            let given = given(&joined, sample.op, &Binding::new(), Numbers::Ordinary, 6);
+            let (a, _) = check!(run(&joined, float, 1, &given, &Binding::new()));
+            let (b, _) = check!(run(&alone, float, 1, &given, &Binding::new()));
+            if let Some(found) = different(&a, &b) {
+                return Broken(format!("{mode:?} {float}: fused and unfused differ: {found}"));
+            }
+        }
+    }
+    Holds
+}
+
+/// The largest batch that is tried: a plan that is still too small for two threads then is small for good.
+const MOST_ROWS: i64 = 1 << 21;
+
+// (6)
+fn threads_change_no_bit(sample: &Sample) -> Verdict {
+    if empty(sample) {
+        return Silent("no axis to make it large along");
+    }
+    let grown = sample.along_batch(false);
+    if grown.is_some() && !chosen(sample) {
+        return Silent("others of this operator are large enough");
+    }
+    let model = grown.as_ref().map_or(&sample.model, |grown| &grown.model);
+    let mut why = Silent("nothing is computed");
+    for &mode in modes(sample.op) {
+        let float = DType::F32;
+        let graph = gradients(model, mode, float);
+        let look = Session::new(vec![graph.clone()], float, 1).expect("memory");
+        let bind = |rows: i64| -> Binding { [("B".to_string(), rows)].into_iter().collect() };
+        let mut rows = 131;
+        let small = |rows: i64| look.plan(0, &bind(rows)).is_ok_and(|plan| plan.single);
+        while grown.is_some() && rows < MOST_ROWS && small(rows) {
+            rows = rows * 2 + 1;
+        }
+        if small(rows) {
+            why = Silent(if grown.is_some() { "nothing is computed" } else { "no axis to make it large along" });
+            continue;
+        }
+        let given = given(&graph, sample.op, &bind(rows), Numbers::Ordinary, 7);
+        let (one, _) = check!(run(&graph, float, 1, &given, &bind(rows)));
+        for threads in [2, 8] {
+            let (many, workers) = check!(run(&graph, float, threads, &given, &bind(rows)));
+            if let Some(found) = different(&one, &many) {
+                return Broken(format!("{mode:?}, {rows} rows: 1 and {threads} threads differ: {found}"));
+            }
+            why = match workers {
+                0 => Silent("nothing is computed"),
+                1 => Silent("its work is one share"),
+                _ => Holds,
+            };
+        }
+    }
+    why
+}
+
+/// A few samples of each operator are made large: the first of each rank, and all that were written by hand.
+fn chosen(sample: &Sample) -> bool {
+    let rank = |sample: &Sample| sample.sizes()[0].as_ref().map_or(0, Vec::len);
+    let same = |other: &&Sample| rank(other) == rank(sample) && other.along_batch(false).is_some() && !empty(other);
+    let first =
+        catalogue().iter().find(|(op, _)| std::ptr::eq(*op, sample.op)).and_then(|(_, all)| all.iter().find(same));
+    !sample.model.inputs.is_empty()
+        && (first.is_some_and(|first| first.shown == sample.shown)
+            || !sample.shown.contains(" |> ")
+            || sample.shown.contains('{'))
+}
+
+/// Uses whose first axis is not one of samples: operator, which, why.
+const NO_BATCH: &[(&str, fn(&Sample, usize) -> bool, &str)] = &[
+    (
+        "batchnorm",
+        |sample, _| !sample.attrs.flag("track"),
+        "without running statistics it takes the batch's in eval too",
+    ),
+    ("layernorm", |_, rank| rank == 1, "a vector is one row"),
+    ("rmsnorm", |_, rank| rank == 1, "a vector is one row"),
+    ("rope", |_, rank| rank == 2, "the first of two axes holds positions"),
+];
+
+// (7)
+fn a_row_alone(sample: &Sample) -> Verdict {
+    if sample.op.facts.mixes_rows {
+        return Silent("it mixes rows");
+    }
+    if sample.sizes().first().is_none_or(Option::is_none) {
+        return Silent("nothing flows in");
+    }
+    let rank = sample.sizes()[0].as_ref().map_or(0, Vec::len);
+    let first_axis = sample.op.attrs.iter().any(|def| {
+        let is_axis = def.kinds.contains(&AttrKind::Axis) || def.kinds.contains(&AttrKind::Axes);
+        let axes = if is_axis { sample.attrs.ints(def.name) } else { None }.unwrap_or_default();
+        let axes: Vec<_> = axes.into_iter().map(|axis| resolve_axis(axis, rank)).collect();
+        // An order of all axes may leave the first where it is.
+        let stays = axes.len() > 1 && axes.len() == rank && axes[0] == Some(0);
+        axes.contains(&Some(0)) && !stays
+    });
+    let Some(batched) = sample.along_batch(true).filter(|_| !first_axis) else {
+        return Silent("its first axis is no batch");
+    };
+    let rank = sample.sizes()[0].as_ref().map_or(0, Vec::len);
+    if let Some((.., why)) =
+        NO_BATCH.iter().find(|(name, no_batch, _)| *name == sample.op.name && no_batch(sample, rank))
+    {
+        return Silent(why);
+    }
+    for float in WIDTHS {
+        let graph = pipeline::forward(&batched.model, Mode::Eval, float, Stage::Fused);
+        let bind = |rows: i64| -> Binding { [("B".to_string(), rows)].into_iter().collect() };
+        let rows = 5;
+        let mut all = given(&graph, sample.op, &bind(rows), Numbers::Ordinary, 8);
+        all.cotangents = None;
+        let (together, _) = check!(run(&graph, float, 1, &all, &bind(rows)));
+        let names: BTreeSet<String> = inputs(&graph)
+            .into_iter()
+            .filter(|(_, ty)| graph.shapes.dims(*ty).first().is_some_and(|dim| graph.shapes.dims.show(*dim) == "B"))
+            .map(|(name, _)| name.to_string())
+            .collect();
+        for row in 0..rows as usize {
+            let mut one = all.clone();
+            for name in &names {
+                one.inputs.insert(name.clone(), slice(&all.inputs[name], row));
+            }
+            let (alone, _) = check!(run(&graph, float, 1, &one, &bind(1)));
+            let share: Named = together
+                .iter()
+                .filter(|(name, _)| name.starts_with("Out"))
+                .map(|(name, x)| (name.clone(), slice(x, row)))
+                .collect();
+            if let Some(found) = different(&share, &alone) {
+                return Broken(format!("{float}: row {row} in a batch and alone: {found}"));
+            }
+        }
+    }
+    Holds
+}
+
+fn slice(value: &Tensor, row: usize) -> Tensor {
+    fn of<T: Clone>(a: &ArrayD<T>, row: usize) -> ArrayD<T> {
+        a.slice_axis(ndarray::Axis(0), Slice::from(row..row + 1)).to_owned()
+    }
+    match value {
+        Tensor::F32(a) => Tensor::F32(of(a, row)),
+        Tensor::F64(a) => Tensor::F64(of(a, row)),
+        Tensor::I64(a) => Tensor::I64(of(a, row)),
+        Tensor::Bool(a) => Tensor::Bool(of(a, row)),
+    }
+}
+
+/// The multiplications and additions of the primitives that multiply, from the sizes of operands and result.
+const PRODUCTS: &[(&str, fn(&[Vec<i64>], &[i64]) -> i64)] = &[
+    ("linear.affine", |ins, out| 2 * out.iter().product::<i64>() * ins[1][1]),
+    ("linear.matmul", |ins, out| 2 * out.iter().product::<i64>() * ins[1][0]),
+    ("linear.bmm", |ins, out| 2 * out.iter().product::<i64>() * ins[1][ins[1].len() - 2]),
+    ("conv.plain", |ins, out| 2 * out.iter().product::<i64>() * ins[1][1..].iter().product::<i64>()),
+    ("conv.plain'x", |ins, _| 2 * ins[0].iter().product::<i64>() * ins[1][1..].iter().product::<i64>()),
+    ("conv.plain'weight", |ins, out| 2 * ins[1].iter().product::<i64>() * out[1..].iter().product::<i64>()),
+    ("attention.sdpa", |ins, _| 2 * ins[0][..3].iter().product::<i64>() * ins[1][2] * (ins[0][3] + ins[2][3])),
+    ("attention.sdpa'", |ins, _| 5 * ins[0][..3].iter().product::<i64>() * ins[1][2] * (ins[0][3] + ins[2][3])),
+];
+
+// (9)
+fn declared_flops_are_counted(sample: &Sample) -> Verdict {
+    let number = |shapes: &wythe::ir::shape::Shapes, ty: wythe::ir::shape::Type| -> Vec<i64> {
+        shapes.eval(ty.shape, &|_| None).expect("numbers").iter().map(|&n| n as i64).collect()
+    };
+    // The whole graph with its gradients: what each primitive declares.
+    let graph = pipeline::gradients(&sample.model, Mode::Eval, DType::F32, Stage::Gradient);
+    for id in graph.ids() {
+        let op = graph.node(id).op;
+        let counted = PRODUCTS.iter().find(|(name, _)| *name == op.name).map(|(_, count)| count);
+        let ins: Vec<Vec<i64>> = graph
+            .ins(id)
+            .iter()
+            .filter(|port| !port.is_none())
+            .map(|&port| number(&graph.shapes, graph.ty(port)))
+            .collect();
+        let counted = counted.map(|count| count(&ins, &number(&graph.shapes, graph.outs(id)[0])));
+        let mut shapes = graph.shapes.clone();
+        let types: Vec<_> = graph.ins(id).iter().map(|&port| (!port.is_none()).then(|| graph.ty(port))).collect();
+        let declared = op.flops.map(|flops| {
+            let dim =
+                flops(&mut CostCx { shapes: &mut shapes, attrs: graph.attrs(id), ins: &types, outs: graph.outs(id) });
+            shapes.dims.eval(dim, &|_| None).expect("numbers")
+        });
+        if declared != counted {
+            return Broken(format!("{} declares {declared:?} FLOPs, counted are {counted:?}", op.name));
+        }
+    }
+    // The operator itself against its expansion.
+    let Some(flops) = sample.op.flops else { return Silent("it declares none") };
+    let flat = pipeline::forward(&sample.model, Mode::Eval, DType::F32, Stage::Flat);
+    let mut counted = 0;
+    for id in flat.ids() {
+        if let Some((_, count)) = PRODUCTS.iter().find(|(name, _)| *name == flat.node(id).op.name) {
+            let ins: Vec<Vec<i64>> = flat
+                .ins(id)
+                .iter()
+                .filter(|port| !port.is_none())
+                .map(|&port| number(&flat.shapes, flat.ty(port)))
+                .collect();
+            counted += count(&ins, &number(&flat.shapes, flat.outs(id)[0]));
+        }
+    }
+    let mut shapes = sample.model.shapes.clone();
+    let types = sample.types();
+    let (outs, _) = outcome(sample.op, &mut shapes, &sample.attrs, &types).expect("samples are accepted");
+    let dim = flops(&mut CostCx { shapes: &mut shapes, attrs: &sample.attrs, ins: &types, outs: &outs });
+    let declared = shapes.dims.eval(dim, &|_| None).expect("numbers");
+    if declared == counted {
+        Holds
+    } else {
+        Broken(format!("it declares {declared} FLOPs, its expansion has {counted}"))
+    }
+}
+
+/// All public operators with their samples.
+fn catalogue() -> &'static [(&'static OpDef, Vec<Sample>)] {
+    static ALL: OnceLock<Vec<(&'static OpDef, Vec<Sample>)>> = OnceLock::new();
+    ALL.get_or_init(|| ops::all().filter(|op| op.is_public()).map(|op| (op, samples(op))).collect())
+}
+
+/// What a law found: for each operator how often it holds, why it is silent, and where it is broken.
+#[derive(Default)]
+struct Findings {
+    holds: BTreeMap<&'static str, usize>,
+    silent: BTreeMap<&'static str, BTreeSet<&'static str>>,
+    broken: Vec<String>,
+    /// Primitives that took part where it holds.
+    primitives: BTreeMap<&'static str, usize>,
+}
+
+/// The primitives that a sample comes down to, gradients included.
+fn primitives(sample: &Sample) -> &'static BTreeSet<&'static str> {
+    static KNOWN: OnceLock<HashMap<String, BTreeSet<&'static str>>> = OnceLock::new();
+    let all = KNOWN.get_or_init(|| {
+        let one = |sample: &Sample| {
+            let names = || {
+                let graph = |mode| pipeline::gradients(&sample.model, mode, DType::F32, Stage::Gradient);
+                let graphs = [Mode::Eval, Mode::Train].map(graph);
+                graphs.iter().flat_map(|graph| graph.ids().map(|id| graph.node(id).op.name)).collect()
+            };
+            (sample.shown.clone(), std::panic::catch_unwind(std::panic::AssertUnwindSafe(names)).unwrap_or_default())
+        };
+        catalogue().iter().flat_map(|(_, samples)| samples).map(one).collect()
+    });
+    &all[&sample.shown]
+}
+
+fn findings(law: usize) -> &'static Findings {
+    static ALL: [OnceLock<Findings>; 16] = [const { OnceLock::new() }; 16];
+    ALL[law].get_or_init(|| {
+        let mut found = Findings::default();
+        for (op, samples) in catalogue() {
+            for sample in samples {
+                let judge = || (LAWS[law].judge)(sample);
+                let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge)).unwrap_or_else(|panic| {
+                    let text = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic".into());
+                    Broken(text)
+                });
+                match verdict {
+                    Holds => {
+                        *found.holds.entry(op.name).or_insert(0) += 1;
+                        for name in primitives(sample) {
+                            *found.primitives.entry(name).or_insert(0) += 1;
+                        }
+                    }
+                    Silent(why) => drop(found.silent.entry(op.name).or_default().insert(why)),
+                    Broken(how) => found.broken.push(format!("{}: {how}", sample.shown)),
+                }
+            }
+        }
+        found
+    })
+}
+
+fn obey(name: &str) {
+    let law = LAWS.iter().position(|law| law.name == name).expect("a law of this name");
+    let broken = &findings(law).broken;
+    assert!(broken.is_empty(), "{} samples\n{}", broken.len(), broken.join("\n"));
+}
+
+#[test]
+fn outputs_have_the_promised_shapes() {
+    obey("shape");
+}
+
+#[test]
+fn rules_on_symbols_are_rules_on_numbers() {
+    obey("symbols");
+}
+
+#[test]
+fn gradients_equal_central_differences() {
+    obey("gradient");
+}
+
+#[test]
+fn f32_equals_f64_but_for_rounding() {
+    obey("width");
+}
+
+#[test]
+fn values_and_gradients_are_finite_at_plus_and_minus_a_hundred() {
+    obey("finite");
+}
+
+#[test]
+fn fused_equals_unfused_bit_for_bit() {
+    obey("fusion");
+}
+
+#[test]
+fn one_two_and_eight_threads_give_the_same_bits() {
+    obey("threads");
+}
+
+#[test]
+fn a_row_alone_equals_the_row_in_a_batch() {
+    obey("row");
+}
+
+#[test]
+fn declared_flops_equal_those_of_the_expansion() {
+    obey("flops");
+}
+
+/// Why a law says nothing at all of an operator: law, operator, reason. What is not here must have been judged.
+const EMPTY: &[(&str, &str, &str)] = &[
+    ("symbols", "parameter", "parameters have numbers for sizes"),
+    ("threads", "parameter", "it is handed on as it is"),
+];
+
+#[test]
+fn the_matrix_has_no_empty_cell_without_a_reason() {
+    let (files, mut faults) = (vectors::files(), vec![]);
+    let head: Vec<String> = LAWS.iter().map(|law| format!("{:>9}", law.name)).collect();
+    let mut text = format!("{:<16}{}  vectors\n", "operator", head.concat());
+    let mut reasons: BTreeSet<String> = BTreeSet::new();
+    for (op, samples) in catalogue() {
+        text.push_str(&format!("{:<16}", op.name));
+        if samples.is_empty() {
+            faults.push(format!("{}: no use of it could be made; add one to MORE", op.name));
+        }
+        for law in 0..LAWS.len() {
+            let found = findings(law);
+            match found.holds.get(op.name) {
+                Some(count) => text.push_str(&format!("{count:>9}")),
+                None => {
+                    text.push_str(&format!("{:>9}", "-"));
+                    let told =
+                        EMPTY.iter().find(|(l, o, _)| (*l, *o) == (LAWS[law].name, op.name)).map(|(.., why)| *why);
+                    let silent = found.silent.get(op.name);
+                    let why = silent.filter(|why| why.len() == 1).and_then(|why| why.first().copied());
+                    // A view is never computed, whatever else some of its uses lack.
+                    let idle = silent.filter(|why| op.facts.view && why.contains("nothing is computed"));
+                    let why = why.or(idle.map(|_| "nothing is computed"));
+                    match told.or(why.filter(|why| STANDING.contains(why))) {
+                        Some(why) => drop(reasons.insert(format!("{} of {}: {why}", LAWS[law].name, op.name))),
+                        None => {
+                            faults.push(format!("{} of {}: {:?}", LAWS[law].name, op.name, found.silent.get(op.name)))
+                        }
+                    }
+                }
+            }
+        }
+        text.push_str(if vectors::has_vectors(op, &files) { "      yes\n" } else { "       no\n" });
+    }
+    text.push_str("\nprimitives, in how many of these uses\n");
+    for op in ops::all().filter(|op| !op.is_public()) {
+        text.push_str(&format!("{:<22}", op.name));
+        let counts = (0..LAWS.len()).map(|law| findings(law).primitives.get(op.name).copied().unwrap_or(0));
+        let counts: Vec<usize> = counts.collect();
+        counts.iter().for_each(|count| text.push_str(&format!("{count:>7}")));
+        text.push('\n');
+        if counts.iter().all(|&count| count == 0) && !UNREACHED.iter().any(|(name, _)| *name == op.name) {
+            faults.push(format!("{}: no use of a public operator leads to it", op.name));
+        }
+    }
+    text.push_str("\nempty cells\n");
+    reasons.iter().for_each(|reason| text.push_str(&format!("  {reason}\n")));
+    // The matrix is what this test is for: `cargo test --test ops matrix -- --nocapture`.
+    #[allow(clippy::print_stdout)]
+    {
+        println!("{text}");
+    }
+    assert!(faults.is_empty(), "{} cells\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Reasons that are good for any operator where they are the only one.
+const STANDING: &[&str] = &[
+    "its domain is declared",
+    "it mixes rows",
+    "nothing to differentiate",
+    "it declares none",
+    "nothing is computed",
+    "nothing flows in",
+];
+
+/// Primitives that no use of a single operator has: which, and who tries them.
+const UNREACHED: &[(&str, &str)] = &[
+    ("residual.add", "vectors: residual"),
+    ("reduce.sum_squares", "clipping, in tests/no_alloc.rs and tests/training.rs"),
+    ("loss.guard", "training steps, in tests/no_alloc.rs and tests/training.rs"),
+];
