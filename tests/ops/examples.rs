@@ -28,7 +28,7 @@ fn parts(text: &str) -> Vec<&str> {
 
 /// All numbers of a text.
 fn values(text: &str) -> Vec<f64> {
-    let numbers = text.split(|sign: char| sign == '[' || sign == ']' || sign == ',').map(str::trim);
+    let numbers = text.split(['[', ']', ',']).map(str::trim);
     numbers.filter(|word| !word.is_empty()).map(|word| word.parse().expect("a number in an example")).collect()
 }
 

@@ -121,7 +121,7 @@ fn given(graph: &Graph, op: &OpDef, binding: &Binding, kind: Numbers, seed: u64)
         let n = count(&shape);
         let value = match ty.dtype {
             DType::I64 => Tensor::I64(array(&shape, (0..n).map(|_| (draw.bits() % below) as i64).collect())),
-            DType::Bool => Tensor::Bool(array(&shape, (0..n).map(|_| draw.bits() % 4 != 0).collect())),
+            DType::Bool => Tensor::Bool(array(&shape, (0..n).map(|_| !draw.bits().is_multiple_of(4)).collect())),
             _ => tensor(&shape, (0..n).map(|at| element(op, kind, at, &mut draw)).collect()),
         };
         given.inputs.insert(name.into(), value);
@@ -389,7 +389,7 @@ fn gradients_from(sample: &Sample, seed: u64) -> Verdict {
         for (name, is_input, grad) in inputs.into_iter().chain(learned.collect::<Vec<_>>()) {
             let Some(grad) = got.get(&grad).map(numbers) else { return Broken(format!("no gradient of {name}")) };
             let at = if is_input { base.inputs[&name].clone() } else { base.weights[&name].clone() };
-            if at.len() == 0 || sample.op.gradient_is_zero() || exempt(&name) {
+            if at.is_empty() || sample.op.gradient_is_zero() || exempt(&name) {
                 continue;
             }
             if *sample.attrs.get("padding_index") != Attr::None {
@@ -472,7 +472,7 @@ fn finite_at_a_hundred(sample: &Sample) -> Verdict {
                 let given = given(&graph, sample.op, &Binding::new(), Numbers::Hundreds(form), 5);
                 let (got, _) = check!(run(&graph, float, 1, &given, &Binding::new()));
                 for (name, value) in &got {
-                    if value.len() > 0 && !empty(sample) && numbers(value).iter().any(|x| !x.is_finite()) {
+                    if !value.is_empty() && !empty(sample) && numbers(value).iter().any(|x| !x.is_finite()) {
                         return Broken(format!("{mode:?} {float}, form {form}: {name} is not finite"));
                     }
                 }
@@ -561,8 +561,11 @@ fn chosen(sample: &Sample) -> bool {
             || sample.shown.contains('{'))
 }
 
+/// An operator, which of its uses, and why.
+type Exempt = (&'static str, fn(&Sample, usize) -> bool, &'static str);
+
 /// Uses whose first axis is not one of samples: operator, which, why.
-const NO_BATCH: &[(&str, fn(&Sample, usize) -> bool, &str)] = &[
+const NO_BATCH: &[Exempt] = &[
     (
         "batchnorm",
         |sample, _| !sample.attrs.flag("track"),
@@ -642,8 +645,11 @@ fn slice(value: &Tensor, row: usize) -> Tensor {
     }
 }
 
+/// An operator, and its multiplications from the shapes of its operands and its result.
+type Product = (&'static str, fn(&[Vec<i64>], &[i64]) -> i64);
+
 /// The multiplications and additions of the primitives that multiply, from the sizes of operands and result.
-const PRODUCTS: &[(&str, fn(&[Vec<i64>], &[i64]) -> i64)] = &[
+const PRODUCTS: &[Product] = &[
     ("linear.affine", |ins, out| 2 * out.iter().product::<i64>() * ins[1][1]),
     ("linear.matmul", |ins, out| 2 * out.iter().product::<i64>() * ins[1][0]),
     ("linear.bmm", |ins, out| 2 * out.iter().product::<i64>() * ins[1][ins[1].len() - 2]),
@@ -837,6 +843,7 @@ fn the_matrix_has_no_empty_cell_without_a_reason() {
         if samples.is_empty() {
             faults.push(format!("{}: no use of it could be made; add one to MORE", op.name));
         }
+        #[allow(clippy::needless_range_loop)] // a law's number indexes several tables
         for law in 0..LAWS.len() {
             let found = findings(law);
             match found.holds.get(op.name) {
