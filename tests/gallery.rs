@@ -50,6 +50,7 @@ fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<St
 const WITHOUT_A_TEXT: &[&str] = &["shape::divides", "shape::rule", "shape::small", "type::signature"];
 
 #[test]
+#[allow(clippy::print_stdout)] // the count is for whoever looks with --nocapture
 fn every_code_has_its_picture() {
     let pictures = texts("tests/snapshots", "snap");
     let source = texts("src/syntax/errors", "rs") + &texts("src/elaborate", "rs") + &texts("src/pipeline", "rs");
