@@ -47,8 +47,8 @@ pub struct Barrier {
 }
 
 /// How often a waiting thread looks before it yields, and then sleeps.
-const SPINS: usize = 400;
-const YIELDS: usize = 400;
+const SPINS: usize = 2000;
+const YIELDS: usize = 200;
 
 impl Barrier {
     /// Waits until all `threads` have come; false if one of them will not come (it panicked).
