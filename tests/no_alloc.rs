@@ -131,6 +131,7 @@ fn allocations(text: &str, threads: usize) -> u64 {
         let plan = session.prepare(which, &binding).expect("it can be planned");
         rounds.push((which, plan, inputs));
     }
+    #[allow(clippy::type_complexity)] // which graph, which plan, what is fed
     let named: Vec<(usize, usize, Vec<(&str, &Tensor)>)> = rounds
         .iter()
         .map(|(which, plan, inputs)| (*which, *plan, inputs.iter().map(|(name, x)| (name.as_str(), x)).collect()))

@@ -36,6 +36,14 @@ SLIPS = [
     ("sign: rope turns on instead of back", "ops/embedding.rs", "let back = !cx.attrs.flag(\"inverse\");", "let back = cx.attrs.flag(\"inverse\");"),
     ("not inverted: the gradient of permute", "ops/movement.rs", "inverse(&cx.attrs.ints(\"axes\").unwrap_or_default())", "cx.attrs.ints(\"axes\").unwrap_or_default().iter().map(|&axis| axis as usize).collect::<Vec<_>>()"),
     ("exchanged: the gradients of a concat's parts", "ops/movement.rs", "split(cx.dy(), axis, &sizes).into_iter().map(Some).collect()", "split(cx.dy(), axis, &sizes).into_iter().rev().map(Some).collect()"),
+    ("sign: the gradient of -x", "ops/arithmetic.rs", "vec![Some(-cx.dy())]),\n    ..map_op(\"neg\"", "vec![Some(cx.dy())]),\n    ..map_op(\"neg\""),
+    ("times for divided by: the gradient of log", "ops/arithmetic.rs", "vec![Some(cx.dy() / cx.x(0))]", "vec![Some(cx.dy() * cx.x(0))]"),
+    ("x for y: the gradient of exp", "ops/arithmetic.rs", "vec![Some(cx.dy() * cx.y(0))]", "vec![Some(cx.dy() * cx.x(0))]"),
+    ("x for y: the gradient of log_softmax", "ops/reduce.rs", "cx.y(0).with(cx.dy(), &LOG_SOFTMAX_GRAD, &[])", "cx.x(0).with(cx.dy(), &LOG_SOFTMAX_GRAD, &[])"),
+    ("the function for its derivative: silu", "ops/activation.rs", "chain(cx, &SILU_DERIVATIVE)", "chain(cx, &SILU)"),
+    ("the other form's derivative: gelu", "ops/activation.rs", "chain(cx, &GELU_TANH_DERIVATIVE)", "chain(cx, &GELU_EXACT_DERIVATIVE)"),
+    ("exchanged: batch norm's gradients of gain and bias", "ops/norm.rs", "vec![cx.when(0, dx), None, None, cx.when(3, || sums[1]), cx.when(4, || sums[0])]", "vec![cx.when(0, dx), None, None, cx.when(3, || sums[0]), cx.when(4, || sums[1])]"),
+    ("row 0 never learns: embedding", "ops/embedding.rs", "cx.attrs.int(\"padding_index\").unwrap_or(-1)", "cx.attrs.int(\"padding_index\").unwrap_or(0)"),
     # Reverse mode itself.
     ("no sum: broadcast axes", "passes/autodiff.rs", "grad.sum(&axes, false)", "grad"),
     ("wrong axis: the sum over broadcast axes", "passes/autodiff.rs", "let axes: Vec<usize> = (0..missing).collect();", "let axes: Vec<usize> = (0..missing).map(|axis| grad.rank() - 1 - axis).collect();"),
@@ -49,6 +57,8 @@ SLIPS = [
     ("wrong count: a mean divides by everything", "ops/expr.rs", "let count: Vec<Dim> = axes.iter().map(|&axis| dims[axis]).collect();", "let count: Vec<Dim> = dims.clone();"),
     ("inverted: count_include_pad", "ops/pool.rs", "i32::from(cx.attrs.flag(\"count_include_pad\"))", "i32::from(!cx.attrs.flag(\"count_include_pad\"))"),
     ("half: low rank counts one product", "ops/linear.rs", "table.scale(product, 2)", "table.scale(product, 1)"),
+    ("forgotten: deep norm's alpha", "ops/arithmetic.rs", "let skip = if alpha == 1.0 { cx.x(0) } else { cx.x(0) * alpha };", "let skip = cx.x(0);"),
+    ("twice: the squares of l2norm", "ops/norm.rs", "at_least(squares, eps * eps)", "at_least(squares * 2.0, eps * eps)"),
     # Shape rules.
     ("off by one: the windows of a convolution", "ops/conv.rs", "Ok(cx.shapes.dims.add(steps, Dims::ONE))", "Ok(steps)"),
     ("wrong end: the odd element of pad = same", "ops/conv.rs", "(reach(i) / 2, reach(i) - reach(i) / 2)", "(reach(i) - reach(i) / 2, reach(i) / 2)"),
@@ -91,6 +101,10 @@ def switched(number, old, new):
     if condition := re.fullmatch(r"if (.+) \{", old):
         other = re.fullmatch(r"if (.+) \{", new)
         return f"if ({on} && ({other[1]})) || (!{on} && ({condition[1]})) {{"
+    if "\n" in old:
+        tail = os.path.commonprefix([old[::-1], new[::-1]])[::-1]
+        tail = tail[tail.index("\n") - 2:]  # from the end of the formula on
+        return f"{switched(number, old[:-len(tail)], new[:-len(tail)])}{tail}"
     end = "]" if old.endswith("]") and old.count("[") < old.count("]") else ""
     if end:
         return f"{switched(number, old[:-1], new[:-1])}{end}"
