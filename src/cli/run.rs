@@ -284,7 +284,6 @@ fn named(session: &Session, outputs: Vec<(Output, Tensor)>, train: bool) -> Vec<
         Output::Out(name) => format!("out.{name}"),
         Output::GradInput(name) => format!("grad.in.{name}"),
         Output::GradParam(index) => format!("grad.par.{}", params[index as usize].path),
-        Output::State(index) => format!("state.{}", params[index as usize].path),
         Output::Loss => "loss".into(),
         Output::Term(name) | Output::Metric(name) => name,
         Output::GradNorm => "grad_norm".into(),

@@ -50,6 +50,9 @@ pub struct Node {
     pub origin: u32,
 }
 
+// Graphs of 60,000 nodes are walked by every pass.
+const _: () = assert!(size_of::<Node>() <= 32);
+
 /// Where a node comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Origin {
@@ -106,8 +109,6 @@ pub enum Output {
     GradInput(String),
     /// The gradient of a parameter, by index.
     GradParam(u32),
-    /// The running statistic of this parameter index after the step.
-    State(u32),
     /// The loss.
     Loss,
     /// A named term of the loss.
@@ -279,12 +280,6 @@ impl Graph {
     pub fn ins(&self, id: NodeId) -> &[Port] {
         let node = self.node(id);
         &self.edges[node.ins as usize..node.ins as usize + node.ins_len as usize]
-    }
-
-    /// Replaces an operand of a node by a value of the same type.
-    pub fn set_in(&mut self, id: NodeId, index: usize, port: Port) {
-        let start = self.node(id).ins as usize;
-        self.edges[start + index] = port;
     }
 
     /// The types of a node's outputs.

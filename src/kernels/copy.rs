@@ -18,17 +18,6 @@ pub static COPY: Kernel = Kernel {
     inplace: &[],
 };
 
-/// `COPY` of rows: each unit reads its own share, the same row of x.
-pub static COPY_ROWS: Kernel = Kernel {
-    name: "copy_rows",
-    run: [copy, copy],
-    units,
-    work: no_work,
-    reads: &[(Layout::Rows, Access::Unit)],
-    writes: &[Access::Unit],
-    inplace: &[],
-};
-
 /// The number of axes along which the units are cut: the last one is not, unless it is the only one.
 fn cut_axes(y: &View) -> usize {
     if y.rank() == 1 { 1 } else { y.rank().saturating_sub(1) }
