@@ -4,10 +4,11 @@ use super::model::{Mode, ModelArgs, binding};
 use super::open::{self, Opened};
 use super::{Failure, Verdict, World};
 use crate::exec::bind::Binding;
-use crate::exec::session::Session;
+use crate::exec::session::RunError;
 use crate::export::structured;
 use crate::ir::build as ir;
 use crate::ir::graph::Graph;
+use crate::passes::plan::{Persistent, plan};
 use crate::pipeline;
 use crate::tensor::DType;
 use clap::ValueEnum;
@@ -90,8 +91,10 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         Stage::Plan => {
             let graph = graph(&opened, args, pipeline::Stage::Fused)?;
             let binding = binding_of(&opened, args)?;
-            let session = Session::new(vec![graph], DType::F32, 1)?;
-            session.plan(0, &binding)?.show(&session.graphs()[0])
+            let mut layout = Persistent::default();
+            layout.add(&graph);
+            let plan = plan(&graph, &|name| binding.get(name).copied(), &layout, DType::F32).map_err(RunError::from)?;
+            plan.show(&graph)
         }
     };
     if args.json {
