@@ -54,6 +54,8 @@ model m : (x: f32[batch, 3, 32, 32]) -> f32[batch, 8, 8, 8] {
 };
 
 /// The width of a head is no multiple of 8.
+///
+/// It computes the same; what stands behind the last full vector goes element by element.
 HEAD_SIZE = Lint {
     code: "lint::head_size",
     severity: Severity::Info,

@@ -7,7 +7,7 @@
 //! Everything is built in one walk; a question looks at the neighbours of one value, or goes a bounded number of steps.
 
 use crate::ir::dim::Dim;
-use crate::ir::structured::{Item, OpItem, Region, RepeatItem, Run, ScopeItem, ScopeKind, Structured, ValueId};
+use crate::ir::structured::{Item, OpItem, Part, Region, RepeatItem, Run, ScopeItem, ScopeKind, Structured, ValueId};
 use crate::ir::training::Training;
 use crate::text::Span;
 use std::collections::HashMap;
@@ -76,6 +76,9 @@ pub(super) enum Step<'m> {
     Repeat(&'m RepeatItem, Vec<Vec<Step<'m>>>),
 }
 
+/// What tells the parameters of two sites apart: their path, and the run whose number stands in it.
+type Owner<'m> = (&'m [Part], Option<u32>);
+
 /// A graph, seen by who makes and who reads.
 pub struct Flow<'m> {
     /// The graph.
@@ -89,8 +92,8 @@ pub struct Flow<'m> {
     root: Vec<ValueId>,
     origin: Vec<Origin>,
     takers: Vec<Vec<Taker>>,
-    /// How many sites have their parameters at a path.
-    owners: HashMap<&'m [crate::ir::structured::Part], u32>,
+    /// How many sites have the same parameters.
+    owners: HashMap<Owner<'m>, u32>,
 }
 
 impl<'m> Flow<'m> {
@@ -133,7 +136,7 @@ impl<'m> Flow<'m> {
                 Item::Op(op) => {
                     let site = Site(self.sites.len() as u32);
                     self.sites.push(Use { op, frame, in_loss });
-                    *self.owners.entry(&op.path).or_insert(0) += 1;
+                    *self.owners.entry(self.owner(site)).or_insert(0) += 1;
                     op.outs.iter().for_each(|out| self.origin[out.0 as usize] = Origin::Op(site));
                     steps.push(Step::Op(site));
                 }
@@ -367,7 +370,19 @@ impl<'m> Flow<'m> {
     /// Whether the parameters of a site serve elsewhere, too: a declared layer, a shared repeat.
     pub fn shared(&self, site: Site) -> bool {
         let op = self.op(site);
-        op.path != op.application || self.owners.get(op.path.as_slice()).is_some_and(|&count| count > 1)
+        op.path != op.application || self.owners.get(&self.owner(site)).is_some_and(|&count| count > 1)
+    }
+
+    fn owner(&self, site: Site) -> Owner<'m> {
+        let path: &'m [Part] = &self.op(site).path;
+        let mut at = self.sites[site.0 as usize].frame;
+        while let Some(index) = at {
+            match self.frames[index as usize] {
+                (_, Frame::Copies(repeat, _)) if path.contains(&Part::Copy(repeat.id)) => return (path, Some(index)),
+                (parent, _) => at = parent,
+            }
+        }
+        (path, None)
     }
 
     /// How many copies of a site there are.
@@ -423,8 +438,8 @@ fn shown(frame: Frame<'_>) -> Option<String> {
         },
         Frame::Copies(repeat, run) => {
             let name = repeat.path.iter().rev().find_map(|part| match part {
-                crate::ir::structured::Part::Name(name) => Some(name.as_str()),
-                crate::ir::structured::Part::Copy(_) => None,
+                Part::Name(name) => Some(name.as_str()),
+                Part::Copy(_) => None,
             });
             let name = name.unwrap_or("repeat");
             Some(match (repeat.shared, run.count) {

@@ -13,12 +13,14 @@ macro_rules! lints {
     };
 }
 
+mod activations;
 mod allow;
 mod capacity;
 mod edit;
 mod flow;
 mod kinds;
 mod losses;
+mod norms;
 mod report;
 mod residual;
 mod trail;
@@ -80,7 +82,10 @@ impl Lint {
 
 /// All lints, by theme.
 pub fn all() -> impl Iterator<Item = &'static Lint> {
-    [losses::LINTS, residual::LINTS, capacity::LINTS, allow::LINTS].into_iter().flatten().copied()
+    [losses::LINTS, norms::LINTS, residual::LINTS, activations::LINTS, capacity::LINTS, allow::LINTS]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// The lint that a user names: `softmax_before_ce`, `softmax-before-ce`, `lint::softmax_before_ce`.
