@@ -1,5 +1,6 @@
 //! Laws of the catalogue of lints, and what silences them.
 
+use ndarray::ArrayD;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use wythe::diagnostic::{Diagnostic, Severity};
@@ -7,6 +8,7 @@ use wythe::elaborate::Request;
 use wythe::lints;
 use wythe::pipeline::{Checked, check};
 use wythe::text::Source;
+use wythe::{Model, Options, Tensor};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -195,4 +197,143 @@ fn an_error_of_a_lint_is_no_error_of_the_text() {
     let found = checked(lints::find("nll_needs_log").expect("there is such a lint").fires);
     assert!(!found.has_errors() && found.diagnostics[0].severity == Severity::Error);
     assert!(!lints::may_train(&found.diagnostics) && found.models.len() == 1 && found.trainings.len() == 1);
+}
+
+// What lints claim, computed --------------------------------------------------------------------------------------
+
+/// The outputs of a text's model for float inputs in order; its parameters are set first.
+fn run(text: &str, mode: wythe::Mode, set: &[(&str, ArrayD<f32>)], inputs: &[Tensor]) -> Vec<f32> {
+    let model = Model::check(text).unwrap_or_else(|reports| panic!("{reports}"));
+    let mut session = model.session(&Options { mode, threads: 1, ..Options::default() }).expect("it compiles");
+    for (path, value) in set {
+        session.set(path, &Tensor::F32(value.clone())).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+    let views: Vec<_> = inputs.iter().map(wythe::View::from).collect();
+    match session.run(&views).expect("it runs").remove(0) {
+        Tensor::F32(array) => array.iter().copied().collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Numbers that look random and are the same every time.
+fn numbers(shape: &[usize], seed: u64) -> ArrayD<f32> {
+    let count: usize = shape.iter().product();
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    ArrayD::from_shape_vec(shape.to_vec(), (0..count).map(|_| next()).collect()).expect("the sizes agree")
+}
+
+/// The largest difference of two results.
+fn apart(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// softmax_before_ce: for 10 classes the loss lies in 1.46115 … 2.46115, and both ends are reached.
+#[test]
+fn cross_entropy_of_a_softmax_is_confined() {
+    let text = "model m : (z: f32[1, 10], y: i64[1]) -> f32[] {\n  (z |> softmax, y) |> cross_entropy\n}\n";
+    let loss = |sure_of: usize, truth: i64| {
+        let mut z = ArrayD::zeros(vec![1, 10]);
+        z[[0, sure_of]] = 100.0;
+        let y = ArrayD::from_elem(vec![1], truth);
+        run(text, wythe::Mode::Eval, &[], &[Tensor::F32(z), Tensor::I64(y)])[0]
+    };
+    assert!((loss(3, 3) - 1.46115).abs() < 1e-5 && (loss(3, 4) - 2.46115).abs() < 1e-5);
+    for seed in 1..50 {
+        let z = numbers(&[1, 10], seed) * 20.0;
+        let y = ArrayD::from_elem(vec![1], (seed % 10) as i64);
+        let loss = run(text, wythe::Mode::Eval, &[], &[Tensor::F32(z), Tensor::I64(y)])[0];
+        assert!((1.46114..=2.46116).contains(&loss), "{loss}");
+    }
+    let report = &checked(lints::find("softmax_before_ce").expect("it exists").fires).diagnostics[0];
+    assert!(
+        report.notes.iter().any(|note| note == "of 3 classes the loss can only lie in 0.551 … 1.551"),
+        "{report:?}"
+    );
+}
+
+/// dead_bias: a bias before batch norm changes nothing, in training; before layer norm, or behind a relu, it does.
+#[test]
+fn a_bias_before_batchnorm_changes_nothing_and_elsewhere_it_does() {
+    let difference = |between: &str, norm: &str| {
+        let text = format!("dim batch\nmodel m : (x: f32[batch, 4, 5, 5]) -> f32[batch, 6, _, _] {{\n  c = conv(6, 3)\n  {between}\n  {norm}\n}}\n")
+            .replace("-> f32[batch, 6, _, _] ", if between.starts_with("avgpool") { "-> f32[batch, 6, 2, 2] " } else { "-> f32[batch, 6, 3, 3] " });
+        let weight = numbers(&[6, 4, 3, 3], 3);
+        let x = Tensor::F32(numbers(&[8, 4, 5, 5], 5));
+        let with = |bias: ArrayD<f32>| {
+            run(&text, wythe::Mode::Train, &[("c.weight", weight.clone()), ("c.bias", bias)], std::slice::from_ref(&x))
+        };
+        apart(&with(ArrayD::zeros(vec![6])), &with(numbers(&[6], 9) * 3.0))
+    };
+    assert!(difference("identity", "batchnorm") < 1e-5);
+    assert!(difference("avgpool(2, stride = 1)", "batchnorm") < 1e-5);
+    assert!(difference("relu", "batchnorm") > 0.1);
+    assert!(difference("identity", "layernorm(axes = 3)") > 0.1);
+}
+
+/// collapse: a pair of layers is one, whose weight is their product.
+#[test]
+fn two_linear_layers_are_one() {
+    let text = "dim batch\nmodel m : (x: f32[batch, 5]) -> f32[batch, 3] {\n  a = linear(8)\n  b = linear(3)\n}\n";
+    let one = "dim batch\nmodel m : (x: f32[batch, 5]) -> f32[batch, 3] {\n  c = linear(3)\n}\n";
+    let matrix = |shape: &[usize], seed| numbers(shape, seed).into_dimensionality::<ndarray::Ix2>().expect("a matrix");
+    let (a, b) = (matrix(&[8, 5], 1), matrix(&[3, 8], 2));
+    let (p, q) = (numbers(&[8], 3), numbers(&[3], 4));
+    let bias = b.dot(&p.clone().into_dimensionality::<ndarray::Ix1>().expect("a vector")) + &q;
+    let x = [Tensor::F32(numbers(&[7, 5], 6))];
+    let c = b.dot(&a).into_dyn();
+    let pair = [("a.weight", a.into_dyn()), ("a.bias", p), ("b.weight", b.into_dyn()), ("b.bias", q)];
+    let pair = run(text, wythe::Mode::Eval, &pair, &x);
+    let one = run(one, wythe::Mode::Eval, &[("c.weight", c), ("c.bias", bias.into_dyn())], &x);
+    assert!(apart(&pair, &one) < 1e-5);
+}
+
+/// order_blind: attention and a mean give the same for every order of the tokens; with positions they do not.
+#[test]
+fn attention_alone_does_not_know_an_order() {
+    let moved = |text: &str| {
+        let tokens = |ids: Vec<i64>| [Tensor::I64(ArrayD::from_shape_vec(vec![1, 6], ids).expect("six ids"))];
+        let forth = run(text, wythe::Mode::Eval, &[], &tokens(vec![1, 2, 3, 4, 5, 6]));
+        apart(&forth, &run(text, wythe::Mode::Eval, &[], &tokens(vec![6, 3, 1, 5, 2, 4])))
+    };
+    let lint = lints::find("order_blind").expect("it exists");
+    assert!(moved(lint.fires) < 1e-5 && moved(lint.quiet) > 1e-3);
+}
+
+/// What is said of an operator's range, and of where it changes nothing, is true of its kernel.
+#[test]
+fn ranges_and_fixed_points_of_operators_are_true() {
+    let points: Vec<f32> = (-400..=400).map(|i| i as f32 * 0.05).chain([-100.0, 100.0, 1e-3, -1e-3]).collect();
+    let (mut ranges, mut fixed) = (0, 0);
+    for op in wythe::ops::all().filter(|op| op.is_public()) {
+        let (low, high) = op.facts.range;
+        if low.is_infinite() && high.is_infinite() && op.facts.fixed.is_none() {
+            continue;
+        }
+        let (from, to) = op.facts.domain;
+        let inside: Vec<f32> = points.iter().copied().filter(|&x| (from..=to).contains(&f64::from(x))).collect();
+        let text = format!(
+            "model m : (x: f32[{n}]) -> f32[{n}] {{\n  {}   // allow(idempotent)\n}}\n",
+            op.name,
+            n = inside.len()
+        );
+        let x = Tensor::F32(ArrayD::from_shape_vec(vec![inside.len()], inside.clone()).expect("one axis"));
+        let y = run(&text, wythe::Mode::Eval, &[], &[x]);
+        for (x, y) in inside.iter().zip(&y) {
+            let (x, y) = (f64::from(*x), f64::from(*y));
+            assert!((low..=high).contains(&y), "{}({x}) = {y}, outside of {low} … {high}", op.name);
+            if op.facts.fixed.is_some_and(|(from, to)| from <= x && x <= to) {
+                assert_eq!(x, y, "{} is said to keep {x}", op.name);
+            }
+        }
+        ranges += usize::from(low.is_finite() || high.is_finite());
+        fixed += usize::from(op.facts.fixed.is_some());
+    }
+    assert!(ranges >= 12 && fixed >= 3, "{ranges} ranges, {fixed} fixed");
 }

@@ -12,7 +12,7 @@ pub fn without(sources: &Sources, span: Span) -> Option<(Span, String)> {
     let tail = after.trim_start_matches([' ', '\t']);
     for sign in ["|>", ";"] {
         if let Some(rest) = before.trim_end().strip_suffix(sign) {
-            return Some((Span::new(span.file, rest.trim_end_matches([' ', '\t']).len(), end), word));
+            return Some((Span::new(span.file, rest.trim_end().len(), end), word));
         }
         if let Some(rest) = tail.strip_prefix(sign) {
             let rest = rest.trim_start_matches([' ', '\t']);
@@ -54,6 +54,33 @@ pub fn with_argument(sources: &Sources, call: Span, name: &str, value: &str) -> 
         None => (end, format!("({name} = {value})")),
     };
     Some((at(from, from), by.clone(), shown(from, from, &by)))
+}
+
+/// The arguments of the first call of a word within a span, with their parentheses.
+pub fn arguments(sources: &Sources, within: Span, word: &str) -> Option<Span> {
+    let text = sources.text(within);
+    let open = text.find(&format!("{word}("))? + word.len();
+    let mut depth = 0i32;
+    let close = text[open..].find(|c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth == 0
+    })?;
+    Some(Span { start: within.start + open as u32, end: within.start + (open + close + 1) as u32, ..within })
+}
+
+/// The call that stands behind `name =`, up to its parenthesis.
+pub fn call_behind(sources: &Sources, name: Span) -> Option<Span> {
+    let text = sources.0.get(usize::from(name.file))?.text.as_str();
+    let rest = text.get(name.end as usize..)?;
+    let call = rest.trim_start().strip_prefix('=')?.trim_start();
+    let start = text.len() - call.len();
+    let mut depth = 0i32;
+    let end = call.find(|c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth == 0 && c == ')' || depth == 0 && c == '\n'
+    });
+    let end = end.map_or(call.len(), |end| end + usize::from(call[end..].starts_with(')')));
+    Some(Span::new(name.file, start, start + end))
 }
 
 /// Where the value of a named argument stands in a call.

@@ -23,7 +23,9 @@ mod losses;
 mod norms;
 mod report;
 mod residual;
+mod sequence;
 mod trail;
+mod unused;
 
 pub use flow::{Flow, Maker, Reader, Site};
 pub use report::{Cx, Subject, check, is_lint, may_train};
@@ -82,10 +84,19 @@ impl Lint {
 
 /// All lints, by theme.
 pub fn all() -> impl Iterator<Item = &'static Lint> {
-    [losses::LINTS, norms::LINTS, residual::LINTS, activations::LINTS, capacity::LINTS, allow::LINTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        losses::LINTS,
+        norms::LINTS,
+        residual::LINTS,
+        activations::LINTS,
+        capacity::LINTS,
+        sequence::LINTS,
+        unused::LINTS,
+        allow::LINTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// The lint that a user names: `softmax_before_ce`, `softmax-before-ce`, `lint::softmax_before_ce`.
@@ -93,3 +104,6 @@ pub fn find(name: &str) -> Option<&'static Lint> {
     let name = name.trim_start_matches("lint::").replace('-', "_");
     all().find(|lint| lint.name() == name)
 }
+
+#[cfg(test)]
+mod tests;

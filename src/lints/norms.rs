@@ -4,6 +4,8 @@ use super::{Check, Cx, Flow, Lint, Reader, Site, follow};
 use crate::diagnostic::Severity;
 use crate::ir::attr::Attr;
 use crate::ir::dim::Dim;
+use crate::ir::op::Role;
+use crate::ir::params;
 use crate::ir::training::Training;
 
 lints! { LINTS;
@@ -197,6 +199,63 @@ model m : (x: f32[batch, 16]) -> f32[batch, 2] {
     ..Lint::DEFAULT
 };
 
+/// A wide decoder with DyT in a norm's place begins at alpha = 0.5.
+///
+/// The paper's language models begin lower, the wider the lower: about 0.2 in front of attention down to 0.05 elsewhere at
+/// the width of LLaMA 70B.
+DYT_ALPHA = Lint {
+    code: "lint::dyt_alpha",
+    severity: Severity::Info,
+    why: "wide language models begin at a smaller alpha: 0.8 before attention and 0.2 elsewhere at 7B, 0.2 and 0.05 at 70B",
+    source: "Zhu et al. 2025, 2503.10622",
+    fires: "dim batch, seq
+model m : (x: f32[batch, seq, 4096]) -> f32[batch, seq, 4096] {
+  residual pre dyt { attention(32, causal = true) }
+}
+",
+    quiet: "dim batch, seq
+model m : (x: f32[batch, seq, 4096]) -> f32[batch, seq, 4096] {
+  residual pre dyt(alpha = 0.8) { attention(32, causal = true) }
+}
+",
+    check: Check::Flow(dyt_alpha),
+    ..Lint::DEFAULT
+};
+
+/// Weight decay draws biases and gains to 0, too.
+///
+/// `decay = "all"` acts on every parameter: on the gains of norms, whose neutral value is 1, on biases, and on PReLU's
+/// slopes. The default acts on weights only.
+DECAY_ON_SCALE = Lint {
+    code: "lint::decay_on_scale",
+    severity: Severity::Info,
+    why: "the neutral value of a gain is 1, not 0; the default decays weights only",
+    fires: "dim batch
+model m : (x: f32[batch, 16]) -> f32[batch, 3] {
+  layernorm
+  linear(3)
+}
+train m {
+  target    y: i64[batch]
+  loss      cross_entropy
+  optimizer adamw(lr = 1e-3, decay = \"all\")
+}
+",
+    quiet: "dim batch
+model m : (x: f32[batch, 16]) -> f32[batch, 3] {
+  layernorm
+  linear(3)
+}
+train m {
+  target    y: i64[batch]
+  loss      cross_entropy
+  optimizer adamw(lr = 1e-3)
+}
+",
+    check: Check::Flow(decay_on_scale),
+    ..Lint::DEFAULT
+};
+
 }
 
 /// Whether a constant added to each channel before a stage is the same constant behind it.
@@ -326,4 +385,38 @@ fn last(flow: &Flow<'_>, site: Site) -> Vec<Dim> {
     };
     let dims = flow.dims_in(site);
     dims[dims.len().saturating_sub(axes)..].to_vec()
+}
+
+/// So wide are the decoders whose alpha the paper has tuned.
+const WIDE: i64 = 2048;
+
+fn dyt_alpha(cx: &mut Cx<'_>) {
+    let flow = cx.flow;
+    if !flow.sites_of(&["attention", "sdpa"]).any(|site| flow.op(site).attrs.flag("causal")) {
+        return;
+    }
+    for site in flow.sites_of(&["dyt"]) {
+        let width = flow.dims_in(site).last().and_then(|&dim| flow.size(dim)).filter(|&width| width >= WIDE);
+        if let (Some(width), Some(0.5)) = (width, flow.op(site).attrs.float("alpha")) {
+            let text = format!("a decoder of width {width} begins with alpha = 0.5");
+            cx.found(cx.at(site, text, "begins at 0.5"));
+        }
+    }
+}
+
+fn decay_on_scale(cx: &mut Cx<'_>) {
+    let (flow, Some(training)) = (cx.flow, cx.training()) else { return };
+    let all = |attrs: &crate::ir::attr::Attrs| {
+        attrs.str("decay") == Some("all") && attrs.float("weight_decay").is_some_and(|decay| decay > 0.0)
+    };
+    for group in training.optimizers.iter().filter(|group| all(&group.optimizer.attrs)) {
+        let fits = |param: &params::Param| group.pattern.as_ref().is_none_or(|pattern| param.fits(pattern));
+        let mut drawn = params::parameters(flow.model).filter(|param| param.def.role == Role::Other && fits(param));
+        if let Some(first) = drawn.next() {
+            let count = 1 + drawn.count();
+            let text = format!("weight decay draws {count} biases and gains to 0, too");
+            let report = cx.here(group.optimizer.span, text, format!("also on `{}`", first.shown()));
+            cx.found(report);
+        }
+    }
 }

@@ -74,8 +74,21 @@ impl<'a> Cx<'a> {
 
     /// Proposes an argument.
     pub fn with_argument(&self, report: Diagnostic, site: Site, name: &str, value: &str) -> Diagnostic {
-        match edit::with_argument(self.sources, self.flow.span(site), name, value) {
+        self.with_call_argument(report, self.flow.span(site), name, value)
+    }
+
+    /// Proposes an argument of the call at a place.
+    pub fn with_call_argument(&self, report: Diagnostic, call: Span, name: &str, value: &str) -> Diagnostic {
+        match edit::with_argument(self.sources, call, name, value) {
             Some((span, by, shown)) => report.fix(span, by, shown),
+            None => report,
+        }
+    }
+
+    /// Proposes a word of a stage without its arguments.
+    pub fn without_arguments(&self, report: Diagnostic, site: Site, word: &str) -> Diagnostic {
+        match edit::arguments(self.sources, self.flow.span(site), word) {
+            Some(span) => report.fix(span, "", format!("`{word}` without its arguments")),
             None => report,
         }
     }
@@ -86,6 +99,11 @@ impl<'a> Cx<'a> {
             Some((span, by)) => report.fix(span, by, format!("`{line}` on a line before it")),
             None => report,
         }
+    }
+
+    /// The call behind the name of a declared layer: `wte` of `layer wte = embedding(8, 4)`.
+    pub fn call_of(&self, name: Span) -> Option<Span> {
+        edit::call_behind(self.sources, name)
     }
 
     /// The length of the first line of a span.

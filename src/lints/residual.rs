@@ -44,7 +44,7 @@ model m : (x: f32[batch, 16]) -> f32[batch, 3] {
 POST_NORM_DEEP = Lint {
     code: "lint::post_norm_deep",
     why: "a deep post-norm stack is unstable under large first updates: warm up (`schedule warmup(4000) |> …`), or use `pre` or `deep`",
-    source: "Xiong et al. 2020, 2002.04745; Liu et al. 2022, 2206.00330",
+    source: "Xiong et al. 2020, 2002.04745; Takase et al. 2022, 2206.00330",
     fires: "dim batch
 model m : (x: f32[batch, 16]) -> f32[batch, 3] {
   repeat 24 {
@@ -74,7 +74,38 @@ train m {
     ..Lint::DEFAULT
 };
 
+/// The constants of a deep norm are not those of its stack.
+///
+/// For a stream of S sublayers the paper has alpha = S^(1/4) and beta = (4 S)^(-1/4); `residual deep` derives both. Ones
+/// that are written stay when the depth changes. It looks only where all deep residuals lie in one row.
+DEEP_COEFFICIENTS = Lint {
+    code: "lint::deep_coefficients",
+    why: "alpha = S^(1/4) and beta = (4 S)^(-1/4) for a stream of S sublayers; `deep` alone derives both",
+    source: "Wang et al. 2022, 2203.00555",
+    fires: "dim batch
+model m : (x: f32[batch, 16]) -> f32[batch, 3] {
+  repeat 24 {
+    residual deep(alpha = 0.9) layernorm { linear(32); gelu; linear(16) }
+  }
+  linear(3)
 }
+",
+    quiet: "dim batch
+model m : (x: f32[batch, 16]) -> f32[batch, 3] {
+  repeat 24 {
+    residual deep(alpha = 2.2134) layernorm { linear(32); gelu; linear(16) }
+  }
+  linear(3)
+}
+",
+    check: Check::Flow(deep_coefficients),
+    ..Lint::DEFAULT
+};
+
+}
+
+/// A given constant may be rounded by so much.
+const ROUNDED: f64 = 0.05;
 
 /// So many sublayers are deep.
 const DEEP: u64 = 20;
@@ -98,6 +129,10 @@ impl Row {
         let step = two.count.saturating_sub(one.count);
         Row { count: two.count.saturating_add(step.saturating_mul(more)), last: two.last }
     }
+}
+
+fn longer(a: Row, b: Row) -> Row {
+    if b.count > a.count { b } else { a }
 }
 
 /// The first stage of a region.
@@ -207,7 +242,6 @@ fn post_norm_deep(cx: &mut Cx<'_>) {
     if training.schedule.iter().any(|call| WARM.contains(&call.name.as_str())) {
         return;
     }
-    let longer = |a: Row, b: Row| if b.count > a.count { b } else { a };
     let known = follow(
         flow,
         |site, known| match placement(flow, site) {
@@ -225,4 +259,49 @@ fn post_norm_deep(cx: &mut Cx<'_>) {
     let start = training.schedule.first().map_or(training.span, |call| call.span);
     let start = Span { end: start.end.min(start.start + cx.first_line(start)), ..start };
     cx.found(report.label(start, "no warm-up"));
+}
+
+fn deep_coefficients(cx: &mut Cx<'_>) {
+    let flow = cx.flow;
+    let deep: Vec<Site> = flow.sites().filter(|&site| placement(flow, site) == Some(Placement::Deep)).collect();
+    let all: u64 = deep.iter().map(|&site| flow.copies(site)).fold(0, u64::saturating_add);
+    let known = follow(
+        flow,
+        |site, known| match placement(flow, site) {
+            Some(Placement::Deep) => longer(known.operand(0), known.operand(1)).and(site),
+            Some(_) => longer(known.operand(0), known.operand(1)),
+            None => known.operand(0),
+        },
+        Row::grown,
+    );
+    if known.iter().map(|row| row.count).max() != Some(all) {
+        return;
+    }
+    let alpha = (all as f64).sqrt().sqrt();
+    let beta = 1.0 / (4.0 * all as f64).sqrt().sqrt();
+    for site in deep {
+        let head = cx.written(flow.span(site));
+        let given = [
+            ("alpha", flow.op(site).attrs.float("alpha"), alpha),
+            ("beta", flow.scope(site).and_then(|scope| gain(&scope.region)), beta),
+        ];
+        let wrong = given.into_iter().find_map(|(name, value, wanted)| {
+            let value = value.filter(|_| head.contains(name))?;
+            ((value - wanted).abs() > ROUNDED * wanted).then_some((name, value, wanted))
+        });
+        if let Some((name, value, wanted)) = wrong {
+            let text = format!("`{name} = {value}` is given, and a stack of {all} sublayers asks for {wanted:.3}");
+            let report = cx.at(site, text, format!("of {all} sublayers in a row"));
+            cx.found(cx.without_arguments(report, site, "deep"));
+        }
+    }
+}
+
+/// The initial gain of the first layer of a branch that has one.
+fn gain(region: &Region) -> Option<f64> {
+    region.items.iter().find_map(|item| match item {
+        Item::Op(op) => op.gain,
+        Item::Scope(scope) => gain(&scope.region),
+        Item::Repeat(repeat) => repeat.runs.first().and_then(|run| gain(&run.region)),
+    })
 }
