@@ -19,6 +19,8 @@ pub struct OpDef {
     pub doc: &'static str,
     /// The definition, as a formula.
     pub formula: &'static str,
+    /// The derivative, as a formula, where it says something.
+    pub derivative: &'static str,
     /// What flows in and out, for readers: `[.., in] -> [.., out]`.
     pub shape: &'static str,
     /// Where the definition comes from: paper and year.
@@ -59,6 +61,7 @@ impl OpDef {
         name: "",
         doc: "",
         formula: "",
+        derivative: "",
         shape: "[..] -> [..]",
         source: "",
         torch: "",
