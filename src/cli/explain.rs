@@ -4,12 +4,12 @@ use super::{Failure, Verdict, World};
 use crate::reference::{Drawing, Page, Topic, find, nearest, sections};
 use crate::text::Files;
 
-/// Explains an operator, an optimizer, a schedule, or a question
+/// Explains an operator, an optimizer, a schedule, a code or a question
 ///
 /// Without a topic everything is listed by family. PyTorch's names work, too: `wythe explain nn.GELU`. A curve on a page is
 /// computed by the operator's own kernel and gradient.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples:\n  wythe explain gelu\n  wythe explain softmax-gradient")]
+#[command(after_long_help = "Examples:\n  wythe explain gelu\n  wythe explain shape::residual")]
 pub struct Args {
     /// What is to be explained
     #[arg(value_name = "TOPIC")]

@@ -1,8 +1,10 @@
-//! The reference: a page for each operator, optimizer, schedule and question, of the same data that the program runs on.
+//! The reference: a page for each operator, optimizer, schedule, code and question, of the same data that the program runs on.
 //!
 //! A [`Page`] is data. `wythe explain` shows it on a terminal or as JSON; a curve on it is computed by the operator's own
 //! kernels and gradients when it is asked for.
 
+mod code;
+mod codes;
 pub mod example;
 mod operator;
 mod page;
@@ -10,7 +12,8 @@ mod plot;
 mod questions;
 mod training;
 
-pub use page::{Attribute, Example, Page};
+pub use codes::{CODE_FAMILIES, CODES, Code};
+pub use page::{Attribute, Example, ExampleKind, Page};
 pub use plot::{Curve, Drawing};
 pub use questions::{QUESTIONS, Question};
 
@@ -27,6 +30,8 @@ pub enum Topic {
     Optimizer(&'static OptimizerDef),
     /// A schedule of a train section.
     Schedule(&'static ScheduleDef),
+    /// The code of a report.
+    Code(&'static Code),
     /// A question that learners ask.
     Question(&'static Question),
 }
@@ -38,6 +43,7 @@ impl Topic {
             Topic::Operator(op) => op.name,
             Topic::Optimizer(def) => def.name,
             Topic::Schedule(def) => def.name,
+            Topic::Code(code) => code.code,
             Topic::Question(question) => question.name,
         }
     }
@@ -48,6 +54,7 @@ impl Topic {
             Topic::Operator(op) => page::lead(op.doc).0,
             Topic::Optimizer(def) => page::lead(def.doc).0,
             Topic::Schedule(def) => page::lead(def.doc).0,
+            Topic::Code(code) => page::lead(code.means).0,
             Topic::Question(question) => question.asks.to_string(),
         }
     }
@@ -58,6 +65,7 @@ impl Topic {
             Topic::Operator(op) => operator::page(op),
             Topic::Optimizer(def) => training::optimizer(def),
             Topic::Schedule(def) => training::schedule(def),
+            Topic::Code(code) => code::page(code),
             Topic::Question(question) => question.page(),
         }
     }
@@ -80,6 +88,10 @@ pub fn sections() -> Vec<Section> {
     let mut all: Vec<Section> = FAMILIES.iter().map(family).collect();
     all.push(Section { title: "Optimizers", topics: OPTIMIZERS.iter().copied().map(Topic::Optimizer).collect() });
     all.push(Section { title: "Schedules", topics: SCHEDULES.iter().copied().map(Topic::Schedule).collect() });
+    all.extend(CODE_FAMILIES.iter().map(|(family, title)| Section {
+        title,
+        topics: CODES.iter().filter(|code| code::family(code) == *family).map(Topic::Code).collect(),
+    }));
     all.push(Section { title: "Questions", topics: QUESTIONS.iter().map(Topic::Question).collect() });
     all
 }

@@ -1,7 +1,7 @@
 //! The page of an operator.
 
 use super::example::{Sample, sample};
-use super::page::{Attribute, Example, Page, lead};
+use super::page::{Attribute, Example, ExampleKind, Page, lead};
 use super::plot::Curve;
 use crate::elaborate::Request;
 use crate::ir::attr::{AttrDef, AttrDefault, AttrKind};
@@ -126,7 +126,7 @@ fn example(sample: &Sample) -> Example {
     let gives: Vec<String> = sample.gives.iter().map(f64::to_string).collect();
     let says = format!("gives {}", gives.join(", "));
     match sample.command() {
-        Some(text) => Example { says: format!("To try; it {says}:"), text, model: false },
-        None => Example { says: format!("As a model, which {says}:"), text: sample.model(), model: true },
+        Some(text) => Example { says: format!("To try; it {says}:"), text, kind: ExampleKind::Command },
+        None => Example { says: format!("As a model, which {says}:"), text: sample.model(), kind: ExampleKind::Model },
     }
 }

@@ -37,15 +37,27 @@ pub struct Attribute {
     pub torch: Option<&'static str>,
 }
 
-/// Something to try: a command, or the text of a model.
+/// Something to try or to look at.
 #[derive(Clone, Debug, Serialize)]
 pub struct Example {
     /// What it shows.
     pub says: String,
-    /// A command of the shell, or a text.
+    /// As it is written.
     pub text: String,
-    /// Whether it is a `.model` text.
-    pub model: bool,
+    /// What it is.
+    pub kind: ExampleKind,
+}
+
+/// The kinds of example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExampleKind {
+    /// A command of the shell.
+    Command,
+    /// A `.model` text.
+    Model,
+    /// What the program answers.
+    Report,
 }
 
 /// A doc comment as its first sentence and the paragraphs after it.
@@ -87,7 +99,10 @@ impl Page {
         for example in &self.examples {
             out.push('\n');
             out.push_str(&filled(&example.says, "  ", "  ", width));
-            example.text.lines().for_each(|line| out.push_str(&format!("    {line}\n")));
+            for line in example.text.lines() {
+                out.push_str(format!("    {line}").trim_end());
+                out.push('\n');
+            }
         }
         out
     }

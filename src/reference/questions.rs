@@ -1,6 +1,6 @@
 //! Questions that learners ask, each answered with something to run.
 
-use super::page::{Example, Page};
+use super::page::{Example, ExampleKind, Page};
 
 /// A question with its answer.
 pub struct Question {
@@ -21,7 +21,7 @@ impl Question {
         let example = |(says, text): &(&str, &str)| Example {
             says: (*says).into(),
             text: (*text).into(),
-            model: !text.starts_with("wythe "),
+            kind: if text.starts_with("wythe ") { ExampleKind::Command } else { ExampleKind::Model },
         };
         Page {
             name: self.name.into(),
