@@ -134,9 +134,10 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
             }
             let report = &found.diagnostics[index];
             let text = &found.sources.0[0].text;
-            let (start, end) = (fix.span.start as usize, fix.span.end as usize);
-            let (Some(head), Some(tail)) = (text.get(..start), text.get(end..)) else { continue };
-            let mended = Source::new(found.sources.0[0].name.clone(), format!("{head}{}{tail}", fix.replacement));
+            let Some(mended) = fix.applied(0, text).filter(|_| fix.also.iter().all(|(span, _)| span.file == 0)) else {
+                continue;
+            };
+            let mended = Source::new(found.sources.0[0].name.clone(), mended);
             let after = once(mended, request, files).diagnostics;
             let at = |report: &Diagnostic| report.labels.first().map(|label| label.span.start);
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
