@@ -117,7 +117,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["Flatten"], "flatten", "start_dim=from end_dim=to"),
     same(&["view", "Reshape"], "reshape", "shape"),
     same(&["Permute"], "permute", "dims=axes"),
-    same(&["t", "T", "mT", "swapaxes", "Transpose"], "transpose", "dim0=a dim1=b"),
+    same(&["T", "mT", "swapaxes", "Transpose"], "transpose", "dim0=a dim1=b"),
     same(&["cat", "Concatenate", "Concat", "concatenate"], "concat", "dim=axis"),
     same(&["Stack"], "stack", "dim=axis"),
     same(&["expand_dims", "ExpandDims", "newaxis"], "unsqueeze", "dim=axis"),

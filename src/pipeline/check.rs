@@ -1,7 +1,7 @@
 //! Text to checked models: parse, follow `use`, elaborate, and try every proposed fix.
 
 use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
-use crate::elaborate::{Request, elaborate_around, uses};
+use crate::elaborate::{Request, elaborate_around, sharpen, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::syntax::ast::File;
@@ -74,6 +74,7 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         }
         trees.push(parsed.file);
     }
+    sharpen(&mut diagnostics, &sources);
     let faults: Vec<Span> =
         diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
     if diagnostics.iter().any(|report| report.code == "limit::depth") {
