@@ -131,15 +131,15 @@ fn next(rest: &str, c: char) -> (Kind, usize) {
 
 /// The length of a comment of another language: `"""…"""`, `<!-- … -->`, and `-- …` on a line of its own.
 fn foreign_comment(rest: &str, fresh: bool) -> Option<usize> {
-    let line = trimmed(&rest[..rest.find('\n').unwrap_or(rest.len())]);
-    let until = |open: usize, close: &str| rest[open..].find(close).map_or(line, |at| open + at + close.len());
+    let line = || trimmed(&rest[..rest.find('\n').unwrap_or(rest.len())]);
+    let until = |open: usize, close: &str| rest[open..].find(close).map_or_else(line, |at| open + at + close.len());
     if rest.starts_with("\"\"\"") {
         return Some(until(3, "\"\"\""));
     }
     if rest.starts_with("<!--") {
         return Some(until(4, "-->"));
     }
-    (fresh && rest.starts_with("-- ")).then_some(line)
+    (fresh && rest.starts_with("-- ")).then(line)
 }
 
 /// Whether a word goes on with this character.
