@@ -36,7 +36,7 @@ fn unexpected_number(name: &str, diagnostics: &[Diagnostic]) -> Option<String> {
 
 /// The first fix, applied, removes its report and brings no other in its place.
 fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<String> {
-    let mended = format!("{}{}{}", &text[..fix.span.start as usize], fix.replacement, &text[fix.span.end as usize..]);
+    let mended = fix.applied(0, text).expect("the edits of a fix lie in the text, apart");
     let (before, _) = support::check(name, text);
     let (after, sources) = support::check(name, &mended);
     let count = |all: &[Diagnostic]| all.iter().filter(|d| d.code == report.code).count();

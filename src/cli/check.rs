@@ -65,7 +65,10 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
 /// A report whose files stand behind `first` others.
 fn moved(mut diagnostic: Diagnostic, first: u16) -> Diagnostic {
     diagnostic.labels.iter_mut().for_each(|label| label.span.file += first);
-    diagnostic.fixes.iter_mut().for_each(|fix| fix.span.file += first);
+    diagnostic.fixes.iter_mut().for_each(|fix| {
+        fix.span.file += first;
+        fix.also.iter_mut().for_each(|(span, _)| span.file += first);
+    });
     diagnostic
 }
 

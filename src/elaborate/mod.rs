@@ -21,6 +21,7 @@ mod explain;
 mod facts;
 mod fixes;
 mod flow;
+mod foreign;
 mod inits;
 mod limits;
 mod losses;
@@ -37,9 +38,12 @@ mod scope;
 mod sets;
 mod settings;
 mod signature;
+mod tensor_arguments;
 mod train;
 mod value;
 mod words;
+
+pub(crate) use foreign::sharpen;
 
 use crate::diagnostic::Diagnostic;
 use crate::ir::structured::{Item, LayerDef, Region, Structured, ValueId, ValueInfo};

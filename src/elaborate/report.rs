@@ -118,6 +118,10 @@ impl<'a> Elab<'a> {
             if diagnostic.labels.is_empty() {
                 diagnostic.labels.push(Label { span: Span::default(), text: "from `--set`".into() });
             }
+            if let Some(fix) = diagnostic.fixes.first_mut().filter(|fix| fix.span == diagnostic.labels[0].span) {
+                let same = report.places.iter().filter(|(_, message)| *message == diagnostic.message);
+                fix.also.extend(same.map(|(place, _)| (*place, fix.replacement.clone())));
+            }
             if !report.places.is_empty() {
                 let mut lines = vec![];
                 let mut messages = vec![];

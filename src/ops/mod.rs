@@ -15,6 +15,7 @@ pub mod attention;
 pub mod conv;
 pub mod embedding;
 mod expr;
+pub mod foreign;
 pub mod linear;
 pub mod loss;
 pub mod movement;

@@ -1,7 +1,7 @@
 //! Text to checked models: parse, follow `use`, elaborate, and try every proposed fix.
 
 use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
-use crate::elaborate::{Request, elaborate_around, uses};
+use crate::elaborate::{Request, elaborate_around, sharpen, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::syntax::ast::File;
@@ -74,6 +74,7 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         }
         trees.push(parsed.file);
     }
+    sharpen(&mut diagnostics, &sources);
     let faults: Vec<Span> =
         diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
     if diagnostics.iter().any(|report| report.code == "limit::depth") {
@@ -134,9 +135,10 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
             }
             let report = &found.diagnostics[index];
             let text = &found.sources.0[0].text;
-            let (start, end) = (fix.span.start as usize, fix.span.end as usize);
-            let (Some(head), Some(tail)) = (text.get(..start), text.get(end..)) else { continue };
-            let mended = Source::new(found.sources.0[0].name.clone(), format!("{head}{}{tail}", fix.replacement));
+            let Some(mended) = fix.applied(0, text).filter(|_| fix.also.iter().all(|(span, _)| span.file == 0)) else {
+                continue;
+            };
+            let mended = Source::new(found.sources.0[0].name.clone(), mended);
             let after = once(mended, request, files).diagnostics;
             let at = |report: &Diagnostic| report.labels.first().map(|label| label.span.start);
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
