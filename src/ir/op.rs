@@ -125,6 +125,11 @@ impl Operand {
         Operand { name, dtype: Elements::Bool, optional: false, many: false }
     }
 
+    /// A tensor of floats or integers.
+    pub const fn number(name: &'static str) -> Operand {
+        Operand { name, dtype: Elements::Number, optional: false, many: false }
+    }
+
     /// A tensor of any elements.
     pub const fn any(name: &'static str) -> Operand {
         Operand { name, dtype: Elements::Any, optional: false, many: false }
