@@ -74,6 +74,11 @@ impl OpDef {
         flops: None,
     };
 
+    /// Whether a use with these attributes acts differently in train and eval: not where its dropout is 0.
+    pub fn acts_by_mode(&self, attrs: &Attrs) -> bool {
+        self.facts.by_mode && attrs.float("dropout") != Some(0.0)
+    }
+
     /// Whether a `.model` file may use it.
     pub fn is_public(&self) -> bool {
         !self.name.contains('.')
