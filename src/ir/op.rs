@@ -77,6 +77,11 @@ impl OpDef {
         flops: None,
     };
 
+    /// Whether a use with these attributes acts differently in train and eval: not where its dropout is 0.
+    pub fn acts_by_mode(&self, attrs: &Attrs) -> bool {
+        self.facts.by_mode && attrs.float("dropout") != Some(0.0)
+    }
+
     /// Whether a `.model` file may use it.
     pub fn is_public(&self) -> bool {
         !self.name.contains('.')
@@ -126,6 +131,11 @@ impl Operand {
     /// A bool tensor.
     pub const fn bool(name: &'static str) -> Operand {
         Operand { name, dtype: Elements::Bool, optional: false, many: false }
+    }
+
+    /// A tensor of floats or integers.
+    pub const fn number(name: &'static str) -> Operand {
+        Operand { name, dtype: Elements::Number, optional: false, many: false }
     }
 
     /// A tensor of any elements.

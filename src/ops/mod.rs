@@ -17,9 +17,11 @@ pub mod embedding;
 mod expr;
 pub mod foreign;
 pub mod linear;
+pub mod logic;
 pub mod loss;
 pub mod movement;
 pub mod norm;
+pub mod parts;
 pub mod pool;
 pub mod random;
 pub mod reduce;
@@ -31,6 +33,7 @@ use crate::ir::op::OpDef;
 pub static FAMILIES: &[Family] = &[
     Family { title: "Activations", ops: activation::OPS },
     Family { title: "Arithmetic", ops: arithmetic::OPS },
+    Family { title: "Comparisons and logic", ops: logic::OPS },
     Family { title: "Along an axis", ops: reduce::OPS },
     Family { title: "Linear algebra", ops: linear::OPS },
     Family { title: "Convolution", ops: conv::OPS },
@@ -40,6 +43,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Attention", ops: attention::OPS },
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
+    Family { title: "Parts of a value", ops: parts::OPS },
     Family { title: "Losses and metrics", ops: loss::OPS },
     Family { title: "Sources", ops: source::OPS },
 ];

@@ -119,6 +119,11 @@ ops! {
     };
     /// x sigmoid(x).
     SILU "silu" silu |x; _p, _q| x * x.sigmoid();
+    /// ln(1 + e^x), without overflow.
+    SOFTPLUS "softplus" softplus |x; _p, _q| {
+        let above = if x > T::ZERO { x } else { T::ZERO };
+        above + log1p((-x.abs()).exp())
+    };
     /// The derivative of `SILU`: s + x s (1 - s), s = sigmoid(x).
     SILU_DERIVATIVE "silu_derivative" silu_derivative |x; _p, _q| {
         let (s, rest) = sigmoids(x);
