@@ -65,3 +65,9 @@ pub fn all() -> impl Iterator<Item = &'static OpDef> {
 pub fn find(name: &str) -> Option<&'static OpDef> {
     all().find(|op| op.name == name && op.is_public())
 }
+
+/// The family that an operator belongs to.
+pub fn family(op: &OpDef) -> &'static str {
+    let holds = |family: &&Family| family.ops.iter().any(|&other| std::ptr::eq(other, op));
+    FAMILIES.iter().find(holds).map_or("", |family| family.title)
+}

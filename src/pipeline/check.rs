@@ -4,6 +4,7 @@ use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
 use crate::elaborate::{Request, elaborate_around, sharpen, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
+use crate::lints::{Subject, is_lint};
 use crate::syntax::ast::File;
 use crate::syntax::parse;
 use crate::text::{Files, Source, Sources, Span};
@@ -24,12 +25,14 @@ pub struct Checked {
     pub trainings: Vec<Training>,
     /// What is wrong, or probably wrong, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is worth knowing: the lints that are told only when asked for.
+    pub remarks: Vec<Diagnostic>,
 }
 
 impl Checked {
-    /// Whether there is an error among the reports.
+    /// Whether the text cannot mean what it says. A lint is none, however grave: what it is about runs.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|report| report.severity == Severity::Error)
+        self.diagnostics.iter().any(is_error)
     }
 
     /// The reports as a user reads them: width 100, no colour.
@@ -46,10 +49,16 @@ pub fn check(source: Source, request: &Request, files: Option<&dyn Files>) -> Ch
     found
 }
 
+/// An error that is no lint.
+fn is_error(report: &Diagnostic) -> bool {
+    report.severity == Severity::Error && !is_lint(report)
+}
+
 /// A check whose fixes are not tried.
 fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked {
     let mut sources = Sources::default();
     let mut trees: Vec<File> = vec![];
+    let mut comments = vec![];
     let mut diagnostics = vec![];
     let mut waiting = vec![(source, Span::default())];
     while let Some((source, _)) = waiting.pop() {
@@ -73,6 +82,7 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
             }
         }
         trees.push(parsed.file);
+        comments.push(parsed.comments);
     }
     sharpen(&mut diagnostics, &sources);
     let faults: Vec<Span> =
@@ -83,8 +93,18 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
     }
     let elaborated = elaborate_around(&trees, &sources, request, &faults);
     diagnostics.extend(elaborated.diagnostics);
+    let mut remarks = vec![];
+    if !diagnostics.iter().any(is_error) {
+        let (models, trainings) = (&elaborated.models, &elaborated.trainings);
+        let whole = request.sets.is_empty() && request.model.is_none();
+        let subject = Subject { sources: &sources, files: &trees, comments: &comments, models, trainings, whole };
+        let found = crate::lints::check(&subject);
+        let (told, aside): (Vec<_>, Vec<_>) = found.into_iter().partition(|report| report.severity != Severity::Info);
+        diagnostics.extend(told);
+        remarks = aside;
+    }
     diagnostics.sort_by_key(|report| report.labels.first().map(|label| label.span));
-    Checked { sources, models: elaborated.models, trainings: elaborated.trainings, diagnostics }
+    Checked { sources, models: elaborated.models, trainings: elaborated.trainings, diagnostics, remarks }
 }
 
 /// The folder of a path, with its `/`; empty for none.
@@ -122,7 +142,8 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
 
 /// Applies each proposed fix in memory and checks again: kept is the first that removes its report and adds none.
 fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) {
-    let errors = |reports: &[Diagnostic]| reports.iter().filter(|r| r.severity == Severity::Error).count();
+    let errors = |reports: &[Diagnostic]| reports.iter().filter(|r| is_error(r)).count();
+    let lints = |reports: &[Diagnostic]| reports.iter().filter(|r| is_lint(r)).count();
     let slips = |reports: &[Diagnostic]| reports.iter().filter(|r| r.code.starts_with("syntax::")).count();
     let (before, slips_before, mut tried) = (errors(&found.diagnostics), slips(&found.diagnostics), 0);
     for index in 0..found.diagnostics.len() {
@@ -144,9 +165,10 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
             let left = errors(&after);
             // A slip mended may let other mistakes be seen for the first time.
-            let removes = match report.code.starts_with("syntax::") {
-                true => slips(&after) < slips_before,
-                false => left < before.max(1),
+            let removes = match report.code {
+                code if code.starts_with("syntax::") => slips(&after) < slips_before,
+                _ if is_lint(report) => left == 0 && lints(&after) < lints(&found.diagnostics),
+                _ => left < before.max(1),
             };
             if !still && removes {
                 fix.checked = if left == 0 { FixChecked::FileChecks } else { FixChecked::ThisErrorGoes };
