@@ -135,6 +135,11 @@ struct Elab<'a> {
     declared: IndexMap<String, Span>,
     /// What was reported.
     reports: Vec<report::Report>,
+    /// Where something was reported, and which unknown names.
+    told: HashMap<Span, Vec<usize>>,
+    told_names: HashMap<(&'static str, String), usize>,
+    /// So many reports have their path line.
+    settled: usize,
     /// Everything is reported there: the place of a hyperparameter that `--set` changes.
     report_at: Option<Span>,
     /// How often something was reported, also what was told before.
@@ -205,6 +210,9 @@ impl<'a> Elab<'a> {
             block_names: IndexMap::new(),
             declared: IndexMap::new(),
             reports: vec![],
+            told: HashMap::new(),
+            told_names: HashMap::new(),
+            settled: 0,
             report_at: None,
             residual_end: None,
             mistakes: 0,

@@ -115,6 +115,9 @@ impl<'a> Elab<'a> {
             return Resolved::Broken;
         }
         let text = format!("there is no operator, block or value `{word}`");
+        if self.told_again("name::stage", &text, &text, call.name.span) {
+            return Resolved::Broken;
+        }
         let mut report = Diagnostic::error("name::stage", text, call.name.span, "unknown");
         if WORDS.contains(&word) {
             report.message = format!("`{word}` is no stage");

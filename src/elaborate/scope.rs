@@ -113,6 +113,9 @@ impl Elab<'_> {
 
     /// What an unknown stage was probably meant to be: an operator by another library's name, or a near word.
     pub(super) fn meant_stage(&self, word: &str) -> Option<String> {
+        if self.told_enough() {
+            return None;
+        }
         if let Some(own) = self.meant_own(word) {
             return Some(own);
         }
@@ -132,6 +135,9 @@ impl Elab<'_> {
 
     /// The names a number could have been meant to be.
     pub(super) fn meant_number(&self, word: &str) -> Option<String> {
+        if self.told_enough() {
+            return None;
+        }
         let scoped = self.inst.scopes.iter().flatten().filter(|(_, bound)| matches!(bound.what, Meaning::Static(_)));
         let names = scoped.map(|(name, _)| name.as_str()).chain(self.inst.hypers.keys().map(String::as_str));
         let dims = self.declared.keys().map(String::as_str);
