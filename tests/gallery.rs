@@ -66,6 +66,15 @@ fn every_code_has_its_picture() {
     assert!(idle.is_empty(), "these need no exception: {idle:?}");
 }
 
+#[test]
+fn every_code_belongs_to_a_family() {
+    let source = texts("src/syntax/errors", "rs") + &texts("src/elaborate", "rs") + &texts("src/pipeline", "rs");
+    for code in source.split('"').filter(|text| is_code(text)) {
+        let known = wythe::diagnostic::FAMILIES.iter().any(|(name, _)| code.split("::").next() == Some(name));
+        assert!(known, "{code}: FAMILIES says nothing of it");
+    }
+}
+
 /// `shape::residual`.
 fn is_code(text: &str) -> bool {
     let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '_');
