@@ -60,6 +60,8 @@ impl<'a> Elab<'a> {
                 SettingValue::None | SettingValue::Body(_) | SettingValue::Flow(..) => {
                     let text = "a target has a name: `target y: i64[batch]`, or `target y = tokens |> next`";
                     self.report(Diagnostic::error("train::target", text, setting.span, "not a target"));
+                    // What the loss gets is not known.
+                    section.target_elems.push(Elem { name: None, val: Val::Unknown, span: setting.span });
                 }
             }
         }

@@ -12,6 +12,7 @@ mod bind;
 mod block;
 mod body;
 mod chain;
+mod clashes;
 mod coerce;
 mod condition;
 mod contract;
@@ -24,15 +25,18 @@ mod flow;
 mod inits;
 mod limits;
 mod losses;
+mod missing;
 mod model;
 mod number;
 mod operands;
+mod order;
 mod path;
 mod prove;
 mod repeat;
 mod report;
 mod residual;
 mod resolve;
+mod rewrite;
 mod scope;
 mod sets;
 mod settings;
@@ -276,6 +280,7 @@ impl<'a> Elab<'a> {
                 }
             }
         }
+        self.check_labels(entries);
         for entry in entries {
             if let Entry::Train(train) = entry {
                 let known = models.get(train.model.name.text.as_str()).copied();
