@@ -1,6 +1,7 @@
 //! The second part of `grammar/README.md`, "The rules": every line is checked by elaboration, and does what it says.
 
 use std::path::PathBuf;
+use wythe::diagnostic::Fix;
 use wythe::elaborate::Request;
 use wythe::ir::params;
 use wythe::ir::structured::Structured;
@@ -17,7 +18,7 @@ struct Line {
     /// Of a rejected line: the code of its report.
     code: Option<String>,
     text: String,
-    /// After `⇒`: the model's outputs, or the paths of all its parameters.
+    /// After `⇒`: the model's outputs, or the paths of all its parameters; of a rejected line: its fix.
     gives: Option<String>,
 }
 
@@ -109,6 +110,14 @@ fn given(model: &Structured, asked: &str) -> String {
     found.join(", ")
 }
 
+/// The file with a fix applied, checked.
+fn mended(checked: &Checked, fix: &Fix) -> Checked {
+    let text = &checked.sources.0[0].text;
+    let (before, after) = (&text[..fix.span.start as usize], &text[fix.span.end as usize..]);
+    let source = Source::new("a.model", format!("{before}{}{after}", fix.replacement));
+    check(source, &Request::default(), Some(&Lib))
+}
+
 /// What a line does otherwise than it says.
 fn wrong(line: &Line) -> Option<String> {
     let checked = checked(&line.text);
@@ -117,6 +126,13 @@ fn wrong(line: &Line) -> Option<String> {
     match (&line.code, &line.gives) {
         (None, _) if !codes.is_empty() => Some(format!("is rejected: {}", told())),
         (Some(code), _) if codes != [code] => Some(format!("gives {codes:?} and not {code}: {}", told())),
+        (Some(_), Some(fix)) => {
+            let found = checked.diagnostics[0].fixes.first();
+            let mended = found.map(|fix| self::mended(&checked, fix));
+            let right = found.is_some_and(|found| found.replacement.trim() == fix);
+            let accepted = mended.is_some_and(|mended| mended.diagnostics.is_empty());
+            (!right || !accepted).then(|| format!("has not the fix `{fix}`, or it is not enough: {}", told()))
+        }
         (None, Some(gives)) => {
             let model = checked.models.last()?;
             let found = given(model, gives);

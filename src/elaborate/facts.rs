@@ -40,6 +40,11 @@ impl<'a> Elab<'a> {
 
     /// A fact that no sizes fulfil, by itself or beside those before it.
     pub(super) fn report_never(&mut self, cond: &'a Cond) {
+        // A call of a block that can never be called was told as another mistake.
+        self.reports.retain(|report| {
+            let diagnostic = &report.diagnostic;
+            diagnostic.code != "where::false" || diagnostic.labels.iter().all(|label| label.span != cond.span)
+        });
         let written = self.written(cond.span);
         let owner = if self.symbolic { self.block_names.get(&self.inst.name).map(|&at| self.blocks[at]) } else { None };
         let model = self.files.iter().flat_map(|file| &file.entries).find_map(|entry| match entry {
@@ -95,7 +100,10 @@ impl<'a> Elab<'a> {
             self.needs.push((Need { condition, misfit }, span));
             return true;
         }
-        let fact = self.prover.missing(&mut self.shapes.dims, condition).unwrap_or_else(|| text.clone());
+        let fact = self.prover.missing(&mut self.shapes.dims, condition).unwrap_or_else(|| match condition {
+            Condition::Equal(a, b) => format!("{} == {}", self.shapes.dims.show(a), self.shapes.dims.show(b)),
+            Condition::AtLeast(..) | Condition::Divides { .. } => text.clone(),
+        });
         let message = format!("whether `{text}` holds is not known");
         let report = Diagnostic::error("where::undecided", message, span, "must be proved for this call");
         let report = report.label(cond.span, "asked for here").note(format!("say so: `where {fact}`"));
@@ -112,13 +120,13 @@ impl<'a> Elab<'a> {
         if let Some((_, right)) = &cond.right {
             super::signature::dim_names(right, &mut names);
         }
-        names.dedup();
         let mut known = vec![];
-        for name in names {
+        for name in names.into_iter().collect::<indexmap::IndexSet<_>>() {
             let value = self.inst.hypers.get(&name).map(|(value, _)| value.clone());
             let value = value.or_else(|| self.inst.dims.get(&name).map(|&dim| Static::Dim(dim)));
             if let Some(value) = value {
-                known.push(format!("{name} = {}", self.shown(&value)));
+                let fact = format!("{name} = {}", self.shown(&value));
+                known.extend(Some(fact).filter(|fact| *fact != format!("{name} = {name}")));
             }
         }
         let values = if known.is_empty() { String::new() } else { format!(" for {}", known.join(", ")) };

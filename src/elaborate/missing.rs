@@ -1,6 +1,6 @@
 //! The fact that would decide what is undecided, as a user would write it.
 
-use super::prove::Facts;
+use super::prove::{Facts, unit_factor};
 use crate::ir::dim::{Atom, Dim, Dims};
 use crate::ir::op::Condition;
 
@@ -11,7 +11,7 @@ impl Facts {
     /// The fact that would prove an undecided condition.
     pub(super) fn missing(&self, dims: &mut Dims, condition: Condition) -> Option<String> {
         match condition {
-            Condition::Divides { what, by } => Some(format!("{} % {} == 0", grouped(dims, what), grouped(dims, by))),
+            Condition::Divides { what, by } => Some(multiple(dims, what, by)),
             Condition::AtLeast(a, b) => Some(format!("{} >= {}", dims.show(a), dims.show(b))),
             Condition::Equal(a, b) => self.missing_remainder(dims, condition).or_else(|| self.missing_size(dims, a, b)),
         }
@@ -37,7 +37,7 @@ impl Facts {
                     }
                     if self.proves_with(dims, some, by, condition) {
                         let shown =
-                            some.iter().map(|(symbol, rest)| format!("{} % {by} == {rest}", dims.show(*symbol)));
+                            some.iter().map(|(symbol, rest)| format!("{} % {by} == {rest}", grouped(dims, *symbol)));
                         return Some(shown.collect::<Vec<_>>().join(", "));
                     }
                 }
@@ -83,23 +83,40 @@ impl Facts {
     }
 }
 
-/// The symbols under floors, and the numbers that they are divided by, floors within floors multiplied.
-fn floors(dims: &Dims, dim: Dim, symbols: &mut Vec<Dim>, divisors: &mut Vec<i64>) {
-    for id in dims.terms(dim).iter().flat_map(|(atoms, _)| atoms.iter()) {
-        let Atom::Floor(a, b) = dims.atom_of(*id) else { continue };
-        for (atoms, _) in dims.terms(*a) {
-            if let [atom] = atoms.as_ref()
-                && let Atom::Symbol(_) = dims.atom_of(*atom)
-                && let Some(symbol) = dims.find(&[*atom])
-                && !symbols.contains(&symbol)
-            {
-                symbols.push(symbol);
-            }
+/// That one size is a multiple of another, as short as it can be said: `h % 4 == 1`.
+fn multiple(dims: &mut Dims, what: Dim, by: Dim) -> String {
+    let (what, by) = dims.cancelled(what, by);
+    let reduced = dims.as_const(by).filter(|&k| k > 1).and_then(|k| dims.reduced(what, k));
+    let (what, by) = match reduced {
+        Some((what, k)) if dims.is_symbolic(what) && k > 1 => (unit_factor(dims, what, k), dims.constant(k)),
+        _ => (what, by),
+    };
+    let number = dims.terms(what).iter().find(|(atoms, _)| atoms.is_empty()).map(|(_, number)| *number);
+    match (number, dims.as_const(by)) {
+        (Some(number), Some(k)) if dims.terms(what).len() == 2 => {
+            let number = dims.constant(number);
+            let symbol = dims.sub(what, number);
+            let rest = dims.as_const(number).unwrap_or(0);
+            format!("{} % {k} == {}", grouped(dims, symbol), (-rest).rem_euclid(k))
         }
-        if let Some(k) = dims.as_const(*b).filter(|&k| (2..1 << 20).contains(&k) && !divisors.contains(&k)) {
+        _ => format!("{} % {} == 0", grouped(dims, what), grouped(dims, by)),
+    }
+}
+
+/// The symbols under floors, or their products, and the numbers that they are divided by, floors within floors multiplied.
+fn floors(dims: &mut Dims, dim: Dim, symbols: &mut Vec<Dim>, divisors: &mut Vec<i64>) {
+    let atoms: Vec<u32> = dims.terms(dim).iter().flat_map(|(atoms, _)| atoms.iter().copied()).collect();
+    for id in atoms {
+        let Atom::Floor(a, b) = *dims.atom_of(id) else { continue };
+        for (atoms, _) in dims.terms(a).to_vec().into_iter().filter(|(atoms, _)| !atoms.is_empty()) {
+            let plain = atoms.iter().all(|atom| matches!(dims.atom_of(*atom), Atom::Symbol(_)));
+            let product = dims.term(&atoms, 1);
+            symbols.extend(Some(product).filter(|product| plain && !symbols.contains(product)));
+        }
+        if let Some(k) = dims.as_const(b).filter(|&k| (2..1 << 20).contains(&k) && !divisors.contains(&k)) {
             divisors.push(k);
         }
-        floors(dims, *a, symbols, divisors);
+        floors(dims, a, symbols, divisors);
     }
 }
 

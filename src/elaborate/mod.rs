@@ -398,4 +398,6 @@ impl<'a> Elab<'a> {
 }
 
 #[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod tests;

@@ -29,7 +29,8 @@ impl Facts {
         self.learned.push(condition);
         (self.rules, self.order, self.multiples) = Default::default();
         let learned = self.learned.clone();
-        for &condition in &learned {
+        // Twice: what the last one says may turn the first into more.
+        for &condition in learned.iter().chain(&learned) {
             match condition {
                 Condition::Equal(a, b) => {
                     let difference = dims.sub(a, b);
@@ -57,7 +58,10 @@ impl Facts {
 
     fn learn_multiple(&mut self, dims: &mut Dims, what: Dim, by: Dim) {
         let (what, by) = (self.rules.apply(dims, what), self.rules.apply(dims, by));
-        self.multiples.push((what, by));
+        let (what, by) = dims.cancelled(what, by);
+        if !self.multiples.contains(&(what, by)) {
+            self.multiples.push((what, by));
+        }
         let (what, by) = match dims.as_const(by) {
             Some(0 | 1 | -1 | i64::MIN) => return,
             Some(k) => match dims.reduced(what, k.abs()) {
@@ -122,6 +126,7 @@ impl Facts {
 
     fn divides(&self, dims: &mut Dims, what: Dim, by: Dim) -> Option<bool> {
         let (what, by) = (self.rules.apply(dims, what), self.rules.apply(dims, by));
+        let (what, by) = dims.cancelled(what, by);
         if let (Some(x), Some(y)) = (dims.as_const(what), dims.as_const(by)) {
             return Some(y != 0 && x.checked_rem(y).unwrap_or(0) == 0);
         }
@@ -156,7 +161,7 @@ impl Facts {
 }
 
 /// What is a multiple of k, times a number that makes one factor 1: where `2 * q` is a multiple of 3, q is one.
-fn unit_factor(dims: &mut Dims, what: Dim, k: i64) -> Dim {
+pub(super) fn unit_factor(dims: &mut Dims, what: Dim, k: i64) -> Dim {
     let mut factors: Vec<_> = dims.terms(what).iter().filter(|(atoms, _)| !atoms.is_empty()).cloned().collect();
     factors.sort_by_key(|(atoms, _)| atoms.len());
     let inverse = factors.iter().find_map(|(_, c)| inverse(*c, k));

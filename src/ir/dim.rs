@@ -127,12 +127,6 @@ impl Dims {
         self.collect(vec![(atoms.into(), factor)])
     }
 
-    /// A product that was made before.
-    pub fn find(&self, atoms: &[u32]) -> Option<Dim> {
-        let poly: Poly = vec![(Box::from(atoms), 1)].into_boxed_slice();
-        self.polys.get_index_of(&poly).map(|at| Dim(at as u32))
-    }
-
     /// Whether a factor has reached the end of the integers: the size is not to be trusted.
     pub fn overflows(&self, dim: Dim) -> bool {
         self.terms(dim).iter().any(|(_, c)| matches!(*c, i64::MAX | i64::MIN))

@@ -136,6 +136,21 @@ impl Dims {
         Some(self.collect(terms))
     }
 
+    /// Two sizes without what divides both, symbols and numbers: their quotient is the same.
+    pub fn cancelled(&mut self, a: Dim, b: Dim) -> (Dim, Dim) {
+        let shared = self.common_symbols(&[a, b]);
+        let (a, b) = if shared.is_empty() { (a, b) } else { (self.without(a, &shared), self.without(b, &shared)) };
+        let common = self.terms(a).iter().chain(self.terms(b)).fold(0, |common, (_, c)| gcd(common, *c));
+        if common <= 1 || !self.is_symbolic(a) {
+            return (a, b);
+        }
+        let mut divided = |dim: Dim| {
+            let terms = self.terms(dim).iter().map(|(atoms, c)| (atoms.clone(), c / common)).collect();
+            self.collect(terms)
+        };
+        (divided(a), divided(b))
+    }
+
     /// A size divided by the symbols that all of its terms share: it is 0, or negative, exactly where the other is.
     pub fn without_common_symbols(&mut self, dim: Dim) -> Dim {
         match self.common_symbols(&[dim]).as_slice() {
