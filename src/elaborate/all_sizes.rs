@@ -35,8 +35,10 @@ impl<'a> Elab<'a> {
         self.symbolic_hypers(block);
         self.symbolic_dims(block);
         for cond in &block.conds {
-            if let Truth::Open(condition) = self.truth(cond) {
-                self.prover.learn(&mut self.shapes.dims, condition);
+            match self.truth(cond) {
+                Truth::Open(condition) => self.prover.learn(&mut self.shapes.dims, condition),
+                Truth::Known(false) if self.speaks_of_sizes(cond) => self.report_never(cond),
+                Truth::Known(_) | Truth::Opaque | Truth::Silent => {}
             }
         }
         self.regions.push(Region::default());

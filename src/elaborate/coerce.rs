@@ -271,6 +271,8 @@ impl<'a> Elab<'a> {
                 }
             }
             Wrong::Symbolic => {
+                // Whether it is a fraction does not matter, where a dim has no place.
+                self.forget("where::fraction", span);
                 let text = format!("`{name}` of `{word}` needs a number, and `{shown}` stands for any size");
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
                 report.note(super::number::ONLY_IN_SHAPES)

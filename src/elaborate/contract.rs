@@ -127,6 +127,7 @@ impl<'a> Elab<'a> {
             match axis {
                 Axis::Rest(_) => dims.extend(&rest),
                 Axis::Any(_) => return None,
+                Axis::Size(expr) if !self.unbound(expr).is_empty() && !self.inst.model => return None,
                 Axis::Size(expr) => {
                     let value = self.eval(expr);
                     let value = self.plain(&value);

@@ -75,10 +75,19 @@ impl Elab<'_> {
         Static::Unknown
     }
 
-    /// The number of elements as far as it is known: symbolic sizes count as 1.
-    fn known_elements(&self, dims: &[crate::ir::dim::Dim]) -> u128 {
-        let sizes = dims.iter().filter_map(|&dim| self.shapes.dims.as_const(dim));
-        sizes.filter(|&n| n > 0).fold(1u128, |product, n| product.saturating_mul(n.unsigned_abs().into()))
+    /// The least number of elements: a symbolic size counts as the least that it can be.
+    fn known_elements(&mut self, dims: &[crate::ir::dim::Dim]) -> u128 {
+        let mut product = 1u128;
+        for &dim in dims {
+            let least = match self.shapes.dims.as_const(dim) {
+                Some(size) => Some(size),
+                None if self.shapes.dims.overflows(dim) => Some(i64::MAX),
+                None => self.prover.least(&mut self.shapes.dims, dim),
+            };
+            let least = least.filter(|&n| n > 0).map_or(1, |n| u128::from(n.unsigned_abs()));
+            product = product.saturating_mul(least);
+        }
+        product
     }
 
     /// Whether a tensor is not too large, and has not more axes than a kernel can walk.
@@ -89,7 +98,8 @@ impl Elab<'_> {
             self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
             return false;
         }
-        let count = self.known_elements(self.shapes.dims(ty));
+        let dims = self.shapes.dims(ty).to_vec();
+        let count = self.known_elements(&dims);
         if count <= ELEMENTS {
             return true;
         }

@@ -66,6 +66,8 @@ impl<'a> Elab<'a> {
                         )),
                         None => report,
                     });
+                    // What the loss gets is not known.
+                    section.target_elems.push(Elem { name: None, val: Val::Unknown, span: setting.span });
                 }
             }
         }

@@ -12,6 +12,7 @@ mod bind;
 mod block;
 mod body;
 mod chain;
+mod clashes;
 mod coerce;
 mod condition;
 mod contract;
@@ -25,15 +26,18 @@ mod foreign;
 mod inits;
 mod limits;
 mod losses;
+mod missing;
 mod model;
 mod number;
 mod operands;
+mod order;
 mod path;
 mod prove;
 mod repeat;
 mod report;
 mod residual;
 mod resolve;
+mod rewrite;
 mod scope;
 mod sets;
 mod settings;
@@ -288,6 +292,7 @@ impl<'a> Elab<'a> {
                 }
             }
         }
+        self.check_labels(entries);
         for entry in entries {
             if let Entry::Train(train) = entry {
                 let known = models.get(train.model.name.text.as_str()).copied();
@@ -404,5 +409,7 @@ impl<'a> Elab<'a> {
     }
 }
 
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod tests;

@@ -111,6 +111,17 @@ impl<'a> Elab<'a> {
         self.reports.len() > 100
     }
 
+    /// Takes back what was reported within a place, where a better report follows.
+    pub(super) fn forget(&mut self, code: &str, place: Span) {
+        self.reports.retain(|report| {
+            let span = report.diagnostic.labels[0].span;
+            report.diagnostic.code != code
+                || span.file != place.file
+                || span.start < place.start
+                || span.end > place.end
+        });
+    }
+
     /// Reports a mistake at a value, with the chain of shapes that led there.
     pub(super) fn report_flow(&mut self, mut diagnostic: Diagnostic, value: ValueId) {
         diagnostic.flow = self.shown_flow(value);

@@ -262,7 +262,7 @@ impl<'a> Elab<'a> {
     }
 
     /// Declared dims in an expression that are not bound yet.
-    fn unbound(&self, expr: &Expr) -> Vec<String> {
+    pub(super) fn unbound(&self, expr: &Expr) -> Vec<String> {
         let mut names = vec![];
         dim_names(expr, &mut names);
         names.retain(|name| {
