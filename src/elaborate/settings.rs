@@ -156,7 +156,9 @@ impl<'a> Elab<'a> {
         match setting.name.text.as_str() {
             "target" | "loss" | "metric" => {}
             "optimizer" => {
-                if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers) {
+                if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers)
+                    && self.sound_optimizer(&optimizer)
+                {
                     made.optimizers.push(Group { pattern, optimizer });
                 }
             }
@@ -312,6 +314,15 @@ impl<'a> Elab<'a> {
                 None
             }
         }
+    }
+
+    /// Attributes that are right one by one may not fit together.
+    pub(super) fn sound_optimizer(&mut self, call: &Call) -> bool {
+        let Some(def) = optim::find_optimizer(&call.name) else { return false };
+        let Err((attr, must)) = (def.sound)(&call.attrs) else { return true };
+        let text = format!("`{attr}` of `{}` must be {must}", call.name);
+        self.report(Diagnostic::error("attr::domain", text, call.span, "does not fit"));
+        false
     }
 
     pub(super) fn schedule(&mut self, setting: &'a ast::Setting) -> Vec<Call> {
