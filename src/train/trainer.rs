@@ -7,7 +7,7 @@ use super::explain::{Scene, finite};
 use super::feed::Feed;
 use super::fit::Options;
 use super::metrics::{Real, Row};
-use super::ports::{batch_statistics, bound_dims};
+use super::ports::{bound_dims, one_value_a_statistic};
 use super::weights::load_weights;
 use crate::data::{Batches, Loaded, near_or_all};
 use crate::exec::session::{Host, RunError, Session};
@@ -61,8 +61,8 @@ impl<'a> Trainer<'a> {
         let seed = options.seed.unwrap_or(training.seed);
         let batches =
             Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
-        check_batches(training, &batches)?;
         let step = pipeline::step(training, DType::F32, Stage::Fused);
+        check_batches(training, &step, &data, &batches)?;
         check_patterns(training, &step)?;
         let (program, fingerprint) = (program_hash(training, &step), data.train.fingerprint());
         let mut graphs = vec![step];
@@ -267,11 +267,15 @@ fn unbound(error: RunError) -> TrainError {
     }
 }
 
-/// A batch of one row has no statistics.
-fn check_batches(training: &Training, batches: &Batches) -> Result<(), TrainError> {
-    match batch_statistics(&training.model) {
-        Some(path) if batches.sizes().contains(&1) => Err(TrainError::OneRow(path)),
-        _ => Ok(()),
+/// A batch of one row may have no statistics: it depends on the axes beside the batch.
+fn check_batches(training: &Training, step: &Graph, data: &Loaded, batches: &Batches) -> Result<(), TrainError> {
+    if !batches.sizes().contains(&1) {
+        return Ok(());
+    }
+    let bound = super::feed::binding(step, &data.train, &bound_dims(training), 1).map_err(unbound)?;
+    match one_value_a_statistic(&training.model, &bound) {
+        Some(path) => Err(TrainError::OneRow(path)),
+        None => Ok(()),
     }
 }
 
