@@ -143,7 +143,8 @@ const TRANSPOSE_ATTRS: &[AttrDef] = &[
         .torch("out_channels"),
     AttrDef::required("kernel", &[AttrKind::PerAxis], "the window, for every axis or one an axis").torch("kernel_size"),
     AttrDef::new("stride", &[AttrKind::PerAxis], AttrDefault::Int(1), "how far apart the inputs are laid"),
-    AttrDef::new("pad", &[AttrKind::PerAxisZero], AttrDefault::Int(0), "rows taken away on both sides").torch("padding"),
+    AttrDef::new("pad", &[AttrKind::PerAxisZero], AttrDefault::Int(0), "rows taken away on both sides")
+        .torch("padding"),
     AttrDef::new("output_pad", &[AttrKind::PerAxisZero], AttrDefault::Int(0), "rows more at the end")
         .torch("output_padding"),
     AttrDef::new("dilation", &[AttrKind::PerAxis], AttrDefault::Int(1), "from one output of a window to the next"),

@@ -6,9 +6,7 @@ use super::source::RANGE;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init};
 use crate::ir::build::{ExpandCx, Var, shape_attr};
 use crate::ir::dim::Dims;
-use crate::ir::op::{
-    ArgsCx, Body, Condition, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamDef, Why, size_of,
-};
+use crate::ir::op::{ArgsCx, Body, Condition, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamDef, Why, size_of};
 use crate::kernels::call::Args;
 use crate::kernels::float::Float;
 use crate::kernels::{attention, gather};

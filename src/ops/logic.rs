@@ -34,7 +34,9 @@ fn same_elements(cx: &RuleCx<'_>, first: usize, second: usize) -> Result<(), Mis
         DType::Bool => Elements::Bool,
     };
     match b {
-        Some(b) if b.dtype != a.dtype => Err(Misfit { operand: Some(second), ..Misfit::of(MisfitKind::Elements(wanted)) }),
+        Some(b) if b.dtype != a.dtype => {
+            Err(Misfit { operand: Some(second), ..Misfit::of(MisfitKind::Elements(wanted)) })
+        }
         _ => Ok(()),
     }
 }
@@ -69,8 +71,7 @@ const fn logical(name: &'static str, formula: &'static str, op: &'static MapOp) 
 
 /// A number as a value without axes.
 pub(super) fn number<'g>(builder: &'g Builder, dtype: DType, value: f64) -> Var<'g> {
-    let given =
-        [("shape", shape_attr(&[])), ("value", Attr::Float(value)), ("dtype", Attr::Str(dtype.word().into()))];
+    let given = [("shape", shape_attr(&[])), ("value", Attr::Float(value)), ("dtype", Attr::Str(dtype.word().into()))];
     builder.apply(&FILL, Attrs::with(FILL.attrs, &given), &[])[0]
 }
 

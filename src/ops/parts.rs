@@ -90,11 +90,8 @@ fn part<'g>(x: Var<'g>, axis: usize, from: Dim, to: Dim) -> Var<'g> {
 
 /// The same number all over a shape.
 fn filled<'g>(like: Var<'g>, dims: &[Dim], value: f64) -> Var<'g> {
-    let given = [
-        ("shape", shape_attr(dims)),
-        ("value", Attr::Float(value)),
-        ("dtype", Attr::Str(like.dtype().word().into())),
-    ];
+    let given =
+        [("shape", shape_attr(dims)), ("value", Attr::Float(value)), ("dtype", Attr::Str(like.dtype().word().into()))];
     like.builder.apply(&FILL, Attrs::with(FILL.attrs, &given), &[])[0]
 }
 
