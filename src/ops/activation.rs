@@ -237,6 +237,6 @@ pub(super) fn at_least<'g>(x: Var<'g>, value: f64) -> Var<'g> {
 }
 
 /// min(x, value).
-fn at_most<'g>(x: Var<'g>, value: f64) -> Var<'g> {
+pub(super) fn at_most<'g>(x: Var<'g>, value: f64) -> Var<'g> {
     x.then(&MAP_MINIMUM, &[("value", Attr::Float(value))])
 }

@@ -11,6 +11,19 @@ pub(super) const NUMBER: &[AttrDef] = &[
     AttrDef::new("flip", &[AttrKind::Bool], AttrDefault::Bool(false), "number first").named(),
 ];
 
+const DIVISION: &[AttrDef] = &[
+    NUMBER[0],
+    NUMBER[1],
+    AttrDef::new(
+        "rounding",
+        &[AttrKind::Choice(&["floor", "trunc"]), AttrKind::Nothing],
+        AttrDefault::None,
+        "whether down, or towards 0",
+    )
+    .named()
+    .torch("rounding_mode"),
+];
+
 /// No immediates.
 pub(super) fn plain(_: &Attrs) -> [f64; 2] {
     [0.0; 2]
@@ -189,10 +202,20 @@ MUL = OpDef {
 };
 
 /// The quotient of two values, elementwise; infix `a / b`.
+///
+/// Rounded down or towards 0 with `rounding`: no gradient flows back then.
 DIV = OpDef {
     example: "a: f32[2] = [1, 2], b: f32[2] = [4, 5] -> [0.25, 0.4]",
     torch: "torch.div",
-    body: Body::Expand(|cx| fold(cx, &MAP_DIV)),
+    attrs: DIVISION,
+    body: Body::Expand(|cx| {
+        let quotient = fold(cx, &MAP_DIV)[0];
+        vec![match cx.attrs.str("rounding") {
+            Some("floor") => quotient.op(&FLOOR),
+            Some("trunc") => quotient.op(&super::function::TRUNC),
+            _ => quotient,
+        }]
+    }),
     ..infix("div", "a / b")
 };
 

@@ -16,6 +16,7 @@ pub mod conv;
 pub mod embedding;
 mod expr;
 pub mod foreign;
+pub mod function;
 pub mod linear;
 pub mod logic;
 pub mod loss;
@@ -24,6 +25,7 @@ pub mod norm;
 pub mod parts;
 pub mod pool;
 pub mod random;
+pub mod rectifier;
 pub mod reduce;
 pub mod source;
 
@@ -32,7 +34,9 @@ use crate::ir::op::OpDef;
 /// The families, in the order of the reference.
 pub static FAMILIES: &[Family] = &[
     Family { title: "Activations", ops: activation::OPS },
+    Family { title: "Activations made of pieces", ops: rectifier::OPS },
     Family { title: "Arithmetic", ops: arithmetic::OPS },
+    Family { title: "Functions", ops: function::OPS },
     Family { title: "Comparisons and logic", ops: logic::OPS },
     Family { title: "Along an axis", ops: reduce::OPS },
     Family { title: "Linear algebra", ops: linear::OPS },
