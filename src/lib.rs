@@ -54,6 +54,7 @@
 //! | [`export`] | the summary, weights as files, graphs as text |
 //! | [`train`] | the loop, its log, its checkpoints |
 //! | [`embed`] | the types below |
+//! | [`reference`] | a page for each operator, optimizer, schedule and question |
 //! | [`cli`] | the program; one file a command |
 //!
 //! A room uses only rooms that stand lower; `tests/architecture.rs` holds the table and reports every arrow that points
@@ -128,6 +129,7 @@ pub mod ops;
 pub mod optim;
 pub mod passes;
 pub mod pipeline;
+pub mod reference;
 pub mod syntax;
 pub mod tensor;
 pub mod text;

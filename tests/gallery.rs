@@ -36,7 +36,7 @@ fn unexpected_number(name: &str, diagnostics: &[Diagnostic]) -> Option<String> {
 
 /// The first fix, applied, removes its report and brings no other in its place.
 fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<String> {
-    let mended = format!("{}{}{}", &text[..fix.span.start as usize], fix.replacement, &text[fix.span.end as usize..]);
+    let mended = fix.applied(0, text).expect("the edits of a fix lie in the text, apart");
     let (before, _) = support::check(name, text);
     let (after, sources) = support::check(name, &mended);
     let count = |all: &[Diagnostic]| all.iter().filter(|d| d.code == report.code).count();
@@ -64,6 +64,15 @@ fn every_code_has_its_picture() {
     assert!(missing.is_empty(), "no gallery file shows {missing:#?}");
     let idle: Vec<_> = WITHOUT_A_TEXT.iter().filter(|code| shown(code) || !codes.contains(*code)).collect();
     assert!(idle.is_empty(), "these need no exception: {idle:?}");
+}
+
+#[test]
+fn every_code_belongs_to_a_family() {
+    let source = texts("src/syntax/errors", "rs") + &texts("src/elaborate", "rs") + &texts("src/pipeline", "rs");
+    for code in source.split('"').filter(|text| is_code(text)) {
+        let known = wythe::diagnostic::FAMILIES.iter().any(|(name, _)| code.split("::").next() == Some(name));
+        assert!(known, "{code}: FAMILIES says nothing of it");
+    }
 }
 
 /// `shape::residual`.

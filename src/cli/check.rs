@@ -3,7 +3,7 @@
 use super::model::{self, SetArgs};
 use super::{Failure, Verdict, World};
 use crate::diagnostic::render::{RenderOptions, human, short};
-use crate::diagnostic::{Diagnostic, Severity, json::json};
+use crate::diagnostic::{Diagnostic, Severity, github::github, json::json, sarif::sarif};
 use crate::elaborate::Request;
 use crate::lints;
 use crate::pipeline::check;
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long)]
     info: bool,
 
-    /// How reports look: human and short go to standard error, json to standard output
+    /// How reports look: human and short go to standard error, what tools read to standard output
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human)]
     format: Format,
 
@@ -58,6 +58,10 @@ enum Format {
     Short,
     /// One object for tools
     Json,
+    /// Annotations of a GitHub workflow
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 /// Checks each file and says what is wrong.
@@ -118,13 +122,18 @@ impl Args {
 /// A report whose files stand behind `first` others.
 fn moved(mut diagnostic: Diagnostic, first: u16) -> Diagnostic {
     diagnostic.labels.iter_mut().for_each(|label| label.span.file += first);
-    diagnostic.fixes.iter_mut().for_each(|fix| fix.span.file += first);
+    diagnostic.fixes.iter_mut().for_each(|fix| {
+        fix.span.file += first;
+        fix.also.iter_mut().for_each(|(span, _)| span.file += first);
+    });
     diagnostic
 }
 
 fn report(world: &mut World, found: &[Diagnostic], sources: &Sources, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => world.out.line(&json(found, sources)),
+        Format::Github => world.out.put(&github(found, sources)),
+        Format::Sarif => world.out.line(&sarif(found, sources)),
         Format::Short => world.err.put(&short(found, sources)),
         Format::Human => tell(world, found, sources),
     }

@@ -6,9 +6,22 @@ use crate::ir::op::{Body, Facts, Gradient, Misfit, MisfitKind, OpDef, Operand, O
 use crate::kernels::map::{self, MapOp};
 use crate::tensor::DType;
 
-const NUMBER: &[AttrDef] = &[
+pub(super) const NUMBER: &[AttrDef] = &[
     AttrDef::new("value", &[AttrKind::Number], AttrDefault::None, "a number in place of the second operand"),
     AttrDef::new("flip", &[AttrKind::Bool], AttrDefault::Bool(false), "number first").named(),
+];
+
+const DIVISION: &[AttrDef] = &[
+    NUMBER[0],
+    NUMBER[1],
+    AttrDef::new(
+        "rounding",
+        &[AttrKind::Choice(&["floor", "trunc"]), AttrKind::Nothing],
+        AttrDefault::None,
+        "whether down, or towards 0",
+    )
+    .named()
+    .torch("rounding_mode"),
 ];
 
 /// No immediates.
@@ -61,7 +74,7 @@ fn fold<'g>(cx: &ExpandCx<'_, 'g>, op: &'static OpDef) -> Vec<Var<'g>> {
     vec![rest.fold(cx.x(0), |sum, &next| sum.with(next, op, &[]))]
 }
 
-fn pair_or_number(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+pub(super) fn pair_or_number(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let given = cx.ins.iter().flatten().count();
     let number = *cx.attrs.get("value") != Attr::None;
     if given + usize::from(number) < 2 {
@@ -189,10 +202,20 @@ MUL = OpDef {
 };
 
 /// The quotient of two values, elementwise; infix `a / b`.
+///
+/// Rounded down or towards 0 with `rounding`: no gradient flows back then.
 DIV = OpDef {
     example: "a: f32[2] = [1, 2], b: f32[2] = [4, 5] -> [0.25, 0.4]",
     torch: "torch.div",
-    body: Body::Expand(|cx| fold(cx, &MAP_DIV)),
+    attrs: DIVISION,
+    body: Body::Expand(|cx| {
+        let quotient = fold(cx, &MAP_DIV)[0];
+        vec![match cx.attrs.str("rounding") {
+            Some("floor") => quotient.op(&FLOOR),
+            Some("trunc") => quotient.op(&super::function::TRUNC),
+            _ => quotient,
+        }]
+    }),
     ..infix("div", "a / b")
 };
 
@@ -240,6 +263,20 @@ MAP_MAXIMUM = OpDef {
         }
     }),
     ..map_op("map.maximum", &map::ops::MAXIMUM, PAIR)
+};
+
+/// The smaller of two values; NaN wins.
+MAP_MINIMUM = OpDef {
+    attrs: NUMBER,
+    gradient: Gradient::Formula(|cx| match cx.attrs.float("value") {
+        Some(value) => vec![Some((value - cx.x(0)).with(cx.dy(), &RELU_GATE, &[]))],
+        None => {
+            let (a, b) = (cx.x(0), cx.x(1));
+            let share = ((b - a).op(&SIGN) + 1.0) * 0.5;
+            vec![cx.when(0, || cx.dy() * share), cx.when(1, || cx.dy() * (1.0 - share))]
+        }
+    }),
+    ..map_op("map.minimum", &map::ops::MINIMUM, PAIR)
 };
 
 /// Elements as another type: "f32", "i64", "bool". Nothing else casts. To bool: what is not 0; to i64: cut towards 0, NaN or a value out of range is an error at run time.

@@ -213,4 +213,7 @@ SUM_SQUARES = OpDef {
     ..OpDef::DEFAULT
 };
 
+/// The largest size in each slice along the first axis, in f64: for the norm of all gradients with p = inf.
+LARGEST = OpDef { name: "reduce.largest", body: bare(&reduce::LARGEST), ..SUM_SQUARES };
+
 }
