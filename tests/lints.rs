@@ -148,6 +148,9 @@ fn several_codes_and_what_they_silence() {
 fn a_file_with_an_error_gets_no_lints() {
     let text = lints::find("collapse").expect("there is such a lint").fires.replace("linear(3)", "linear(4)");
     assert_eq!(said(&text), ["Error shape::output"]);
+    let sound = lints::find("collapse").expect("there is such a lint").fires;
+    let other = "model other : (x: f32[batch, 4]) -> f32[batch, 4] { linear(3) }\n";
+    assert_eq!(said(&format!("{sound}{other}")), ["Error shape::output"], "also where another model is whole");
 }
 
 #[test]
