@@ -71,7 +71,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     if !may_train(&opened.checked.diagnostics) {
         let help = "mend it, or say that it is meant: `// allow(CODE)` at the end of its line";
         return Err(
-            Failure::refused("lint::error", "a lint of this gravity stops a training before it begins").help(help)
+            Failure::refused("train::lint", "a lint of this gravity stops a training before it begins").help(help)
         );
     }
     let training = opened.training()?;
