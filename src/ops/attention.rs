@@ -38,6 +38,7 @@ const ATTRS: &[AttrDef] = &[
     AttrDef::new("out_bias", &[AttrKind::Bool], AttrDefault::Same("bias"), "of the output projection"),
     SCALE,
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .within(Domain::Unit)
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the projections").named(),
 ];
