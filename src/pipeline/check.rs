@@ -1,15 +1,17 @@
 //! Text to checked models: parse, follow `use`, elaborate, and try every proposed fix.
 
-use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
+use crate::diagnostic::{Checked as FixChecked, Diagnostic, Fix, Severity};
 use crate::elaborate::{Request, elaborate_around, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::syntax::ast::File;
 use crate::syntax::parse;
-use crate::text::{Files, Source, Sources, Span};
+use crate::text::{FileError, Files, Source, Sources, Span};
 
 /// The longest file that `use` brings in.
 const LIMIT: u64 = 16 << 20;
+/// How many files one check reads.
+const MOST_FILES: usize = 256;
 /// How many reports have their fixes tried: a check is never slow for the sake of advice.
 const MOST_FIXES: usize = 24;
 
@@ -58,6 +60,11 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         let parsed = parse(id, &sources.0[id as usize].text);
         diagnostics.extend(parsed.diagnostics);
         for (path, span) in uses(&parsed.file) {
+            if sources.0.len() + waiting.len() >= MOST_FILES {
+                let text = format!("more than {MOST_FILES} files use each other");
+                diagnostics.push(Diagnostic::error("name::use", text, span, "one too many"));
+                break;
+            }
             match open(&folder, path, span, files) {
                 Ok(source)
                     if sources
@@ -108,7 +115,8 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
         let note = "check it as a file: `wythe check FILE`";
         return Err(refuse("a text without a folder cannot use files".into(), "no folder to look in", note));
     };
-    let name = format!("{folder}{path}");
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let name = format!("{folder}{}", parts.join("/"));
     match files.read(&name, LIMIT).map(String::from_utf8) {
         Ok(Ok(text)) => Ok(Source::new(name, text.strip_prefix('\u{feff}').unwrap_or(&text))),
         Ok(Err(_)) => Err(refuse(format!("{name} is not UTF-8"), "this file", "save it as UTF-8")),
@@ -129,16 +137,13 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
         let mut kept = vec![];
         for mut fix in fixes {
             tried += 1;
-            if tried > MOST_FIXES || fix.span.file != 0 {
+            if tried > MOST_FIXES {
                 continue;
             }
             let report = &found.diagnostics[index];
-            let text = &found.sources.0[0].text;
-            let (start, end) = (fix.span.start as usize, fix.span.end as usize);
-            let (Some(head), Some(tail)) = (text.get(..start), text.get(end..)) else { continue };
-            let mended = Source::new(found.sources.0[0].name.clone(), format!("{head}{}{tail}", fix.replacement));
-            let after = once(mended, request, files).diagnostics;
-            let at = |report: &Diagnostic| report.labels.first().map(|label| label.span.start);
+            let Some(mended) = mended(&found.sources, &fix) else { continue };
+            let after = again(&found.sources, mended, fix.span.file, request, files).diagnostics;
+            let at = |report: &Diagnostic| report.labels.first().map(|label| (label.span.file, label.span.start));
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
             let left = errors(&after);
             // A slip mended may let other mistakes be seen for the first time.
@@ -153,5 +158,50 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
             }
         }
         found.diagnostics[index].fixes = kept;
+    }
+}
+
+/// The file that a fix is for, with it applied.
+fn mended(sources: &Sources, fix: &Fix) -> Option<Source> {
+    let source = sources.0.get(usize::from(fix.span.file))?;
+    let (head, tail) = (source.text.get(..fix.span.start as usize)?, source.text.get(fix.span.end as usize..)?);
+    Some(Source::new(source.name.clone(), format!("{head}{}{tail}", fix.replacement)))
+}
+
+/// The check once more, one of its files replaced.
+fn again(sources: &Sources, source: Source, file: u16, request: &Request, files: Option<&dyn Files>) -> Checked {
+    if file == 0 {
+        return once(source, request, files);
+    }
+    let Some(files) = files else { return Checked::default() };
+    let first = &sources.0[0];
+    let own = Source::new(first.name.clone(), first.text.clone());
+    once(own, request, Some(&Mended { files, source }))
+}
+
+/// Files, of which one reads differently.
+struct Mended<'a> {
+    files: &'a dyn Files,
+    source: Source,
+}
+
+impl Files for Mended<'_> {
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
+        match path == self.source.name {
+            true => Ok(self.source.text.clone().into_bytes()),
+            false => self.files.read(path, limit),
+        }
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.files.write(path, bytes)
+    }
+
+    fn append(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.files.append(path, bytes)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.files.exists(path)
     }
 }
