@@ -94,7 +94,7 @@ fn by_file(labels: &[Label]) -> Vec<Vec<&Label>> {
 }
 
 /// What the `fix:` line says.
-fn fix_text(d: &Diagnostic, fix: &Fix, sources: &Sources) -> String {
+pub(super) fn fix_text(d: &Diagnostic, fix: &Fix, sources: &Sources) -> String {
     let own = d.labels.first().is_none_or(|label| label.span.file == fix.span.file);
     let shown = if own { fix.shown.clone() } else { format!("in {}: {}", sources.of(fix.span).name, fix.shown) };
     let aside = match fix.checked {

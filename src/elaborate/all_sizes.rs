@@ -136,6 +136,7 @@ impl<'a> Elab<'a> {
     /// A mistake that an instance has shown already is not told again.
     pub(super) fn keep_new_reports(&mut self, before: usize) {
         let new = self.reports.split_off(before);
+        self.settled = self.settled.min(before);
         for report in new {
             let span = report.diagnostic.labels[0].span;
             // What grows without end does so wherever one begins to look.
@@ -143,7 +144,7 @@ impl<'a> Elab<'a> {
             let grows = matches!(code, "limit::stages" | "limit::parameters" | "limit::recursion");
             let told = grows && self.reports.iter().any(|earlier| earlier.diagnostic.code == code);
             if !told && !self.reported_at(span) {
-                self.reports.push(report);
+                self.keep_report(report);
             }
         }
     }

@@ -22,6 +22,7 @@ mod explain;
 mod facts;
 mod fixes;
 mod flow;
+mod foreign;
 mod inits;
 mod limits;
 mod losses;
@@ -41,9 +42,12 @@ mod scope;
 mod sets;
 mod settings;
 mod signature;
+mod tensor_arguments;
 mod train;
 mod value;
 mod words;
+
+pub(crate) use foreign::sharpen;
 
 use crate::diagnostic::Diagnostic;
 use crate::ir::structured::{Item, LayerDef, Region, Structured, ValueId, ValueInfo};
@@ -135,6 +139,11 @@ struct Elab<'a> {
     declared: Vec<IndexMap<String, Span>>,
     /// What was reported.
     reports: Vec<report::Report>,
+    /// Where something was reported, and which unknown names.
+    told: HashMap<Span, Vec<usize>>,
+    told_names: HashMap<(&'static str, String), usize>,
+    /// So many reports have their path line.
+    settled: usize,
     /// Everything is reported there: the place of a hyperparameter that `--set` changes.
     report_at: Option<Span>,
     /// How often something was reported, also what was told before.
@@ -205,6 +214,9 @@ impl<'a> Elab<'a> {
             block_names: IndexMap::new(),
             declared: vec![IndexMap::new(); files.len().max(1)],
             reports: vec![],
+            told: HashMap::new(),
+            told_names: HashMap::new(),
+            settled: 0,
             report_at: None,
             residual_end: None,
             mistakes: 0,

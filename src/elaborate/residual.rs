@@ -316,7 +316,8 @@ impl<'a> Elab<'a> {
         let report = Diagnostic::error("name::placement", text, name.span, "unknown placement");
         let hypers = self.inst.hypers.keys().map(String::as_str);
         let turned = written.norm.filter(|norm| matches!(&*norm.name.text, "pre" | "post" | "deep"));
-        let report = match near(word, ["pre", "post", "deep"].into_iter().chain(hypers)) {
+        let begun = ["pre", "post", "deep"].into_iter().find(|known| word.to_lowercase().starts_with(known));
+        let report = match begun.or_else(|| near(word, ["pre", "post", "deep"].into_iter().chain(hypers))) {
             Some(meant) => self.meant_name(report, name.span, meant),
             None => match turned {
                 Some(norm) => {

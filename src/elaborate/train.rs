@@ -75,6 +75,10 @@ impl<'a> Elab<'a> {
         let params: Vec<params::Param> = params::parameters(model).collect();
         for (setting, _) in settings {
             let Some((pattern, span)) = &setting.pattern else { continue };
+            if setting.name.text != "freeze" && matches!(setting.value, ast::SettingValue::None) {
+                // A value in quotes, and told as that.
+                continue;
+            }
             if params.iter().any(|param| param.fits(pattern)) {
                 continue;
             }

@@ -239,7 +239,8 @@ impl Dims {
         text
     }
 
-    fn show_atom(&self, id: u32) -> String {
+    /// An atom in words.
+    pub fn show_atom(&self, id: u32) -> String {
         match self.atom_of(id) {
             Atom::Symbol(name) => name.to_string(),
             Atom::Floor(a, b) => {
