@@ -15,7 +15,7 @@ const MODEL: &str = "model m(d = 8, heads = 2) : ";
 /// A line of the page.
 struct Line {
     rule: String,
-    /// Of a rejected line: the code of its report.
+    /// Of a rejected line: the codes of its reports.
     code: Option<String>,
     text: String,
     /// After `⇒`: the model's outputs, or the paths of all its parameters; of a rejected line: its fix.
@@ -129,7 +129,7 @@ fn wrong(line: &Line) -> Option<String> {
     let told = || format!("{}: `{}`\n{}", line.rule, line.text, checked.render());
     match (&line.code, &line.gives) {
         (None, _) if !codes.is_empty() => Some(format!("is rejected: {}", told())),
-        (Some(code), _) if codes != [code] => Some(format!("gives {codes:?} and not {code}: {}", told())),
+        (Some(code), _) if codes.join(", ") != *code => Some(format!("gives {codes:?} and not {code}: {}", told())),
         (Some(_), Some(fix)) => {
             let found = checked.diagnostics[0].fixes.first();
             let mended = found.map(|fix| self::mended(&checked, fix));
