@@ -183,17 +183,18 @@ fn with_checkpoint(error: TrainError, folder: Option<Folder<'_>>) -> TrainError 
     }
 }
 
-/// The data of a train section: its own source, or another one.
+/// The data of a train section: its own source, or another one. `known`: what ids stand for in weights that are given.
 pub fn load_data(
     training: &Training,
     source: Option<&Call>,
     base: &str,
     files: &dyn Files,
+    known: &[String],
 ) -> Result<Loaded, TrainError> {
     let (inputs, targets) = ports(training);
     let Some(source) = source.or(training.data.as_ref()) else {
         let error = DataError::new("train::data", training.model.name.as_str(), "the train section names no data");
         return Err(error.help("say `data digits` (or csv, npz, …) in the train section, or give --data FILE").into());
     };
-    Ok(crate::data::load(source, training.valid.as_ref(), &inputs, &targets, base, files)?)
+    Ok(crate::data::load(source, training.valid.as_ref(), &inputs, &targets, base, files, known)?)
 }
