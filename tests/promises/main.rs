@@ -3,4 +3,7 @@
 #[cfg(all(unix, feature = "cli"))]
 mod limit;
 mod readers;
+mod resume;
+#[cfg(all(unix, feature = "cli"))]
+mod stop;
 mod world;

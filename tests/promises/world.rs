@@ -106,6 +106,26 @@ pub fn training(text: &str) -> Training {
     checked.trainings.remove(0)
 }
 
+/// A table of `rows` rows with `width` columns and a label of three classes that they tell.
+pub fn table(rows: usize, width: usize) -> String {
+    let mut text = (0..width).map(|i| format!("c{i},")).collect::<String>() + "y\n";
+    let mut draws = Draws(8);
+    for row in 0..rows {
+        for column in 0..width {
+            let noise = draws.below(1 << 20) as f64 / f64::from(1 << 20) - 0.5;
+            let signal = if column % 3 == row % 3 { 1.0 } else { 0.0 };
+            text += &format!("{:.5},", signal + noise);
+        }
+        text += &format!("{}\n", row % 3);
+    }
+    text
+}
+
+/// The same as `d.csv`.
+pub fn csv(rows: usize, width: usize) -> Memory {
+    Memory::with("d.csv", table(rows, width).as_bytes())
+}
+
 /// Numbers that are drawn from a seed.
 pub struct Draws(pub u64);
 
