@@ -75,9 +75,10 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         );
     }
     let training = opened.training()?;
-    let data = open::data(world, &opened, training, args.data.as_deref())?;
-    open::tell_notes(world, &data.notes)?;
     let weights = args.weights.as_ref().map(|path| weights::load(&world.files, path)).transpose()?;
+    let known = weights.as_ref().map_or(&[][..], |weights| &weights.about.vocabulary);
+    let data = open::data(world, &opened, training, args.data.as_deref(), known)?;
+    open::tell_notes(world, &data.notes)?;
     let name = match (&training.label, open::stem(&args.model.file)) {
         (Some(label), _) => label,
         (None, "-") => training.model.name.as_str(),
