@@ -48,6 +48,7 @@ fn read(op: &OpDef) -> (String, Given, Vec<f64>) {
                         let ids = values(value).iter().map(|&x| x as i64).collect();
                         Tensor::I64(array(&shape, ids))
                     }
+                    "bool" => Tensor::Bool(array(&shape, values(value).iter().map(|&x| x != 0.0).collect())),
                     _ => tensor(&shape, values(value)),
                 };
                 given.inputs.insert(name.into(), tensor);
