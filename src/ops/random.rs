@@ -58,6 +58,13 @@ fn drawn<'g>(cx: &ExpandCx<'_, 'g>, op: &'static OpDef) -> Vec<Var<'g>> {
     vec![cx.builder.one(op, Attrs::with(op.attrs, &given), &[seed, step])]
 }
 
+/// Uniform numbers, one an element of x.
+pub(super) fn uniform_like(x: Var<'_>) -> Var<'_> {
+    let (seed, step) = (x.builder.host(&INPUT, Source::Seed), x.builder.host(&INPUT, Source::Step));
+    let given = [("shape", crate::ir::build::shape_attr(&x.dims())), ("dtype", Attr::Str(x.dtype().word().into()))];
+    x.builder.one(&UNIFORM, Attrs::with(UNIFORM.attrs, &given), &[seed, step])
+}
+
 ops! { OPS;
 
 /// In train each element becomes zero with probability p, and what stays is scaled by 1 / (1 - p); in eval nothing.

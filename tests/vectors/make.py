@@ -1501,8 +1501,28 @@ def residuals():
 # ---------------------------------------------------------------------------------------------- optimizers
 
 
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, arXiv:2302.06675, Algorithm 2: PyTorch has none."""
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            (b1, b2), lr = group["betas"], group["lr"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p.sub_(lr * (torch.sign(b1 * m + (1 - b1) * p.grad) + group["weight_decay"] * p))
+                self.state[p]["m"] = b2 * m + (1 - b2) * p.grad
+
+
 def optimizers():
-    make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop,
+            "adagrad": torch.optim.Adagrad, "adadelta": torch.optim.Adadelta, "nadam": torch.optim.NAdam, "radam": torch.optim.RAdam,
+            "adamax": torch.optim.Adamax, "lion": Lion, "rprop": torch.optim.Rprop, "asgd": torch.optim.ASGD}
+    # PyTorch's words where they differ
+    torch_words = {"initial_accumulator": "initial_accumulator_value"}
     settings = {
         "sgd": [
             dict(lr=0.1), dict(lr=0.1, momentum=0.9), dict(lr=0.1, momentum=0.9, dampening=0.5),
@@ -1520,14 +1540,49 @@ def optimizers():
             dict(lr=0.01, weight_decay=0.5), dict(lr=0.01, amsgrad=True), dict(lr=0.01, weight_decay=0.25, maximize=True),
             dict(lr=0.01, betas=[0.8, 0.5], weight_decay=0.1, amsgrad=True),
         ],
+        "rmsprop": [
+            dict(), dict(lr=0.1), dict(lr=0.1, alpha=0.5), dict(lr=0.1, eps=0.25), dict(lr=0.1, weight_decay=0.05),
+            dict(lr=0.1, momentum=0.9), dict(lr=0.1, centered=True), dict(lr=0.05, alpha=0.75, momentum=0.5, centered=True, weight_decay=0.1),
+        ],
+        "adagrad": [
+            dict(), dict(lr=0.1), dict(lr=0.1, lr_decay=0.25), dict(lr=0.1, weight_decay=0.05), dict(lr=0.1, initial_accumulator=0.5),
+            dict(lr=0.1, lr_decay=0.125, weight_decay=0.1, initial_accumulator=2.0, eps=0.1),
+        ],
+        "adadelta": [
+            dict(), dict(lr=0.5), dict(rho=0.5), dict(eps=0.01), dict(weight_decay=0.1), dict(lr=2.0, rho=0.75, eps=1e-3, weight_decay=0.05),
+        ],
+        "nadam": [
+            dict(), dict(lr=0.01), dict(lr=0.01, betas=[0.5, 0.75]), dict(lr=0.01, eps=0.1), dict(lr=0.01, weight_decay=0.1),
+            dict(lr=0.01, momentum_decay=0.5), dict(lr=0.01, betas=[0.8, 0.5], momentum_decay=0.0, weight_decay=0.05),
+        ],
+        "radam": [
+            dict(), dict(lr=0.01), dict(lr=0.01, betas=[0.5, 0.75]), dict(lr=0.01, betas=[0.9, 0.5]), dict(lr=0.01, eps=0.1),
+            dict(lr=0.01, weight_decay=0.1), dict(lr=0.01, betas=[0.8, 0.95], weight_decay=0.05),
+        ],
+        "adamax": [
+            dict(), dict(lr=0.01), dict(lr=0.01, betas=[0.5, 0.75]), dict(lr=0.01, eps=0.1), dict(lr=0.01, weight_decay=0.1),
+        ],
+        "lion": [
+            dict(), dict(lr=0.01), dict(lr=0.01, betas=[0.5, 0.75]), dict(lr=0.01, weight_decay=0.5),
+            dict(lr=0.1, betas=[0.95, 0.98], weight_decay=0.125),
+        ],
+        "rprop": [
+            dict(), dict(lr=0.1), dict(lr=0.1, etas=[0.25, 1.5]), dict(lr=0.1, step_sizes=[0.0625, 0.125]),
+            dict(lr=1.0, etas=[0.75, 2.0], step_sizes=[0.01, 3.0]),
+        ],
+        "asgd": [
+            dict(), dict(lr=0.1), dict(lr=0.1, lambd=0.25), dict(lr=0.1, lambd=0.5, alpha=0.5), dict(lr=0.1, weight_decay=0.1),
+            dict(lr=0.1, lambd=0.125, alpha=1.0, t0=2.0, weight_decay=0.05),
+        ],
     }
     say = lambda v: json.dumps(v)
     for name, rows in settings.items():
         begin(f"optim_{name}")
         for index, options in enumerate(rows):
-            call = f"{name}({', '.join(f'{k} = {say(v)}' for k, v in (options | {'decay': 'all'}).items())})"
-            options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-            options.setdefault("lr", 1e-3)
+            call = f"{name}({', '.join(f'{k} = {say(v)}' for k, v in (options | ({} if name == 'rprop' else {'decay': 'all'})).items())})"
+            options = {torch_words.get(k, k): tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+            if name == "sgd":
+                options.setdefault("lr", 1e-3)
             first = rand(5)
             # the sizes vary by a factor of 8, so that amsgrad's maximum and the second moment matter
             grads = [rand(5, scale=s) for s in (1, 4, 0.5, 1, 0.5)]
@@ -1628,6 +1683,81 @@ def schedules():
         begin(f"schedule_{name}")
         for call, base, fn in cases:
             CURRENT.append({"call": call, "base": base, "lr": [float(fn(t, base)) for t in range(16)]})
+    torch_schedules()
+
+
+def torch_schedules():
+    """The others, run by torch.optim.lr_scheduler itself; Noam's from its paper."""
+    from torch.optim import lr_scheduler as s
+    cyclic = lambda o, low, high, up, down, **more: s.CyclicLR(o, low, high, up, down, cycle_momentum=False, **more)
+    rows = {
+        "multistep": [
+            ("multistep([5, 10])", 1.0, lambda o: s.MultiStepLR(o, [5, 10])),
+            ("multistep([1, 3, 3], gamma = 0.5)", 0.1, lambda o: s.MultiStepLR(o, [1, 3, 3], gamma=0.5)),
+            ("multistep([0, 2])", 1.0, lambda o: s.MultiStepLR(o, [0, 2])),
+        ],
+        "exponential": [
+            ("exponential(0.5)", 2.0, lambda o: s.ExponentialLR(o, 0.5)),
+            ("exponential(gamma = 0.95)", 3e-4, lambda o: s.ExponentialLR(o, 0.95)),
+        ],
+        "polynomial": [
+            ("polynomial(10)", 1.0, lambda o: s.PolynomialLR(o, 10)),
+            ("polynomial(4, power = 2)", 0.1, lambda o: s.PolynomialLR(o, 4, power=2.0)),
+            ("polynomial(12, power = 0.5)", 1.0, lambda o: s.PolynomialLR(o, 12, power=0.5)),
+        ],
+        "cosine_restarts": [
+            ("cosine_restarts(4)", 1.0, lambda o: s.CosineAnnealingWarmRestarts(o, 4)),
+            ("cosine_restarts(2, mult = 2, min = 0.1)", 1.0, lambda o: s.CosineAnnealingWarmRestarts(o, 2, T_mult=2, eta_min=0.1)),
+        ],
+        "one_cycle": [
+            ("one_cycle(0.1, 16)", 1.0, lambda o: s.OneCycleLR(o, 0.1, total_steps=16)),
+            ("one_cycle(1, 16, pct_start = 0.5, anneal = \"linear\", div = 10, final_div = 100)", 1.0,
+             lambda o: s.OneCycleLR(o, 1.0, total_steps=16, pct_start=0.5, anneal_strategy="linear", div_factor=10.0, final_div_factor=100.0)),
+            ("one_cycle(0.1, 16, three_phase = true)", 1.0, lambda o: s.OneCycleLR(o, 0.1, total_steps=16, three_phase=True)),
+        ],
+        "cyclic": [
+            ("cyclic(0.1, 1, 2, 3)", 1.0, lambda o: cyclic(o, 0.1, 1.0, 2, 3)),
+            ("cyclic(0.1, 1, 3)", 1.0, lambda o: cyclic(o, 0.1, 1.0, 3, 3)),
+            ("cyclic(0.1, 1, 2, 3, mode = \"triangular2\")", 1.0, lambda o: cyclic(o, 0.1, 1.0, 2, 3, mode="triangular2")),
+            ("cyclic(0.1, 1, 2, 3, mode = \"exp_range\", gamma = 0.9)", 1.0, lambda o: cyclic(o, 0.1, 1.0, 2, 3, mode="exp_range", gamma=0.9)),
+        ],
+    }
+    for name, cases in rows.items():
+        begin(f"schedule_{name}")
+        for call, base, make in cases:
+            optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
+            schedule, rates = make(optimizer), []
+            for t in range(16):
+                rates.append(float(optimizer.param_groups[0]["lr"]))
+                optimizer.step()
+                if t < 15:
+                    schedule.step()
+            CURRENT.append({"call": call, "base": base, "lr": rates})
+    begin("schedule_noam")
+    for call, base, d, up in [("noam(64, 4)", 1.0, 64, 4), ("noam(512, warmup = 10)", 2.0, 512, 10)]:
+        CURRENT.append({"call": call, "base": base, "lr": [base * d**-0.5 * min((t + 1) ** -0.5, (t + 1) * up**-1.5) for t in range(16)]})
+    plateaus()
+
+
+def plateaus():
+    """ReduceLROnPlateau over a list of measurements: the rate of each tick."""
+    begin("schedule_plateau")
+    bad = [3.0, 2.0, 2.0, 1.9999, 2.0, 1.5, 1.5, 1.5, 1.6, 1.5, 1.5, 1.5, 1.5, 1.4, 1.4, 1.4]
+    for call, base, words in [
+        ("plateau(patience = 2)", 1.0, dict(patience=2)),
+        ("plateau(factor = 0.5, patience = 1)", 0.1, dict(factor=0.5, patience=1)),
+        ("plateau(factor = 0.5, patience = 0, cooldown = 2)", 1.0, dict(factor=0.5, patience=0, cooldown=2)),
+        ("plateau(factor = 0.1, patience = 0, min = 0.02)", 1.0, dict(factor=0.1, patience=0, min_lr=0.02)),
+        ("plateau(factor = 0.5, patience = 1, mode = \"max\")", 1.0, dict(factor=0.5, patience=1, mode="max")),
+        ("plateau(factor = 0.5, patience = 1, threshold = 0.3)", 1.0, dict(factor=0.5, patience=1, threshold=0.3)),
+    ]:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
+        schedule, rates = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **words), []
+        for loss in bad:
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            schedule.step(loss)
+        CURRENT.append({"call": call, "base": base, "losses": bad, "lr": rates})
 
 
 # ---------------------------------------------------------------------------------------------- checks
