@@ -14,19 +14,24 @@ pub mod arithmetic;
 pub mod attention;
 pub mod conv;
 pub mod embedding;
+pub mod extreme;
 mod expr;
 pub mod function;
+pub mod index;
 pub mod linear;
 pub mod logic;
 pub mod loss;
 pub mod movement;
 pub mod norm;
+pub mod order;
 pub mod parts;
 pub mod pool;
 pub mod random;
 pub mod rectifier;
 pub mod reduce;
+pub mod scan;
 pub mod source;
+pub mod statistic;
 
 use crate::ir::op::OpDef;
 
@@ -38,6 +43,10 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Functions", ops: function::OPS },
     Family { title: "Comparisons and logic", ops: logic::OPS },
     Family { title: "Along an axis", ops: reduce::OPS },
+    Family { title: "Extremes and truth along axes", ops: extreme::OPS },
+    Family { title: "Variance, norms and counts", ops: statistic::OPS },
+    Family { title: "Running sums", ops: scan::OPS },
+    Family { title: "Order", ops: order::OPS },
     Family { title: "Linear algebra", ops: linear::OPS },
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
@@ -47,6 +56,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
     Family { title: "Parts of a value", ops: parts::OPS },
+    Family { title: "Elements by number", ops: index::OPS },
     Family { title: "Losses and metrics", ops: loss::OPS },
     Family { title: "Sources", ops: source::OPS },
 ];

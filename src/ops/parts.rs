@@ -24,7 +24,7 @@ const SLICE: &[AttrDef] = &[
 ];
 
 /// The axis of an expansion.
-fn axis_of(cx: &ExpandCx<'_, '_>) -> usize {
+pub(super) fn axis_of(cx: &ExpandCx<'_, '_>) -> usize {
     let rank = cx.x(0).rank();
     cx.attrs.int("axis").and_then(|axis| resolve_axis(axis, rank)).unwrap_or(rank.saturating_sub(1))
 }
@@ -65,7 +65,7 @@ fn ends(cx: &mut RuleCx<'_>, axis: usize) -> Result<(Dim, Dim), Misfit> {
 }
 
 /// What a rule says of a composite's operands, asked again where it is expanded.
-fn ask<T>(cx: &ExpandCx<'_, '_>, question: impl FnOnce(&mut RuleCx<'_>) -> Result<T, Misfit>) -> T {
+pub(super) fn ask<T>(cx: &ExpandCx<'_, '_>, question: impl FnOnce(&mut RuleCx<'_>) -> Result<T, Misfit>) -> T {
     let ins: Vec<_> = cx.ins.iter().map(|var| var.map(Var::ty)).collect();
     let mut graph = cx.builder.graph.borrow_mut();
     let mut rule = RuleCx::new(&mut graph.shapes, cx.attrs, &ins);
@@ -73,7 +73,7 @@ fn ask<T>(cx: &ExpandCx<'_, '_>, question: impl FnOnce(&mut RuleCx<'_>) -> Resul
 }
 
 /// The part of an axis from one place to another, as a view.
-fn part<'g>(x: Var<'g>, axis: usize, from: Dim, to: Dim) -> Var<'g> {
+pub(super) fn part<'g>(x: Var<'g>, axis: usize, from: Dim, to: Dim) -> Var<'g> {
     let size = x.dims()[axis];
     let (front, own, rest) = {
         let table = &mut x.builder.graph.borrow_mut().shapes.dims;
@@ -89,7 +89,7 @@ fn part<'g>(x: Var<'g>, axis: usize, from: Dim, to: Dim) -> Var<'g> {
 }
 
 /// The same number all over a shape.
-fn filled<'g>(like: Var<'g>, dims: &[Dim], value: f64) -> Var<'g> {
+pub(super) fn filled<'g>(like: Var<'g>, dims: &[Dim], value: f64) -> Var<'g> {
     let given =
         [("shape", shape_attr(dims)), ("value", Attr::Float(value)), ("dtype", Attr::Str(like.dtype().word().into()))];
     like.builder.apply(&FILL, Attrs::with(FILL.attrs, &given), &[])[0]

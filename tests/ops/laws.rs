@@ -438,7 +438,7 @@ fn a_row_alone(sample: &Sample) -> Verdict {
         let axes = if is_axis { sample.attrs.ints(def.name) } else { None }.unwrap_or_default();
         let axes: Vec<_> = axes.into_iter().map(|axis| resolve_axis(axis, rank)).collect();
         // An order of all axes may leave the first where it is.
-        let stays = axes.len() > 1 && axes.len() == rank && axes[0] == Some(0);
+        let stays = def.name == "axes" && axes.len() > 1 && axes.len() == rank && axes[0] == Some(0);
         axes.contains(&Some(0)) && !stays
     });
     let Some(batched) = sample.along_batch(true).filter(|_| !first_axis) else {

@@ -1,6 +1,6 @@
 //! What draws random numbers in training: right in the mean, another draw each step and place, the same draw again.
 
-use crate::matrix::catalogue;
+use crate::matrix::{catalogue, meant};
 use crate::model::{numbers, tensor};
 use wythe::exec::bind::Binding;
 use wythe::exec::session::{Host, Session};
@@ -52,5 +52,5 @@ fn random_operators_are_right_in_the_mean_and_draw_anew() {
         }
         tried += 1;
     }
-    assert!(tried > 0, "dropout at least can be tried");
+    assert!(tried > 0 || !meant("dropout"), "dropout at least can be tried");
 }

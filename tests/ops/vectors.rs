@@ -211,7 +211,6 @@ const NOT_YET: &[(&str, &str, &str)] = &[
     ("sdpa_more", "softcap, causal", "softcap"),
     ("sdpa_more", "alibi", "alibi"),
     ("sdpa_more", "alibi, causal", "alibi"),
-    ("sum", "integers", "sums of integers"),
 ];
 
 #[test]

@@ -9,6 +9,7 @@
 import math
 import sys
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -168,7 +169,226 @@ def functions():
     case("a scalar weight", "(a, b, weight = w) |> lerp", {"a": rand(2, 3), "b": rand(2, 3), "w": rand()}, torch.lerp)
 
 
-PARTS = [rectifiers, functions]
+# ---------------------------------------------------------------------------------------------- along axes
+
+
+def distinct(*shape):
+    """Numbers of different sizes in random order, none of them 0."""
+    n = math.prod(shape)
+    return f32((make.RNG.permutation(n) + 1) * make.RNG.choice([-1, 1], n) / 4).reshape(shape)
+
+
+def over_axes(op, fn, draw=rand, keep=True, several=True, more=()):
+    """`fn(x, dims, keepdim)` over all axes, one, and several."""
+    begin(op)
+    case("all axes", op, {"x": draw(2, 3)}, lambda x: fn(x, (0, 1), False))
+    case("axis 0", f"{op}(axis = 0)" if op == "norm" else f"{op}(0)", {"x": draw(3, 4)}, lambda x: fn(x, (0,), False))
+    case("the middle of three", f"{op}(axis = 1)", {"x": draw(2, 3, 4)}, lambda x: fn(x, (1,), False))
+    if op not in ("var", "std"):
+        case("an axis of one", f"{op}(axis = -1)", {"x": draw(3, 1, 1)}, lambda x: fn(x, (-1,), False))
+    case("rank 1", op, {"x": draw(13)}, lambda x: fn(x, (0,), False))
+    case("empty batch, other axis", f"{op}(axis = 1)", {"x": draw(0, 3)}, lambda x: fn(x, (1,), False))
+    if keep:
+        case("kept", f"{op}(axis = 1, keep = true)", {"x": draw(2, 3, 4)}, lambda x: fn(x, (1,), True))
+        case("all axes, kept", f"{op}(keep = true)", {"x": draw(2, 3)}, lambda x: fn(x, (0, 1), True))
+    if several:
+        case("two axes", f"{op}(axis = [0, 2])", {"x": draw(2, 3, 4)}, lambda x: fn(x, (0, 2), False))
+
+
+def first_of(fn):
+    """PyTorch's extreme of several axes shares its gradient; here all of it goes to the first of equals."""
+    def over(x, dims, keep):
+        rest = [d for d in range(x.dim()) if d not in [e % x.dim() for e in dims]]
+        flat = x.permute(rest + [d % x.dim() for d in dims]).flatten(len(rest))
+        values = fn(flat, -1)[0]
+        return values.reshape([1 if d in [e % x.dim() for e in dims] else x.shape[d] for d in range(x.dim())]) if keep else values
+    return over
+
+
+def reductions():
+    for op, fn, arg in [("max", torch.max, torch.argmax), ("min", torch.min, torch.argmin)]:
+        over = first_of(fn)
+        begin(op)
+        case("all axes", op, {"x": rand(2, 3)}, lambda x: over(x, (0, 1), False))
+        case("all axes, kept", f"{op}(keep = true)", {"x": rand(2, 3)}, lambda x: over(x, (0, 1), True))
+        case("values and indices", f"{op}(1)", {"x": rand(2, 4, 3)}, lambda x: fn(x, 1)[0])
+        case("both", f"(v, i) = x |> {op}(axis = -1)\n(v, i)", {"x": rand(3, 5)}, lambda x: tuple(fn(x, -1)))
+        case("both, kept", f"(v, i) = x |> {op}(axis = 0, keep = true)\n(v, i)", {"x": rand(3, 5)}, lambda x: tuple(fn(x, 0, keepdim=True)))
+        case("ties: the first", f"(v, i) = x |> {op}(1)\n(v, i)", {"x": f32([[1, 3, 3, 1], [2, 2, 2, 2]])}, lambda x: tuple(fn(x, 1)))
+        case("two axes", f"{op}(axis = [0, 2])", {"x": distinct(2, 3, 4)}, lambda x: over(x, (0, 2), False))
+        case("not-a-number wins", f"(v, i) = x |> {op}(1)\n(v, i)", {"x": f32([[1, NAN, 3], [INF, -INF, 0]])}, lambda x: tuple(fn(x, 1)), grad=False)
+        pair = torch.maximum if op == "max" else torch.minimum
+        case("of a tuple: elementwise", f"(a, b, c) |> {op}", {"a": rand(2, 3), "b": rand(2, 3), "c": rand(2, 3)}, lambda a, b, c: pair(pair(a, b), c))
+        case("empty batch", f"{op}(1)", {"x": rand(0, 3)}, lambda x: fn(x, 1)[0])
+        case("more than one block of lanes", f"{op}(0)", {"x": distinct(67)}, lambda x: fn(x, 0)[0])
+        begin(f"arg{op}")
+        case("flat position", f"arg{op}", {"x": rand(3, 4)}, lambda x: arg(x))
+        case("axis 0", f"arg{op}(0)", {"x": rand(3, 4)}, lambda x: arg(x, 0))
+        case("last axis, kept", f"arg{op}(axis = -1, keep = true)", {"x": rand(3, 4)}, lambda x: arg(x, -1, keepdim=True))
+        case("ties: the first", f"arg{op}(1)", {"x": f32([[1, 3, 3, 1], [2, 2, 2, 2]])}, lambda x: i64([1 if op == "max" else 0, 0]))
+        case("not-a-number wins", f"arg{op}(1)", {"x": f32([[1, NAN, 3], [INF, -INF, 0]])}, lambda x: arg(x, 1))
+    over_axes("prod", lambda x, dims, keep: multi(torch.prod, x, dims, keep))
+    for zeros in ([1.0, 0.0, 3.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]):
+        case(f"{zeros}", "prod", {"x": f32(zeros)}, torch.prod)
+    case("of a tuple: elementwise", "(a, b) |> prod", {"a": rand(2, 3), "b": rand(2, 3)}, torch.mul)
+    case("over nothing", "prod(0)", {"x": rand(0, 3)}, lambda x: x.prod(0))
+    for c in (1, 0, 2):
+        call = f"(correction = {c}"
+        for op, fn in [("var", torch.var), ("std", torch.std)]:
+            if c == 1:
+                over_axes(op, lambda x, dims, keep: fn(x, dims, keepdim=keep))
+                case("large mean", f"{op}(1)", {"x": make.eighths(2, 16, mean=1e4)}, lambda x: fn(x, 1))
+                case("no deviation", f"{op}(0)", {"x": f32([2.0, 2.0, 2.0])}, lambda x: fn(x, 0))
+            else:
+                begin_again(op)
+                case(f"correction {c}", f"{op}(axis = 1, correction = {c})", {"x": rand(3, 5)}, lambda x: fn(x, 1, correction=c))
+                case(f"correction {c}, all", f"{op}(correction = {c})", {"x": rand(3, 5)}, lambda x: fn(x, correction=c))
+    vector = torch.linalg.vector_norm
+    over_axes("norm", lambda x, dims, keep: vector(x, 2, dims, keep))
+    for p in (1, 2, 3, 0, 0.5, 1.5, -1, INF, -INF):
+        word = {INF: "inf", -INF: "-inf"}.get(p, p)
+        case(f"order {word}", f"norm({word}, 1)", {"x": distinct(3, 5)}, lambda x: vector(x, p, 1))
+        case(f"order {word}, by name", f"norm(p = {word}, keep = true)", {"x": distinct(7)}, lambda x: vector(x, p, keepdim=True))
+    for p in (1, 2, 3):
+        case(f"order {p}: gradient 0 at 0", f"norm({p}, 1)", {"x": f32([[0, 0, 0], [3, 0, -4]])}, lambda x: vector(x, p, 1))
+    over_axes("logsumexp", lambda x, dims, keep: torch.logsumexp(x, dims, keep))
+    case("extreme logits", "logsumexp(1)", {"x": f32([[1e4, 1e4, -1e4], [-1e4, -1e4, -1e4]])}, lambda x: torch.logsumexp(x, 1))
+    case("infinities", "logsumexp(1)", {"x": f32([[-INF, 1, 2], [-INF, -INF, -INF], [INF, 1, 2]])}, lambda x: torch.logsumexp(x, 1), grad=False)
+    over_axes("nansum", lambda x, dims, keep: torch.nansum(x, dims, keep))
+    case("not-a-number counts as 0", "nansum(1)", {"x": f32([[NAN, 1, 2], [NAN, NAN, NAN]])}, lambda x: torch.nansum(x, 1))
+    case("infinity is a number", "nansum", {"x": f32([NAN, INF, 2])}, torch.nansum, grad=False)
+    holes = lambda *shape: f32(np.round(make.RNG.standard_normal(shape)))
+    for op, fn in [("any", torch.any), ("all", torch.all)]:
+        over_axes(op, lambda x, dims, keep: multi(fn, x, dims, keep), draw=holes)
+        case("bools", f"{op}(1)", {"x": yes([[True, False], [True, True], [False, False]])}, lambda x: fn(x, 1))
+        case("integers", op, {"x": i64([0, 2, 0])}, lambda x: fn(x))
+        case("not-a-number is not 0", op, {"x": f32([NAN])}, lambda x: fn(x))
+        case("of nothing", f"{op}(0)", {"x": rand(0, 2)}, lambda x: fn(x, 0))
+    over_axes("count_nonzero", lambda x, dims, keep: torch.count_nonzero(x, dims), draw=holes, keep=False)
+    case("bools", "count_nonzero(1)", {"x": yes([[True, False], [True, True]])}, lambda x: torch.count_nonzero(x, 1))
+    begin("softmin")
+    case("rows", "softmin", {"x": rand(3, 5)}, lambda x: F.softmin(x, -1))
+    case("axis 0", "softmin(0)", {"x": rand(3, 5)}, lambda x: F.softmin(x, 0))
+    case("axis 1 of 3", "softmin(axis = 1)", {"x": rand(2, 3, 4)}, lambda x: F.softmin(x, 1))
+    case("extreme values", "softmin", {"x": f32([[1e4, -1e4, 0.0], [1e4, 1e4, -1e4]])}, lambda x: F.softmin(x, -1))
+    case("empty batch", "softmin", {"x": rand(0, 4)}, lambda x: F.softmin(x, -1))
+
+
+def begin_again(name):
+    """More cases of a file that has some."""
+    make.CURRENT = make.FILES[name]
+
+
+def multi(fn, x, dims, keep):
+    """A reduction over one axis after another."""
+    for d in sorted((d % x.dim() for d in dims), reverse=True):
+        x = fn(x, d, keepdim=keep)
+    return x
+
+
+def scans():
+    for op, fn in [("cumsum", torch.cumsum), ("cumprod", torch.cumprod), ("logcumsumexp", torch.logcumsumexp)]:
+        begin(op)
+        case("last axis", op, {"x": rand(3, 5)}, lambda x: fn(x, -1))
+        case("axis 0", f"{op}(0)", {"x": rand(4, 3)}, lambda x: fn(x, 0))
+        case("axis 1 of 3", f"{op}(axis = 1)", {"x": rand(2, 3, 4)}, lambda x: fn(x, 1))
+        case("one element", op, {"x": rand(3, 1)}, lambda x: fn(x, -1))
+        case("empty axis", op, {"x": rand(3, 0)}, lambda x: fn(x, -1))
+        case("longer than a vector", op, {"x": rand(71, scale=0.125, shift=1)}, lambda x: fn(x, -1))
+    begin_again("cumprod")
+    case("zeros", "cumprod", {"x": f32([[1, 0, 3, 2], [0, 2, 0, 1], [2, 3, 4, 0]])}, lambda x: torch.cumprod(x, -1))
+    begin_again("logcumsumexp")
+    case("extreme values", "logcumsumexp", {"x": f32([[60, -60, 60, 0], [-100, -100, 0, 3]])}, lambda x: torch.logcumsumexp(x, -1))
+    case("minus infinity first", "logcumsumexp", {"x": f32([[-INF, -INF, 1, 2]])}, lambda x: torch.logcumsumexp(x, -1), grad=False)
+    for op, fn in [("cummax", torch.cummax), ("cummin", torch.cummin)]:
+        begin(op)
+        both = f"(v, i) = x |> {op}"
+        case("values", op, {"x": rand(3, 5)}, lambda x: fn(x, -1)[0])
+        case("both", f"{both}\n(v, i)", {"x": rand(3, 5)}, lambda x: tuple(fn(x, -1)))
+        case("axis 0", f"{both}(0)\n(v, i)", {"x": rand(4, 3)}, lambda x: tuple(fn(x, 0)))
+        case("axis 1 of 3", f"{both}(axis = 1)\n(v, i)", {"x": rand(2, 3, 4)}, lambda x: tuple(fn(x, 1)))
+        case("ties: the last", f"{both}\n(v, i)", {"x": f32([[1, 1, 2, 2, 1], [3, 3, 3, 3, 3]])}, lambda x: tuple(fn(x, -1)))
+        case("not-a-number from where it stands", f"{both}\n(v, i)", {"x": f32([[1, NAN, 2, NAN, 3]])}, lambda x: tuple(fn(x, -1)), grad=False)
+        case("empty batch", op, {"x": rand(0, 3)}, lambda x: fn(x, -1)[0])
+
+
+def orders():
+    begin("sort")
+    both = lambda x, d, down=False: tuple(torch.sort(x, dim=d, descending=down, stable=True))
+    case("values", "sort", {"x": distinct(3, 5)}, lambda x: torch.sort(x)[0])
+    case("both", "(v, i) = x |> sort\n(v, i)", {"x": distinct(3, 5)}, lambda x: both(x, -1))
+    case("descending", "(v, i) = x |> sort(descending = true)\n(v, i)", {"x": distinct(3, 5)}, lambda x: both(x, -1, True))
+    case("axis 0", "(v, i) = x |> sort(0)\n(v, i)", {"x": distinct(4, 3)}, lambda x: both(x, 0))
+    case("axis 1 of 3", "(v, i) = x |> sort(axis = 1)\n(v, i)", {"x": distinct(2, 3, 4)}, lambda x: both(x, 1))
+    ties = f32([[1, 0, 1, 0, 1], [2, 2, 2, 2, 2]])
+    case("ties keep their order", "(v, i) = x |> sort\n(v, i)", {"x": ties}, lambda x: both(x, -1))
+    case("ties keep their order, descending", "(v, i) = x |> sort(descending = true)\n(v, i)", {"x": ties}, lambda x: both(x, -1, True))
+    edges = f32([[NAN, 1, INF, -INF, 0]])
+    case("not-a-number and the infinities", "(v, i) = x |> sort\n(v, i)", {"x": edges}, lambda x: both(x, -1), grad=False)
+    case("the same, descending", "(v, i) = x |> sort(-1, true)\n(v, i)", {"x": edges}, lambda x: both(x, -1, True), grad=False)
+    case("longer than a vector", "sort", {"x": distinct(137)}, lambda x: torch.sort(x)[0])
+    case("empty batch", "sort", {"x": rand(0, 3)}, lambda x: torch.sort(x)[0])
+    begin("argsort")
+    for name, call, x, d, down in [("last axis", "argsort", distinct(3, 5), -1, False), ("axis 0", "argsort(0)", distinct(4, 3), 0, False),
+                                   ("descending", "argsort(axis = 1, descending = true)", distinct(2, 3, 2), 1, True), ("ties", "argsort", ties, -1, False)]:
+        case(name, call, {"x": x}, lambda x: torch.argsort(x, dim=d, descending=down, stable=True))
+    begin("topk")
+    top = lambda x, *a, **k: tuple(torch.topk(x, *a, **k))
+    case("values", "topk(2)", {"x": distinct(3, 5)}, lambda x: top(x, 2)[0])
+    case("both", "(v, i) = x |> topk(3)\n(v, i)", {"x": distinct(3, 5)}, lambda x: top(x, 3))
+    case("the smallest", "(v, i) = x |> topk(k = 2, largest = false)\n(v, i)", {"x": distinct(3, 5)}, lambda x: top(x, 2, largest=False))
+    case("axis 0", "(v, i) = x |> topk(2, 0)\n(v, i)", {"x": distinct(4, 3)}, lambda x: top(x, 2, 0))
+    case("axis 1 of 3", "(v, i) = x |> topk(2, axis = 1)\n(v, i)", {"x": distinct(2, 3, 4)}, lambda x: top(x, 2, 1))
+    case("all of them", "topk(5)", {"x": distinct(2, 5)}, lambda x: top(x, 5)[0])
+    case("not-a-number is the largest", "topk(2)", {"x": f32([[NAN, 1, INF]])}, lambda x: top(x, 2)[0], grad=False)
+    begin("topk_mask")
+    mask = lambda x, k, d=-1: torch.zeros_like(x, dtype=torch.bool).scatter(d, torch.topk(x, k, d).indices, True)
+    case("rows", "topk_mask(2)", {"x": distinct(3, 5)}, lambda x: mask(x, 2))
+    case("axis 0", "topk_mask(1, 0)", {"x": distinct(4, 3)}, lambda x: mask(x, 1, 0))
+    case("axis 1 of 3", "topk_mask(k = 2, axis = 1)", {"x": distinct(2, 3, 4)}, lambda x: mask(x, 2, 1))
+    case("ties: the first", "topk_mask(2)", {"x": f32([[1, 3, 3, 3, 2]])}, lambda x: yes([[False, True, True, False, False]]))
+    begin("median")
+    mid = lambda x, d, keep=False: tuple(torch.median(x, d, keep))
+    case("all axes", "median", {"x": distinct(3, 5)}, lambda x: torch.median(x))
+    case("an even number: the lower", "median(1)", {"x": distinct(3, 4)}, lambda x: mid(x, 1)[0])
+    case("both", "(v, i) = x |> median(0)\n(v, i)", {"x": distinct(5, 3)}, lambda x: mid(x, 0))
+    case("both, kept", "(v, i) = x |> median(axis = 1, keep = true)\n(v, i)", {"x": distinct(2, 3, 4)}, lambda x: mid(x, 1, True))
+    case("all axes, kept", "median(keep = true)", {"x": distinct(3, 3)}, lambda x: torch.median(x).reshape(1, 1))
+    case("not-a-number wins", "median(1)", {"x": f32([[1, NAN, 3], [INF, -INF, 0]])}, lambda x: mid(x, 1)[0], grad=False)
+
+
+def by_number():
+    begin("gather")
+    for name, shape, small, axis in [("last axis", (3, 5), (3, 2), -1), ("axis 0", (4, 3), (2, 3), 0), ("a smaller index", (3, 4, 5), (2, 2, 3), 2), ("axis 1 of 3", (2, 3, 4), (2, 5, 4), 1)]:
+        case(name, f"(x, i) |> gather({axis})", {"x": rand(*shape), "i": ids(shape[axis], *small)}, lambda x, i: torch.gather(x, axis, i))
+    case("by name", "(x, index = i) |> gather(axis = 0)", {"x": rand(3), "i": i64([2, 2, 0, 2])}, lambda x, i: x[i])
+    case("integers", "(x, i) |> gather(0)", {"x": i64([5, 6, 7]), "i": i64([2, 0])}, lambda x, i: x[i])
+    case("an empty index", "(x, i) |> gather(0)", {"x": rand(3), "i": ids(1, 0)}, lambda x, i: x[i])
+    begin("take_along")
+    for name, shape, small, axis in [("last axis", (3, 5), (3, 2), -1), ("axis 0", (4, 3), (2, 3), 0), ("axis 1 of 3", (2, 3, 4), (2, 5, 4), 1)]:
+        case(name, f"(x, i) |> take_along({axis})", {"x": rand(*shape), "i": ids(shape[axis], *small)}, lambda x, i: torch.take_along_dim(x, i, axis))
+    case("by name", "(x, index = i) |> take_along(axis = 0)", {"x": rand(3), "i": i64([2, 2, 0])}, lambda x, i: x[i])
+    begin("index_select")
+    for name, shape, axis in [("rows", (5, 3), 0), ("columns", (3, 5), -1), ("axis 1 of 3", (2, 5, 3), 1), ("rank 1", (5,), 0)]:
+        case(name, f"(x, i) |> index_select({axis})", {"x": rand(*shape), "i": i64([4, 0, 4, 2])}, lambda x, i: torch.index_select(x, axis, i))
+    case("bools", "(x, index = i) |> index_select(axis = 0)", {"x": yes([True, False, True]), "i": i64([1, 0])}, lambda x, i: x[i])
+    begin("one_hot")
+    for shape in [(4,), (2, 3), (), (0,)]:
+        case(f"{list(shape)}", "one_hot(5)", {"x": ids(5, *shape)}, lambda x: F.one_hot(x, 5))
+    case("one class", "one_hot(classes = 1)", {"x": i64([0, 0])}, lambda x: F.one_hot(x, 1))
+    begin("flip")
+    for call, axes in [("flip(0)", [0]), ("flip(-1)", [-1]), ("flip(0, 2)", [0, 2]), ("flip(axis = [1, 0])", [1, 0])]:
+        case(call, call, {"x": rand(2, 3, 4)}, lambda x: torch.flip(x, axes))
+    case("integers", "flip(0)", {"x": i64([1, 2, 3])}, lambda x: torch.flip(x, [0]))
+    case("empty", "flip(0)", {"x": rand(0, 3)}, lambda x: torch.flip(x, [0]))
+    begin("roll")
+    for call, shift, axes in [("roll(1, 0)", 1, 0), ("roll(-2, 1)", -2, 1), ("roll(7, axis = -1)", 7, -1), ("roll(shift = [1, -1], axis = [0, 2])", [1, -1], [0, 2]), ("roll(3, 1)", 3, 1)]:
+        case(call, call, {"x": rand(2, 3, 4)}, lambda x: torch.roll(x, shift, axes))
+    case("integers", "roll(1, 0)", {"x": i64([1, 2, 3])}, lambda x: torch.roll(x, 1, 0))
+    case("empty", "roll(1, 0)", {"x": rand(0, 3)}, lambda x: torch.roll(x, 1, 0))
+
+
+PARTS = [rectifiers, functions, reductions, scans, orders, by_number]
 
 
 def main():
