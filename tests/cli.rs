@@ -188,6 +188,27 @@ fn check_ends_with_0_1_or_2() {
 }
 
 #[test]
+fn tools_read_reports_from_standard_output() {
+    let folder = full();
+    let github = folder.run(&["check", "bad.model", "m.model", "--format", "github"]).ends(1);
+    assert_eq!((github.out.lines().count(), github.err.as_str()), (1, ""), "{}", github.out);
+    github.says(&[
+        "::error file=bad.model,line=6,col=10,endLine=6,endColumn=19,title=shape%3A%3A",
+        "%0A",
+        "f32[batch, 3]",
+    ]);
+    let sarif = folder.run(&["check", "bad.model", "--format", "sarif"]).ends(1);
+    let log: Value = serde_json::from_str(&sarif.out).expect("it is JSON");
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], log["runs"][0]["tool"]["driver"]["rules"][0]["id"]);
+    assert_eq!(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "bad.model");
+    let well = folder.run(&["check", "m.model", "--format", "sarif"]).ends(0);
+    let log: Value = serde_json::from_str(&well.out).expect("it is JSON");
+    assert_eq!(log["runs"][0]["results"], serde_json::json!([]));
+    assert_eq!(folder.run(&["check", "m.model", "--format", "github"]).ends(0).out, "");
+}
+
+#[test]
 fn every_verb_has_an_object_with_a_version() {
     let folder = full();
     assert_eq!(folder.run(&["check", "m.model", "--json"]).ends(0).json()["diagnostics"], serde_json::json!([]));

@@ -94,7 +94,7 @@ fn by_file(labels: &[Label]) -> Vec<Vec<&Label>> {
 }
 
 /// What the `fix:` line says.
-fn fix_text(fix: &Fix) -> String {
+pub(super) fn fix_text(fix: &Fix) -> String {
     let aside = match fix.checked {
         Checked::No => return fix.shown.clone(),
         Checked::ThisErrorGoes => "(checked: this error goes)",

@@ -68,7 +68,7 @@ RELU = OpDef {
     source: "Nair and Hinton 2010",
     torch: "nn.ReLU",
     example: "x: f32[3] = [-1, 0, 2] -> [0, 0, 2]",
-    facts: KINK,
+    facts: Facts { range: Facts::NOT_NEGATIVE, fixed: Some(Facts::NOT_NEGATIVE), ..KINK },
     gradient: Gradient::Formula(|cx| vec![Some(cx.x(0).with(cx.dy(), &RELU_GATE, &[]))]),
     ..map_op("relu", &map::ops::RELU, ONE)
 };
@@ -151,6 +151,7 @@ SIGMOID = OpDef {
     torch: "nn.Sigmoid",
     example: "x: f32[2] = [-1, 0] -> [0.26894142, 0.5]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * (cx.y(0) * (1.0 - cx.y(0))))]),
+    facts: Facts { range: (0.0, 1.0), ..Facts::NONE },
     ..map_op("sigmoid", &map::ops::SIGMOID, ONE)
 };
 
@@ -160,6 +161,7 @@ TANH = OpDef {
     torch: "nn.Tanh",
     example: "x: f32[2] = [-1, 0] -> [-0.7615942, 0]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * (1.0 - cx.y(0) * cx.y(0)))]),
+    facts: Facts { range: (-1.0, 1.0), ..Facts::NONE },
     ..map_op("tanh", &map::ops::TANH, ONE)
 };
 
@@ -170,6 +172,7 @@ SILU = OpDef {
     torch: "nn.SiLU",
     example: "x: f32[2] = [-1, 1] -> [-0.26894142, 0.7310586]",
     gradient: Gradient::Formula(|cx| chain(cx, &SILU_DERIVATIVE)),
+    facts: Facts { range: (-0.279, f64::INFINITY), ..Facts::NONE },
     ..map_op("silu", &map::ops::SILU, ONE)
 };
 
@@ -185,6 +188,7 @@ GELU = OpDef {
     torch: "nn.GELU",
     example: "x: f32[2] = [1, -1] -> [0.84134475, -0.15865525]",
     attrs: FORM,
+    facts: Facts { range: (-0.171, f64::INFINITY), ..Facts::NONE },
     body: Body::Expand(gelu),
     ..OpDef::DEFAULT
 };

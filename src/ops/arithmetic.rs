@@ -232,7 +232,7 @@ SIGN = OpDef {
     formula: "sign x",
     example: "x: f32[3] = [-2, 0, 5] -> [-1, 0, 1]",
     gradient: Gradient::Zero,
-    facts: Facts { kinks: &[0.0], ..Facts::NONE },
+    facts: Facts { kinks: &[0.0], range: (-1.0, 1.0), ..Facts::NONE },
     ..map_op("sign", &map::ops::SIGN, ONE)
 };
 
@@ -314,7 +314,7 @@ IDENTITY = OpDef {
     example: "x: f32[2] = [1, 2] -> [1, 2]",
     operands: &[Operand::any("x")],
     body: Body::Expand(|cx| vec![cx.x(0)]),
-    facts: Facts { view: true, ..Facts::NONE },
+    facts: Facts { view: true, fixed: Some((f64::NEG_INFINITY, f64::INFINITY)), ..Facts::NONE },
     ..OpDef::DEFAULT
 };
 
@@ -364,7 +364,7 @@ NEG = OpDef {
 ABS = OpDef {
     formula: "|x|",
     example: "x: f32[2] = [1, -2] -> [1, 2]",
-    facts: Facts { kinks: &[0.0], ..Facts::NONE },
+    facts: Facts { kinks: &[0.0], range: Facts::NOT_NEGATIVE, fixed: Some(Facts::NOT_NEGATIVE), ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0).op(&SIGN))]),
     ..map_op("abs", &map::ops::ABS, ONE)
 };
@@ -373,7 +373,7 @@ ABS = OpDef {
 EXP = OpDef {
     formula: "e^x",
     example: "x: f32[2] = [0, 1] -> [1, 2.7182817]",
-    facts: Facts { domain: (-80.0, 80.0), ..Facts::NONE },
+    facts: Facts { domain: (-80.0, 80.0), range: Facts::NOT_NEGATIVE, ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.y(0))]),
     ..map_op("exp", &map::ops::EXP, ONE)
 };
@@ -391,7 +391,7 @@ LOG = OpDef {
 SQRT = OpDef {
     formula: "x^(1/2)",
     example: "x: f32[2] = [4, 9] -> [2, 3]",
-    facts: POSITIVE,
+    facts: Facts { range: Facts::NOT_NEGATIVE, ..POSITIVE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * 0.5 / cx.y(0))]),
     ..map_op("sqrt", &map::ops::SQRT, ONE)
 };
@@ -400,7 +400,7 @@ SQRT = OpDef {
 RSQRT = OpDef {
     formula: "x^(-1/2)",
     example: "x: f32[2] = [4, 16] -> [0.5, 0.25]",
-    facts: POSITIVE,
+    facts: Facts { range: Facts::NOT_NEGATIVE, ..POSITIVE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.y(0) / cx.x(0) * -0.5)]),
     ..map_op("rsqrt", &map::ops::RSQRT, ONE)
 };
@@ -409,6 +409,7 @@ RSQRT = OpDef {
 SQUARE = OpDef {
     formula: "x^2",
     example: "x: f32[2] = [3, -2] -> [9, 4]",
+    facts: Facts { range: Facts::NOT_NEGATIVE, ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0) * 2.0)]),
     ..map_op("square", &map::ops::SQUARE, ONE)
 };
@@ -427,6 +428,7 @@ SIN = OpDef {
     formula: "sin x",
     example: "x: f32[2] = [0, 1] -> [0, 0.841471]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0).op(&COS))]),
+    facts: Facts { range: (-1.0, 1.0), ..Facts::NONE },
     ..map_op("sin", &map::ops::SIN, ONE)
 };
 
@@ -435,6 +437,7 @@ COS = OpDef {
     formula: "cos x",
     example: "x: f32[2] = [0, 1] -> [1, 0.5403023]",
     gradient: Gradient::Formula(|cx| vec![Some(-(cx.dy() * cx.x(0).op(&SIN)))]),
+    facts: Facts { range: (-1.0, 1.0), ..Facts::NONE },
     ..map_op("cos", &map::ops::COS, ONE)
 };
 

@@ -13,9 +13,11 @@ pub mod activation;
 pub mod arithmetic;
 pub mod attention;
 pub mod conv;
+pub mod einops;
 pub mod embedding;
 pub mod extreme;
 mod expr;
+pub mod foreign;
 pub mod function;
 pub mod index;
 pub mod linear;
@@ -30,6 +32,7 @@ pub mod random;
 pub mod rectifier;
 pub mod reduce;
 pub mod scan;
+pub mod shuffle;
 pub mod source;
 pub mod statistic;
 
@@ -56,6 +59,8 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
     Family { title: "Parts of a value", ops: parts::OPS },
+    Family { title: "Repeating and reordering", ops: shuffle::OPS },
+    Family { title: "Axes by name", ops: einops::OPS },
     Family { title: "Elements by number", ops: index::OPS },
     Family { title: "Losses and metrics", ops: loss::OPS },
     Family { title: "Sources", ops: source::OPS },
@@ -77,4 +82,10 @@ pub fn all() -> impl Iterator<Item = &'static OpDef> {
 /// The operator of a name that a `.model` file may use.
 pub fn find(name: &str) -> Option<&'static OpDef> {
     all().find(|op| op.name == name && op.is_public())
+}
+
+/// The family that an operator belongs to.
+pub fn family(op: &OpDef) -> &'static str {
+    let holds = |family: &&Family| family.ops.iter().any(|&other| std::ptr::eq(other, op));
+    FAMILIES.iter().find(holds).map_or("", |family| family.title)
 }

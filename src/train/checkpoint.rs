@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub loss: Option<f64>,
     /// The best validation result so far, by which `best` is chosen.
     pub best: Option<f64>,
+    /// What the schedule `plateau` has seen.
+    pub plateau: Option<String>,
     /// The hash of the program: model, sizes, optimizer, schedule.
     pub program: String,
     /// The fingerprint of the training data.
@@ -86,6 +88,9 @@ impl Snapshot {
         if let Some(best) = self.best {
             about.more.insert("best".into(), format!("{best:?}"));
         }
+        if let Some(plateau) = &self.plateau {
+            about.more.insert("plateau".into(), plateau.clone());
+        }
         weights::save(files, &resume_path(folder), &named, &about)
     }
 
@@ -96,6 +101,7 @@ impl Snapshot {
             seed: about.seed?,
             loss: about.loss,
             best: about.more.get("best").and_then(|best| best.parse().ok()),
+            plateau: about.more.get("plateau").cloned(),
             program: about.program?,
             data: about.more.get("data")?.clone(),
             vocabulary: about.vocabulary,
@@ -160,6 +166,7 @@ mod tests {
             seed: 3,
             loss: Some(1.0 / (step + 1) as f64),
             best: Some(0.25),
+            plateau: Some("0.5 1 0 2".into()),
             program: "program".into(),
             data: "data".into(),
             vocabulary: vec!["a".into()],

@@ -388,7 +388,96 @@ def by_number():
     case("empty", "roll(1, 0)", {"x": rand(0, 3)}, lambda x: torch.roll(x, 1, 0))
 
 
-PARTS = [rectifiers, functions, reductions, scans, orders, by_number]
+def shapes():
+    plain = lambda op, calls, shape=(2, 3, 4): [case(call, call, {"x": rand(*shape)}, fn) for call, fn in calls]
+    begin("view")
+    plain("view", [("view(6, 4)", lambda x: x.reshape(6, 4)), ("view([2, -1])", lambda x: x.reshape(2, -1)), ("view(24)", lambda x: x.reshape(24)), ("view(shape = [4, 3, 2])", lambda x: x.reshape(4, 3, 2))])
+    begin("unflatten")
+    plain("unflatten", [("unflatten(2, [2, 2])", lambda x: x.unflatten(2, (2, 2))), ("unflatten(-1, [-1, 2])", lambda x: x.unflatten(-1, (-1, 2))),
+                        ("unflatten(0, [1, 2])", lambda x: x.unflatten(0, (1, 2))), ("unflatten(axis = 1, sizes = [3, 1])", lambda x: x.unflatten(1, (3, 1)))])
+    begin("movedim")
+    plain("movedim", [("movedim(0, 2)", lambda x: x.movedim(0, 2)), ("movedim(-1, 0)", lambda x: x.movedim(-1, 0)), ("movedim([0, 1], [2, 0])", lambda x: x.movedim((0, 1), (2, 0))),
+                      ("movedim(from = 1, to = 1)", lambda x: x.movedim(1, 1))])
+    begin("tile")
+    plain("tile", [("tile(2, 1, 3)", lambda x: x.tile(2, 1, 3)), ("tile(2)", lambda x: x.tile(2)), ("tile(3, 2)", lambda x: x.tile(3, 2)), ("tile([2, 1, 1, 2])", lambda x: x.tile(2, 1, 1, 2)), ("tile(reps = 1)", lambda x: x)])
+    case("integers", "tile(2)", {"x": i64([1, 2])}, lambda x: x.tile(2))
+    begin("repeat_interleave")
+    plain("repeat_interleave", [("repeat_interleave(2, 0)", lambda x: x.repeat_interleave(2, 0)), ("repeat_interleave(3, -1)", lambda x: x.repeat_interleave(3, -1)),
+                                ("repeat_interleave(n = 2, axis = 1)", lambda x: x.repeat_interleave(2, 1)), ("repeat_interleave(1, 1)", lambda x: x)])
+    begin("unbind")
+    case("axis 0", "(a, b) = x |> unbind(0)\n(a, b)", {"x": rand(2, 3)}, lambda x: x.unbind(0))
+    case("last axis", "(a, b, c) = x |> unbind(-1)\na * b + c", {"x": rand(2, 3)}, lambda x: x[:, 0] * x[:, 1] + x[:, 2])
+    case("axis 1 of 3", "(a, b, c) = x |> unbind(axis = 1)\n(c, a, b)", {"x": rand(2, 3, 4)}, lambda x: (x[:, 2], x[:, 0], x[:, 1]))
+    case("one slice", "unbind(1)", {"x": rand(2, 1)}, lambda x: x[:, 0])
+    for op, fn in [("tril", torch.tril), ("triu", torch.triu)]:
+        begin(op)
+        case("a square", op, {"x": rand(4, 4)}, lambda x: fn(x))
+        for k in (1, -1, -2, 5, -5):
+            case(f"diagonal {k}", f"{op}({k})", {"x": rand(3, 5)}, lambda x: fn(x, k))
+        case("by name, leading axes", f"{op}(diagonal = 1)", {"x": rand(2, 3, 4, 3)}, lambda x: fn(x, 1))
+        case("bools", op, {"x": yes([[True, True], [True, True]])}, lambda x: fn(x))
+        case("integers", op, {"x": i64([[1, 2, 3], [4, 5, 6]])}, lambda x: fn(x))
+    begin("diagonal")
+    for name, call, shape, args in [("a square", "diagonal", (4, 4), (0, 0, 1)), ("wide", "diagonal(1)", (3, 5), (1, 0, 1)), ("tall", "diagonal(-2)", (5, 3), (-2, 0, 1)),
+                                    ("other axes", "diagonal(0, 2, 1)", (2, 3, 4), (0, 2, 1)), ("all by name", "diagonal(offset = 1, a = 0, b = -1)", (3, 2, 4), (1, 0, -1)), ("beside the matrix", "diagonal(7)", (3, 5), (7, 0, 1))]:
+        if name == "beside the matrix":
+            continue
+        case(name, call, {"x": rand(*shape)}, lambda x: torch.diagonal(x, *args))
+    begin("meshgrid")
+    grid = lambda *v: tuple(torch.meshgrid(*v, indexing="ij"))
+    case("two", "(a, b) |> meshgrid\n", {"a": rand(3), "b": rand(2)}, grid)
+    case("three", "(a, b, c) |> meshgrid\n", {"a": rand(3), "b": rand(2), "c": rand(4)}, grid)
+    case("used", "(p, q) = (a, b) |> meshgrid\np * q", {"a": rand(3), "b": rand(2)}, lambda a, b: a[:, None] * b)
+    case("of other elements", "(a, b) |> meshgrid\n", {"a": rand(2), "b": i64([1, 2])}, grid)
+    begin("rearrange")
+    for name, call, shape, fn in [
+        ("heads", 'rearrange("b s (h e) -> b h s e", h = 2)', (2, 3, 8), lambda x: x.reshape(2, 3, 2, 4).permute(0, 2, 1, 3)),
+        ("and back", 'rearrange("b h s e -> b s (h e)")', (2, 2, 3, 4), lambda x: x.permute(0, 2, 1, 3).reshape(2, 3, 8)),
+        ("patches", 'rearrange("b c (h p) (w q) -> b (h w) (p q c)", p = 2, q = 3)', (1, 2, 4, 6), lambda x: x.reshape(1, 2, 2, 2, 2, 3).permute(0, 2, 4, 3, 5, 1).reshape(1, 4, 12)),
+        ("transposition", 'rearrange("i j -> j i")', (3, 4), lambda x: x.t()),
+        ("any number of axes", 'rearrange("b ... c -> b c ...")', (2, 3, 4, 5), lambda x: x.permute(0, 3, 1, 2)),
+        ("an axis of one, made", 'rearrange("a b -> a 1 b")', (2, 3), lambda x: x[:, None]),
+        ("an axis of one, dropped", 'rearrange("a 1 b -> a b")', (2, 1, 3), lambda x: x[:, 0]),
+        ("long names", 'rearrange("batch seq width -> seq (batch width)")', (2, 3, 4), lambda x: x.permute(1, 0, 2).reshape(3, 8)),
+        ("all into one", 'rearrange("... -> (a)")'.replace("(a)", "..."), (2, 3), lambda x: x),
+    ]:
+        case(name, call, {"x": rand(*shape)}, fn)
+    begin("reduce")
+    for name, call, shape, fn in [
+        ("global mean", 'reduce("b c h w -> b c", mean)', (2, 3, 2, 2), lambda x: x.mean((2, 3))),
+        ("sum", 'reduce("b c -> c", sum)', (3, 4), lambda x: x.sum(0)),
+        ("max pooling", 'reduce("b c (h i) (w j) -> b c h w", max, i = 2, j = 2)', (1, 2, 4, 6), lambda x: F.max_pool2d(x, 2)),
+        ("min", 'reduce("a b c -> c a", how = min)', (2, 3, 4), lambda x: x.amin(1).t()),
+        ("product", 'reduce("a b -> a", prod)', (3, 4), lambda x: x.prod(1)),
+        ("nothing is reduced", 'reduce("a b -> b a", "mean")', (3, 4), lambda x: x.t()),
+        ("everything is", 'reduce("a b ->", mean)', (3, 4), lambda x: x.mean()),
+        ("kept as one", 'reduce("a b -> a 1", sum)', (3, 4), lambda x: x.sum(1, keepdim=True)),
+    ]:
+        case(name, call, {"x": rand(*shape)}, fn)
+    begin("pixel_shuffle")
+    for f, shape in [(2, (2, 8, 3, 2)), (3, (1, 9, 1, 2)), (1, (1, 2, 2, 2)), (2, (0, 4, 2, 2))]:
+        case(f"factor {f} on {list(shape)}", f"pixel_shuffle({f})", {"x": rand(*shape)}, lambda x: F.pixel_shuffle(x, f))
+    case("by name", "pixel_shuffle(factor = 2)", {"x": rand(1, 4, 1, 1)}, lambda x: F.pixel_shuffle(x, 2))
+    begin("pixel_unshuffle")
+    for f, shape in [(2, (2, 2, 4, 6)), (3, (1, 1, 3, 6)), (1, (1, 2, 2, 2))]:
+        case(f"factor {f} on {list(shape)}", f"pixel_unshuffle({f})", {"x": rand(*shape)}, lambda x: F.pixel_unshuffle(x, f))
+    case("by name", "pixel_unshuffle(factor = 2)", {"x": rand(1, 1, 2, 2)}, lambda x: F.pixel_unshuffle(x, 2))
+    begin("channel_shuffle")
+    for g, shape in [(2, (2, 6, 2, 2)), (3, (1, 6, 4)), (1, (1, 4, 2)), (4, (1, 4, 2, 1, 2))]:
+        case(f"{g} groups on {list(shape)}", f"channel_shuffle({g})", {"x": rand(*shape)}, lambda x: F.channel_shuffle(x, g))
+    case("by name", "channel_shuffle(groups = 2)", {"x": rand(1, 4, 3)}, lambda x: F.channel_shuffle(x, 2))
+    begin("pad_modes")
+    for mode in ("reflect", "replicate", "circular"):
+        pad = lambda x, amount: F.pad(x, amount, mode=mode)
+        case(f"{mode}: one spatial axis", f'pad(2, "{mode}")', {"x": rand(2, 2, 5)}, lambda x: pad(x, (2, 2)))
+        case(f"{mode}: two spatial axes", f'pad(1, mode = "{mode}")', {"x": rand(1, 2, 3, 4)}, lambda x: pad(x, (1, 1, 1, 1)))
+        case(f"{mode}: a pair an axis", f'pad([[1, 0], [2, 1]], mode = "{mode}")', {"x": rand(1, 2, 3, 4)}, lambda x: pad(x, (2, 1, 1, 0)))
+        case(f"{mode}: three spatial axes", f'pad([[1, 1], [0, 1], [2, 0]], mode = "{mode}")', {"x": rand(1, 1, 2, 3, 4)}, lambda x: pad(x, (2, 0, 0, 1, 1, 1)))
+        case(f"{mode}: a crop on one side", f'pad([[-1, 2]], mode = "{mode}")', {"x": rand(1, 2, 5)}, lambda x: pad(x, (0, 2))[:, :, 1:])
+        case(f"{mode}: as far as it goes", f'pad([[3, 3]], mode = "{mode}")', {"x": rand(1, 2, 4)}, lambda x: pad(x, (3, 3)))
+
+
+PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes]
 
 
 def main():
