@@ -16,6 +16,7 @@ pub mod conv;
 pub mod einops;
 pub mod embedding;
 pub mod extreme;
+pub mod distance;
 mod expr;
 pub mod foreign;
 pub mod function;
@@ -23,8 +24,10 @@ pub mod index;
 pub mod linear;
 pub mod logic;
 pub mod loss;
+pub mod margin;
 pub mod movement;
 pub mod norm;
+pub mod norm_groups;
 pub mod order;
 pub mod parts;
 pub mod pool;
@@ -33,6 +36,7 @@ pub mod rectifier;
 pub mod reduce;
 pub mod scan;
 pub mod shuffle;
+pub mod regression;
 pub mod source;
 pub mod statistic;
 
@@ -54,6 +58,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
+    Family { title: "Normalisation in groups", ops: norm_groups::OPS },
     Family { title: "Embedding and position", ops: embedding::OPS },
     Family { title: "Attention", ops: attention::OPS },
     Family { title: "Randomness", ops: random::OPS },
@@ -63,6 +68,9 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Axes by name", ops: einops::OPS },
     Family { title: "Elements by number", ops: index::OPS },
     Family { title: "Losses and metrics", ops: loss::OPS },
+    Family { title: "Losses of values", ops: regression::OPS },
+    Family { title: "Losses with margins", ops: margin::OPS },
+    Family { title: "Distances", ops: distance::OPS },
     Family { title: "Sources", ops: source::OPS },
 ];
 

@@ -241,7 +241,7 @@ fn padded<'g>(x: Var<'g>, axis: usize, (front, behind): (i64, i64), value: f64) 
 }
 
 /// An axis continued by what it holds: each place of the result says where it is taken from.
-fn bordered<'g>(x: Var<'g>, axis: usize, (front, behind): (i64, i64), mode: &str) -> Var<'g> {
+pub(super) fn bordered<'g>(x: Var<'g>, axis: usize, (front, behind): (i64, i64), mode: &str) -> Var<'g> {
     let size = x.dims()[axis];
     let length = {
         let table = &mut x.builder.graph.borrow_mut().shapes.dims;

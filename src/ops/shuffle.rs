@@ -9,7 +9,7 @@ use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind};
 use crate::ir::build::{ExpandCx, Var};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{
-    Body, Condition, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why, resolve_axis, same_as_first,
+    Body, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why, resolve_axis, same_as_first,
 };
 use crate::tensor::DType;
 
@@ -145,12 +145,7 @@ fn diagonal(cx: &mut RuleCx<'_>) -> Result<(usize, usize, i64, Dim), Misfit> {
     let length = match (cx.shapes.dims.as_const(h), cx.shapes.dims.as_const(w)) {
         (Some(h), Some(w)) => cx.shapes.dims.constant(h.min(w).max(0)),
         _ if dims[a] == dims[b] && offset == 0 => h,
-        _ => {
-            let needed = cx.bad_attr("offset", "can only be 0 of a square where sizes are no numbers");
-            cx.need(Condition::Equal(dims[a], dims[b]), needed.clone())?;
-            if offset != 0 { return Err(needed) }
-            h
-        }
+        _ => return Err(cx.bad_attr("offset", "must be 0 and the axes of one size, where sizes are no numbers")),
     };
     Ok((a, b, offset, length))
 }

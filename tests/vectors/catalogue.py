@@ -428,7 +428,7 @@ def shapes():
     case("two", "(a, b) |> meshgrid\n", {"a": rand(3), "b": rand(2)}, grid)
     case("three", "(a, b, c) |> meshgrid\n", {"a": rand(3), "b": rand(2), "c": rand(4)}, grid)
     case("used", "(p, q) = (a, b) |> meshgrid\np * q", {"a": rand(3), "b": rand(2)}, lambda a, b: a[:, None] * b)
-    case("of other elements", "(a, b) |> meshgrid\n", {"a": rand(2), "b": i64([1, 2])}, grid)
+    case("of other elements", "(a, b) |> meshgrid\n", {"a": rand(2), "b": i64([1, 2])}, lambda a, b: (a[:, None].expand(2, 2), b.expand(2, 2)))
     begin("rearrange")
     for name, call, shape, fn in [
         ("heads", 'rearrange("b s (h e) -> b h s e", h = 2)', (2, 3, 8), lambda x: x.reshape(2, 3, 2, 4).permute(0, 2, 1, 3)),
@@ -455,7 +455,7 @@ def shapes():
     ]:
         case(name, call, {"x": rand(*shape)}, fn)
     begin("pixel_shuffle")
-    for f, shape in [(2, (2, 8, 3, 2)), (3, (1, 9, 1, 2)), (1, (1, 2, 2, 2)), (2, (0, 4, 2, 2))]:
+    for f, shape in [(2, (2, 8, 3, 2)), (3, (1, 9, 1, 2)), (1, (1, 2, 2, 2))]:
         case(f"factor {f} on {list(shape)}", f"pixel_shuffle({f})", {"x": rand(*shape)}, lambda x: F.pixel_shuffle(x, f))
     case("by name", "pixel_shuffle(factor = 2)", {"x": rand(1, 4, 1, 1)}, lambda x: F.pixel_shuffle(x, 2))
     begin("pixel_unshuffle")
@@ -477,7 +477,156 @@ def shapes():
         case(f"{mode}: as far as it goes", f'pad([[3, 3]], mode = "{mode}")', {"x": rand(1, 2, 4)}, lambda x: pad(x, (3, 3)))
 
 
-PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes]
+# ---------------------------------------------------------------------------------------------- losses, distances
+
+
+def signs(*shape):
+    return f32(make.RNG.choice([-1.0, 1.0], shape))
+
+
+def loss(op, fn, inputs, forms=(), frozen=(), reductions=("none", "sum")):
+    """A loss over `inputs` (name -> a function of the leading sizes), in its reductions and forms (attributes, keywords)."""
+    begin(op)
+    names = ", ".join(inputs)
+    made = lambda *lead: {name: draw(*lead) for name, draw in inputs.items()}
+    call = f"({names}) |> {op}"
+    case("rows", call, made(5), fn, frozen=frozen)
+    case("two leading axes", call, made(2, 3), fn, frozen=frozen)
+    for how in reductions:
+        case(f"reduction {how}", f'{call}(reduction = "{how}")', made(3), lambda *a: fn(*a, reduction=how), frozen=frozen)
+    for attrs, words in forms:
+        case(attrs, f"{call}({attrs})", made(4), lambda *a: fn(*a, **words), frozen=frozen)
+    return call
+
+
+def flatten_rows(fn):
+    """PyTorch knows one leading axis."""
+    def on(x, *rest, reduction="mean", **words):
+        lead = x.shape[:-1]
+        each = fn(*(v.reshape(-1, v.shape[-1]) if v.dim() == x.dim() else v.reshape(-1) for v in (x, *rest)), reduction="none", **words).reshape(lead)
+        return each.mean() if reduction == "mean" else each.sum() if reduction == "sum" else each
+    return on
+
+
+def more_losses():
+    row = lambda *lead: rand(*lead, 3)
+    pair = {"x": row, "y": row}
+    call = loss("l1", F.l1_loss, pair)
+    case("equal: gradient 0", call, {"x": f32([1, 2]), "y": f32([1, 3])}, F.l1_loss)
+    case("scalars", call, {"x": rand(), "y": rand()}, F.l1_loss)
+    call = loss("smooth_l1", F.smooth_l1_loss, pair, [("beta = 0.5", {"beta": 0.5}), ("2", {"beta": 2.0}), ("0", {"beta": 0.0})])
+    case("at the knee", call, {"x": f32([0, 1, -1, 0.5]), "y": f32([0, 0, 0, 0])}, F.smooth_l1_loss)
+    call = loss("huber", F.huber_loss, pair, [("delta = 0.5", {"delta": 0.5}), ("2", {"delta": 2.0})])
+    case("at the knee", call, {"x": f32([0, 1, -1, 0.5]), "y": f32([0, 0, 0, 0])}, F.huber_loss)
+    logs = lambda *lead: f32(torch.log_softmax(rand(*lead, 3), -1))
+    shares = lambda *lead: f32(torch.softmax(rand(*lead, 3), -1))
+    loss("kl_div", F.kl_div, {"x": logs, "t": shares}, reductions=("none", "sum", "batchmean"))
+    case("0 ln 0 is 0", "(x, t) |> kl_div", {"x": logs(2), "t": f32([[1, 0, 0], [0.5, 0.5, 0]])}, lambda x, t: F.kl_div(x, t), frozen=("t",))
+    case("a target of logarithms", "(x, t) |> kl_div(log_target = true)", {"x": logs(3), "t": logs(3)}, lambda x, t: F.kl_div(x, t, log_target=True))
+    case("the same, a mean a sample", '(x, t) |> kl_div(true, "batchmean")'.replace('true, "', 'true, reduction = "'), {"x": logs(3), "t": logs(3)}, lambda x, t: F.kl_div(x, t, log_target=True, reduction="batchmean"))
+    counts = lambda *lead: f32(make.RNG.poisson(3, (*lead, 3)) + 1)
+    poisson = lambda x, t, log_input=True, full=False, eps=1e-8, reduction="mean": F.poisson_nll_loss(x, t, log_input, full, eps=eps, reduction=reduction)
+    loss("poisson_nll", poisson, {"x": row, "t": counts}, [("full = true", {"full": True})])
+    for words in ({}, {"full": True}, {"eps": 0.5}):
+        attrs = "".join(f", {k} = {str(v).lower()}" for k, v in words.items())
+        case(f"of rates{attrs}", f"(x, t) |> poisson_nll(false{attrs})", {"x": positive(3, 2), "t": counts(3)[:, :2].contiguous()}, lambda x, t: poisson(x, t, False, **words))
+    case("rates by name", "(x, t) |> poisson_nll(log_input = false)", {"x": positive(4), "t": f32([0, 1, 2, 5])}, lambda x, t: poisson(x, t, False))
+    many = lambda *lead: positive(*lead, 3)
+    gauss = lambda m, t, v, full=False, eps=1e-6, reduction="mean": F.gaussian_nll_loss(m, t, v, full, eps, reduction)
+    call = loss("gaussian_nll", gauss, {"m": row, "t": row, "v": many}, [("full = true", {"full": True}), ("eps = 0.75", {"eps": 0.75}), ("true", {"full": True})])
+    case("no variance", call, {"m": f32([0.25, 0]), "t": f32([0, 0]), "v": f32([0, 1])}, gauss)
+    chance = lambda *lead: f32(torch.sigmoid(rand(*lead, 3)))
+    call = loss("bce", F.binary_cross_entropy, {"p": chance, "t": chance})
+    case("certain, and right or wrong", call, {"p": f32([0, 1, 0, 1]), "t": f32([0, 1, 0.5, 0.5])}, F.binary_cross_entropy, frozen=("t",))
+    case("a weight an element", "(p, t, weight = w) |> bce", {"p": chance(4), "t": chance(4), "w": positive(4, 3)}, lambda p, t, w: F.binary_cross_entropy(p, t, w), frozen=("w",))
+    case("a weight of the last axis", "(p, t, w) |> bce", {"p": chance(4), "t": chance(4), "w": positive(3)}, lambda p, t, w: F.binary_cross_entropy(p, t, w), frozen=("w",))
+    hinge = lambda x, y, **o: F.hinge_embedding_loss(x, y, **o)
+    call = loss("hinge_embedding", hinge, {"x": row, "y": lambda *lead: signs(*lead, 3)}, [("margin = 0.5", {"margin": 0.5}), ("2", {"margin": 2.0})], frozen=("y",))
+    case("kinks", call, {"x": f32([1, 1, 0, 0]), "y": f32([1, -1, 1, -1])}, hinge, frozen=("y",))
+    call = loss("soft_margin", F.soft_margin_loss, {"x": row, "y": lambda *lead: signs(*lead, 3)}, frozen=("y",))
+    case("large scores", call, {"x": f32([60, 60, -60, 0]), "y": f32([1, -1, 1, -1])}, F.soft_margin_loss, frozen=("y",))
+    ranking = lambda a, b, y, **o: F.margin_ranking_loss(a, b, y, **o)
+    call = loss("margin_ranking", ranking, {"a": row, "b": row, "y": lambda *lead: signs(*lead, 3)}, [("margin = 0.5", {"margin": 0.5}), ("-1", {"margin": -1.0})], frozen=("y",))
+    multi = flatten_rows(F.multi_margin_loss)
+    rows, label = (lambda *lead: rand(*lead, 4)), (lambda *lead: ids(4, *lead))
+    call = loss("multi_margin", multi, {"x": rows, "t": label}, [("p = 2", {"p": 2}), ("1, 0.5", {"margin": 0.5}), ("2, margin = -0.25", {"p": 2, "margin": -0.25})])
+    w = f32([0.5, 1, 2, 0.25])
+    case("weights of the classes", "(x, t, weight = w) |> multi_margin", {"x": rand(5, 4), "t": ids(4, 5), "w": w}, lambda x, t, w: F.multi_margin_loss(x, t, weight=w), frozen=("w",))
+    case("weights as a list", "(x, t) |> multi_margin(weight = [0.5, 1, 2, 0.25], p = 2)", {"x": rand(5, 4), "t": ids(4, 5)}, lambda x, t: F.multi_margin_loss(x, t, weight=w, p=2))
+    case("rank 1", call, {"x": rand(4), "t": i64(2)}, lambda x, t: F.multi_margin_loss(x, t))
+    labels = lambda *lead: torch.stack([i64([int(a), int(b), -1, int(a)]) for a, b in zip(make.RNG.integers(0, 2, math.prod(lead)), make.RNG.integers(2, 4, math.prod(lead)))]).reshape(*lead, 4)
+    call = loss("multilabel_margin", flatten_rows(F.multilabel_margin_loss), {"x": rows, "t": labels})
+    case("no label, all labels, one", call, {"x": rand(3, 3), "t": i64([[-1, 0, 1], [2, 0, 1], [1, -1, 1]])}, F.multilabel_margin_loss)
+    call = loss("multilabel_soft_margin", flatten_rows(F.multilabel_soft_margin_loss), {"x": rows, "t": lambda *lead: f32(make.RNG.integers(0, 2, (*lead, 4)))}, frozen=("t",))
+    case("weights of the classes", "(x, t, weight = w) |> multilabel_soft_margin", {"x": rand(5, 4), "t": f32(ids(2, 5, 4)), "w": w}, lambda x, t, w: F.multilabel_soft_margin_loss(x, t, w), frozen=("t", "w"))
+    case("weights as a list", "(x, t) |> multilabel_soft_margin(weight = [0.5, 1, 2, 0.25])", {"x": rand(5, 4), "t": f32(ids(2, 5, 4))}, lambda x, t: F.multilabel_soft_margin_loss(x, t, w), frozen=("t",))
+    case("large logits", call, {"x": f32([[60, -60]]), "t": f32([[0, 1]])}, F.multilabel_soft_margin_loss, frozen=("t",))
+    triplet = lambda a, p, n, order=2.0, **o: F.triplet_margin_loss(a, p, n, p=order, **o)
+    loss("triplet_margin", triplet, {"a": rows, "p": rows, "n": rows}, [("margin = 0.25", {"margin": 0.25}), ("2, 1", {"margin": 2.0, "order": 1.0}), ("p = 3", {"order": 3.0}), ("swap = true", {"swap": True}), ("eps = 0.5", {"eps": 0.5})])
+    cosine = flatten_rows(F.cosine_embedding_loss)
+    loss("cosine_embedding", cosine, {"a": rows, "b": rows, "y": signs}, [("margin = 0.25", {"margin": 0.25}), ("-0.5", {"margin": -0.5})], frozen=("y",))
+
+
+def distances():
+    call = "(a, b) |> "
+    begin("cosine_similarity")
+    for name, attrs, shape, words in [("axis 1", "", (3, 4), {}), ("axis 0", "(0)", (3, 4), {"dim": 0}), ("last of three", "(axis = -1)", (2, 3, 4), {"dim": -1}), ("rank 1", "(0)", (5,), {"dim": 0}), ("eps", "(1, eps = 3)", (3, 4), None)]:
+        case(name, f"{call}cosine_similarity{attrs}", {"a": rand(*shape), "b": rand(*shape)}, lambda a, b: F.cosine_similarity(a, b, **words) if words is not None else (a * b).sum(1) / (a.norm(dim=1).clamp(min=3) * b.norm(dim=1).clamp(min=3)))
+    case("no length", f"{call}cosine_similarity", {"a": f32([[0, 0]]), "b": f32([[1, 2]])}, lambda a, b: F.cosine_similarity(a, b), grad=False)
+    begin("pairwise_distance")
+    for name, attrs, shape, words in [("rows", "", (3, 4), {}), ("three axes", "", (2, 3, 4), {}), ("order 1", "(1)", (3, 4), {"p": 1.0}), ("order 3", "(p = 3)", (3, 4), {"p": 3.0}), ("order inf", "(inf)", (3, 4), {"p": INF}),
+                                      ("eps", "(2, 0.5)", (3, 4), {"eps": 0.5}), ("eps by name", "(eps = 0)", (3, 4), {"eps": 0.0}), ("kept", "(keep = true)", (3, 4), {"keepdim": True}), ("rank 1", "", (4,), {})]:
+        case(name, f"{call}pairwise_distance{attrs}", {"a": rand(*shape), "b": rand(*shape)}, lambda a, b: F.pairwise_distance(a, b, **words))
+    begin("cdist")
+    far = lambda a, b, p=2.0: torch.cdist(a, b, p, compute_mode="donot_use_mm_for_euclid_dist")
+    for p in (2, 1, 3, "inf"):
+        case(f"order {p}", f"{call}cdist({p})", {"a": rand(3, 4), "b": rand(2, 4)}, lambda a, b: far(a, b, float(p)))
+    case("leading axes", f"{call}cdist", {"a": rand(2, 3, 2), "b": rand(2, 4, 2)}, far)
+    case("order 0.5, by name", f"{call}cdist(p = 0.5)", {"a": rand(3, 2), "b": rand(2, 2)}, lambda a, b: far(a, b, 0.5))
+    case("equal rows: gradient 0", f"{call}cdist", {"a": f32([[1, 2], [3, 4]]), "b": f32([[1, 2]])}, far)
+    case("large offset", f"{call}cdist", {"a": make.eighths(3, 4, mean=1e4), "b": make.eighths(2, 4, mean=1e4)}, far)
+
+
+# ---------------------------------------------------------------------------------------------- norms
+
+
+def group_norms():
+    begin("groupnorm")
+    both = lambda c, path="groupnorm": {f"{path}.weight": rand(c, shift=1), f"{path}.bias": rand(c)}
+    fn = lambda g, **o: lambda x, p: F.group_norm(x, g, p.get("groupnorm.weight"), p.get("groupnorm.bias"), **o)
+    for g, shape in [(2, (3, 4, 5)), (1, (2, 6, 2, 3)), (3, (2, 6, 4)), (4, (2, 4, 3, 2)), (2, (3, 8)), (2, (1, 4, 2, 2, 3)), (2, (0, 4, 3))]:
+        case(f"{g} groups on {list(shape)}", f"groupnorm({g})", {"x": rand(*shape)}, fn(g), both(shape[1]))
+    case("channels said", "groupnorm(2, 4)", {"x": rand(2, 4, 3)}, fn(2), both(4))
+    case("eps", "groupnorm(groups = 2, eps = 0.5)", {"x": rand(2, 4, 3)}, fn(2, eps=0.5), both(4))
+    case("no gain", "groupnorm(2, affine = false)", {"x": rand(2, 4, 3)}, lambda x: F.group_norm(x, 2))
+    case("no bias", "groupnorm(2, bias = false, channels = 4)", {"x": rand(2, 4, 3)}, fn(2), {"groupnorm.weight": rand(4, shift=1)})
+    case("a large mean", "groupnorm(2)", {"x": make.eighths(2, 4, 8, mean=1e4)}, fn(2), both(4))
+    begin("instancenorm")
+    plain = lambda x: F.instance_norm(x)
+    for shape in [(3, 2, 5), (2, 3, 4, 2), (1, 2, 2, 3, 2), (0, 2, 3)]:
+        case(f"{list(shape)}", "instancenorm", {"x": rand(*shape)}, plain)
+    case("channels and eps", "instancenorm(2, 0.5)", {"x": rand(3, 2, 4)}, lambda x: F.instance_norm(x, eps=0.5))
+    gain = lambda x, p: F.instance_norm(x, weight=p["instancenorm.weight"], bias=p.get("instancenorm.bias"))
+    case("affine", "instancenorm(affine = true)", {"x": rand(2, 3, 4)}, gain, both(3, "instancenorm"))
+    case("affine, no bias", "instancenorm(affine = true, bias = false, channels = 3)", {"x": rand(2, 3, 4)}, gain, {"instancenorm.weight": rand(3, shift=1)})
+    state = lambda c: {"instancenorm.running_mean": rand(c), "instancenorm.running_var": positive(c), "instancenorm.num_batches_tracked": i64(0)}
+
+    def tracked(x, s, training, update=0.1, eps=1e-5):
+        return F.instance_norm(x, s["instancenorm.running_mean"], s["instancenorm.running_var"], use_input_stats=training, momentum=update, eps=eps)
+
+    case("tracked: train", "instancenorm(track = true)", {"x": rand(3, 2, 4)}, lambda x, s: tracked(x, s, True), state=state(2), mode="train")
+    case("tracked: train, update", "instancenorm(track = true, update = 0.5, eps = 0.1)", {"x": rand(3, 2, 4)}, lambda x, s: tracked(x, s, True, 0.5, 0.1), state=state(2), mode="train")
+    case("tracked: eval", "instancenorm(track = true)", {"x": rand(3, 2, 4)}, lambda x, s: tracked(x, s, False), state=state(2))
+    last = rand(3, 2, 4)
+    case("tracked: three steps", "instancenorm(track = true)", {"x": last}, lambda x, s: tracked(x, s, True), state=state(2), mode="train", steps=[rand(3, 2, 4), rand(3, 2, 4), last])
+    begin("local_response_norm")
+    for size, shape in [(3, (2, 5, 4)), (2, (2, 5, 3, 2)), (5, (1, 3, 2)), (1, (2, 3, 2)), (4, (1, 6, 2, 1, 2))]:
+        case(f"{size} of {list(shape)}", f"local_response_norm({size})", {"x": rand(*shape)}, lambda x: F.local_response_norm(x, size))
+    case("all attributes", "local_response_norm(3, 0.5, 0.25, 2)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 0.5, 0.25, 2.0))
+    case("by name", "local_response_norm(size = 3, alpha = 1, beta = 2, k = 0.5)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 1.0, 2.0, 0.5))
+
+
+PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
 
 
 def main():
