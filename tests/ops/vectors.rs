@@ -200,15 +200,11 @@ const NOT_YET: &[(&str, &str, &str)] = &[
     ("attention_more", "a zero key and value more", "add_zero_attn"),
     ("attention_more", "softcap", "softcap"),
     ("attention_more", "alibi", "alibi"),
-    ("conv", "pad mode reflect", "pad_mode"),
-    ("conv", "pad mode replicate", "pad_mode"),
-    ("conv", "pad mode circular", "pad_mode"),
     ("embedding", "gradient divided by frequency", "scale_grad_by_freq"),
     ("sdpa_more", "softcap", "softcap"),
     ("sdpa_more", "softcap, causal", "softcap"),
     ("sdpa_more", "alibi", "alibi"),
     ("sdpa_more", "alibi, causal", "alibi"),
-    ("sum", "integers", "sums of integers"),
 ];
 
 #[test]
