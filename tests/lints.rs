@@ -289,7 +289,9 @@ fn a_bias_before_batchnorm_changes_nothing_and_elsewhere_it_does() {
     };
     assert!(difference("identity", "batchnorm") < 1e-5);
     assert!(difference("avgpool(2, stride = 1)", "batchnorm") < 1e-5);
+    assert!(difference("identity", "instancenorm") < 1e-5 && difference("identity", "groupnorm(6)") < 1e-5);
     assert!(difference("relu", "batchnorm") > 0.1);
+    assert!(difference("identity", "groupnorm(2)") > 0.1);
     assert!(difference("identity", "layernorm(axes = 3)") > 0.1);
 }
 
