@@ -180,31 +180,50 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+struct Disk;
+
+impl wythe::text::Files for Disk {
+    fn read(&self, path: &str, _: u64) -> Result<Vec<u8>, wythe::text::FileError> {
+        std::fs::read(path).map_err(|error| wythe::text::FileError { path: path.into(), reason: error.to_string() })
+    }
+    fn write(&self, path: &str, _: &[u8]) -> Result<(), wythe::text::FileError> {
+        panic!("{path} is written")
+    }
+    fn append(&self, path: &str, _: &[u8]) -> Result<(), wythe::text::FileError> {
+        panic!("{path} is written")
+    }
+    fn exists(&self, path: &str) -> bool {
+        Path::new(path).exists()
+    }
+}
+
+/// All files of a folder, checked; no warning and no error is told.
+fn silent(folder: &str, least: usize) -> Vec<Checked> {
+    let mut found = vec![];
+    files(&root().join(folder), &mut found);
+    assert!(found.len() >= least);
+    let look = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("it is text");
+        let checked = check(Source::new(path.to_string_lossy(), text), &Request::default(), Some(&Disk));
+        assert!(checked.diagnostics.is_empty(), "{}\n{}", path.display(), checked.render());
+        checked
+    };
+    found.into_iter().map(look).collect()
+}
+
 #[test]
 fn the_models_check_in_silence() {
-    struct Disk;
-    impl wythe::text::Files for Disk {
-        fn read(&self, path: &str, _: u64) -> Result<Vec<u8>, wythe::text::FileError> {
-            std::fs::read(path).map_err(|e| wythe::text::FileError { path: path.into(), reason: e.to_string() })
-        }
-        fn write(&self, path: &str, _: &[u8]) -> Result<(), wythe::text::FileError> {
-            panic!("{path} is written")
-        }
-        fn append(&self, path: &str, _: &[u8]) -> Result<(), wythe::text::FileError> {
-            panic!("{path} is written")
-        }
-        fn exists(&self, path: &str) -> bool {
-            Path::new(path).exists()
-        }
-    }
-    let mut found = vec![];
-    files(&root().join("models"), &mut found);
-    assert!(found.len() >= 8);
-    for path in found {
-        let text = std::fs::read_to_string(&path).expect("it is text");
-        let source = Source::new(path.to_string_lossy(), text);
-        let checked = check(source, &Request::default(), Some(&Disk));
-        assert!(checked.diagnostics.is_empty(), "{}\n{}", path.display(), checked.render());
+    silent("models", 8);
+}
+
+/// Patterns of published models that look like what lints are after: linear bottlenecks, gates, two heads, tied tables,
+/// pre-activation, a deep plain stack with its initialiser, an encoder and a decoder. Not even an info is told.
+#[test]
+fn common_practice_is_no_mistake() {
+    for checked in silent("tests/fixtures/silent", 8) {
+        assert!(!checked.models.is_empty());
+        let told: Vec<&str> = checked.remarks.iter().map(|report| report.message.as_str()).collect();
+        assert_eq!(told, Vec::<&str>::new(), "{}", checked.sources.0[0].name);
     }
 }
 
