@@ -436,7 +436,8 @@ ops! { OPS;
 ///
 /// Projections in and out included. `causal`: at earlier positions only. `kv_heads`: key heads shared by groups of heads.
 /// mask: true = may be looked at (**differs** from MultiheadAttention's, which mark what is hidden); [B, k] (padding of
-/// keys), [B, q, k] or [B, h, q, k]. The heads must divide the width.
+/// keys), [B, q, k] or [B, h, q, k]. The heads must divide the width. The weights, where something reads them, are
+/// computed once more beside the kernel, which never holds them; in training they are those after dropout.
 ATTENTION = OpDef {
     name: "attention",
     formula: "softmax(q kᵀ / sqrt(e) + bias) v, a head",
