@@ -148,6 +148,10 @@ impl<'a> Elab<'a> {
                 return Val::Unknown;
             }
             let pinned = misfit.kind == MisfitKind::Size(Why::Pin);
+            if self.with_actual(&use_, &ins).is_some_and(|outs| outs.is_ok()) {
+                // It fits what the text says: only what was assumed after a mistake does not.
+                return Val::Unknown;
+            }
             self.report_misfit(&use_, misfit.clone());
             if !pinned {
                 return Val::Unknown;
@@ -169,7 +173,24 @@ impl<'a> Elab<'a> {
         if self.limits.over {
             return Val::Unknown;
         }
-        self.place(use_, &types)
+        let actual = self.with_actual(&use_, &ins).and_then(Result::ok);
+        let placed = self.place(use_, &types);
+        if let (Some([actual, ..]), Some(id)) = (actual.as_deref(), placed.single())
+            && *actual != types[0]
+        {
+            self.actual.insert(id, *actual);
+        }
+        placed
+    }
+
+    /// What the rule says where operands have the types that the text gives them, if some were assumed.
+    fn with_actual(&mut self, use_: &Use<'_>, ins: &[Option<Type>]) -> Option<Result<Vec<Type>, Misfit>> {
+        if self.actual.is_empty() {
+            return None;
+        }
+        let told = |value: &Option<ValueId>| value.and_then(|id| self.actual.get(&id).copied());
+        let said: Vec<Option<Type>> = use_.operands.iter().zip(ins).map(|(value, ty)| told(value).or(*ty)).collect();
+        (said != ins).then(|| self.run_rule(use_, &said).map(|(outs, _)| outs))
     }
 
     /// While a block is checked for all sizes: whether a mistake may come from what is not known there, the rank of

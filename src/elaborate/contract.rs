@@ -173,7 +173,13 @@ impl<'a> Elab<'a> {
         if self.check_outputs(ports, &parts, span, tail.as_ref()).is_some() {
             return result;
         }
-        self.declared_value(ports, span, tail.as_ref()).unwrap_or(Val::Unknown)
+        let declared = self.declared_value(ports, span, tail.as_ref()).unwrap_or(Val::Unknown);
+        if let [Elem { val, .. }] = parts.as_slice()
+            && let Some(said) = val.single()
+        {
+            self.assume(&declared, said);
+        }
+        declared
     }
 
     /// A broken contract at the end of a residual's branch is told as the residual's mistake, if it is one.

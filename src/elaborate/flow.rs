@@ -149,8 +149,12 @@ impl<'a> Elab<'a> {
                 _ => {
                     self.tail = None;
                     let mut parts = vec![];
+                    let before = self.reports.len();
                     for elem in elems {
-                        if self.reports.last().is_some_and(|last| last.diagnostic.code == "type::number_in_flow") {
+                        if self.reports[before..]
+                            .last()
+                            .is_some_and(|last| last.diagnostic.code == "type::number_in_flow")
+                        {
                             // Numbers where tensors are wanted: the name before the parenthesis is missing.
                             return self.unknown_stage();
                         }

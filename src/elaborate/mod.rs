@@ -153,6 +153,8 @@ struct Elab<'a> {
     // The model that is being made.
     shapes: crate::ir::shape::Shapes,
     values: Vec<ValueInfo>,
+    /// Values whose type was assumed after a mistake, with the type that the text gives them.
+    actual: HashMap<ValueId, crate::ir::shape::Type>,
     /// How each value came to be.
     producers: Vec<Option<chain::Producer>>,
     layers: Vec<apply::Layer>,
@@ -214,6 +216,7 @@ impl<'a> Elab<'a> {
             called: Default::default(),
             shapes: Default::default(),
             values: vec![],
+            actual: HashMap::new(),
             producers: vec![],
             layers: vec![],
             repeats: 0,
@@ -242,6 +245,7 @@ impl<'a> Elab<'a> {
     fn fresh(&mut self) {
         self.shapes = Default::default();
         self.values.clear();
+        self.actual.clear();
         self.producers.clear();
         self.layers.clear();
         self.repeats = 0;

@@ -13,6 +13,10 @@ const LIMIT: u64 = 16 << 20;
 /// How many reports have their fixes tried: a check is never slow for the sake of advice.
 const MOST_FIXES: usize = 24;
 
+/// Slips that leave no doubt of what was meant: what stands around them is judged like any other text.
+const READ_AS_MEANT: &[&str] =
+    &["syntax::control_character", "syntax::hash_comment", "syntax::block_comment", "syntax::single_quotes"];
+
 /// What a check found.
 #[derive(Debug, Default)]
 pub struct Checked {
@@ -51,12 +55,14 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
     let mut sources = Sources::default();
     let mut trees: Vec<File> = vec![];
     let mut diagnostics = vec![];
+    let mut unpaired = false;
     let mut waiting = vec![(source, Span::default())];
     while let Some((source, _)) = waiting.pop() {
         let folder = folder(&source.name).to_string();
         let id = sources.add(source);
         let parsed = parse(id, &sources.0[id as usize].text);
         diagnostics.extend(parsed.diagnostics);
+        unpaired |= parsed.unpaired;
         for (path, span) in uses(&parsed.file) {
             match open(&folder, path, span, files) {
                 Ok(source)
@@ -75,10 +81,9 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         trees.push(parsed.file);
     }
     sharpen(&mut diagnostics, &sources);
-    let faults: Vec<Span> =
-        diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
-    if diagnostics.iter().any(|report| report.code == "limit::depth") {
-        // The brackets are not paired: what the tree says was hardly meant.
+    let lost = diagnostics.iter().filter(|report: &&Diagnostic| !READ_AS_MEANT.contains(&report.code));
+    let faults: Vec<Span> = lost.filter_map(|report| Some(report.labels.first()?.span)).collect();
+    if unpaired {
         return Checked { sources, diagnostics, ..Checked::default() };
     }
     let elaborated = elaborate_around(&trees, &sources, request, &faults);

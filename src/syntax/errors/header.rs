@@ -219,7 +219,7 @@ fn slip_of_header(text: &str, head: Span, junk: Span, (at, sign, keyword): (Span
     if keyword == "residual" && sign == "(" && raw.ends_with(')') {
         let inner = raw[1..raw.len() - 1].trim();
         let message = format!("a branch stands in braces: `residual {{ {inner} }}`");
-        let report = Diagnostic::error("syntax::missing_body", message, at, "write `{`");
+        let report = Diagnostic::error("syntax::braces", message, at, "write `{`");
         return Some(report.mend(text, junk, &format!(" {{ {inner} }}")));
     }
     if keyword == "for" && raw.starts_with("..") {
