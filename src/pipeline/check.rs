@@ -1,6 +1,6 @@
 //! Text to checked models: parse, follow `use`, elaborate, and try every proposed fix.
 
-use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
+use crate::diagnostic::{Checked as FixChecked, Diagnostic, Fix, Severity};
 use crate::elaborate::{Request, elaborate_around, sharpen, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
@@ -128,11 +128,11 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
 /// Applies each proposed fix in memory and checks again: kept is the first that removes its report and adds none.
 fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) {
     let errors = |reports: &[Diagnostic]| reports.iter().filter(|r| r.severity == Severity::Error).count();
-    let slips = |reports: &[Diagnostic]| reports.iter().filter(|r| r.code.starts_with("syntax::")).count();
-    let (before, slips_before, mut tried) = (errors(&found.diagnostics), slips(&found.diagnostics), 0);
+    let before = errors(&found.diagnostics).max(1);
+    let mut tried = 0;
     for index in 0..found.diagnostics.len() {
         let fixes = std::mem::take(&mut found.diagnostics[index].fixes);
-        let mut kept = vec![];
+        let mut kept: Option<Fix> = None;
         for mut fix in fixes {
             tried += 1;
             if tried > MOST_FIXES || fix.span.file != 0 {
@@ -148,17 +148,33 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
             let at = |report: &Diagnostic| report.labels.first().map(|label| label.span.start);
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
             let left = errors(&after);
-            // A slip mended may let other mistakes be seen for the first time.
-            let removes = match report.code.starts_with("syntax::") {
-                true => slips(&after) < slips_before,
-                false => left < before.max(1),
+            // What is read or known for the first time may be seen to be wrong for the first time.
+            let removes = match seen_first(report.code) {
+                Some(family) => of_family(&after, family) < of_family(&found.diagnostics, family),
+                None => left < before,
             };
-            if !still && removes {
-                fix.checked = if left == 0 { FixChecked::FileChecks } else { FixChecked::ThisErrorGoes };
-                kept.push(fix);
+            if still || !removes {
+                continue;
+            }
+            fix.checked = if left == 0 { FixChecked::FileChecks } else { FixChecked::ThisErrorGoes };
+            let whole = fix.checked == FixChecked::FileChecks;
+            if whole || kept.is_none() {
+                kept = Some(fix);
+            }
+            if whole {
                 break;
             }
         }
-        found.diagnostics[index].fixes = kept;
+        found.diagnostics[index].fixes = kept.into_iter().collect();
     }
+}
+
+/// The family of a code, where mending such a mistake may let others be seen.
+fn seen_first(code: &str) -> Option<&str> {
+    let family = code.split("::").next()?;
+    matches!(family, "syntax" | "name" | "attr").then_some(family)
+}
+
+fn of_family(reports: &[Diagnostic], family: &str) -> usize {
+    reports.iter().filter(|report| report.code.split("::").next() == Some(family)).count()
 }
