@@ -166,6 +166,11 @@ impl<'a> Elab<'a> {
                 return Val::Unknown;
             }
         }
+        if let Some(need) = self.rows_for_positions(&use_)
+            && !self.require(&use_, need)
+        {
+            return Val::Unknown;
+        }
         if !types.iter().all(|&ty| self.allow_tensor(ty, use_.span)) || !self.own_parameters(&use_, &ins) {
             return Val::Unknown;
         }
@@ -181,6 +186,33 @@ impl<'a> Elab<'a> {
             self.actual.insert(id, *actual);
         }
         placed
+    }
+
+    /// A table that is read at `range(n)` needs n rows: what would fail at the first run is told here.
+    fn rows_for_positions(&mut self, use_: &Use<'_>) -> Option<Need> {
+        let value = use_.operands.first().copied().flatten()?;
+        let (rows, last) = match (use_.op.name, use_.attrs.get("vocab")) {
+            ("embedding", Attr::Int(rows)) => {
+                (self.shapes.dims.constant(*rows), *self.shapes.dims(self.ty(value)).last()?)
+            }
+            _ => return None,
+        };
+        let items = self.regions.iter().rev().flat_map(|region| region.items.iter().rev());
+        let range = items.into_iter().find_map(|item| match item {
+            Item::Op(op) if op.outs.contains(&value) => Some(op),
+            Item::Op(_) | Item::Scope(_) | Item::Repeat(_) => None,
+        })?;
+        // `range(n)` counts from 0; what begins elsewhere is looked at when it runs.
+        if range.op.name != "range" || *range.attrs.get("to") != Attr::None {
+            return None;
+        }
+        let misfit = Misfit {
+            operand: Some(0),
+            wanted: Some(last),
+            found: Some(rows),
+            ..Misfit::of(MisfitKind::TooSmall(Why::Table))
+        };
+        Some(Need { condition: Condition::AtLeast(rows, last), misfit })
     }
 
     /// What the rule says where operands have the types that the text gives them, if some were assumed.
@@ -266,6 +298,9 @@ impl<'a> Elab<'a> {
                 report = report.label(place, format!("makes it {}", self.shown_type(self.ty(value))));
                 report = report
                     .note(format!("`{shown}` depends on the data: pool it away, or write numbers in the signature"));
+                if self.written(place).starts_with("flatten") {
+                    report = report.fix(place, "avgpool_global", self.mended(place, "avgpool_global"));
+                }
             } else {
                 report = report.note(super::number::ONLY_IN_SHAPES);
             }

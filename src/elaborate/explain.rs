@@ -115,6 +115,16 @@ impl Elab<'_> {
                 told("shape::rank", message, format!("wants {axes}"))
             }
             MisfitKind::Size(Why::Concat) => self.tell_concat(use_, misfit, &found, &wanted),
+            MisfitKind::Size(Why::Classes) if misfit.operand == Some(2) => told(
+                "shape::classes",
+                format!("`{word}` takes one weight for each class: {found} weights, and {wanted} classes"),
+                format!("{found} against {wanted}"),
+            ),
+            MisfitKind::Size(Why::Other) if matches!(use_.op.name, "squeeze" | "expand") => {
+                let what = if use_.op.name == "squeeze" { "drops" } else { "repeats" };
+                let message = format!("`{word}` {what} an axis of size 1, and this one is {found}");
+                told("shape::size", message, format!("{found}, not 1"))
+            }
             MisfitKind::Size(why) => self.tell_size(word, *why, &found, &wanted),
             MisfitKind::Divides(Why::Pairs) => self.tell_pairs(use_, misfit, operand),
             MisfitKind::Divides(why) => self.tell_divides(word, *why, &found, &wanted),
@@ -294,6 +304,11 @@ impl Elab<'_> {
                 format!("the window of `{word}` spans {wanted}, and only {found} come in, padding counted"),
                 format!("gets {gets}"),
             ),
+            Why::Table => told(
+                "shape::positions",
+                format!("the table of `{word}` has {found} rows, and {wanted} positions are looked up in it"),
+                format!("{found} rows"),
+            ),
             Why::Pin
             | Why::Inner
             | Why::Leading
@@ -301,7 +316,6 @@ impl Elab<'_> {
             | Why::KeyHeads
             | Why::Groups
             | Why::Pairs
-            | Why::Table
             | Why::Concat
             | Why::Rows
             | Why::Classes
@@ -338,7 +352,12 @@ impl Elab<'_> {
                 }
             }
             MisfitKind::Axis { rank, .. } if *rank > 0 => {
-                report.note(format!("axes count from 0, or back from -1: the last one is {}", rank - 1))
+                let report = report.note(format!("axes count from 0, or back from -1: the last one is {}", rank - 1));
+                let named = |arg: &&super::value::Given| arg.name.as_ref().is_none_or(|name| name.text == "axis");
+                match use_.given.iter().find(named) {
+                    Some(arg) => report.fix(arg.value_span, "-1", self.mended(arg.value_span, "-1")),
+                    None => report,
+                }
             }
             MisfitKind::Size(Why::Inner) if use_.op.name == "matmul" => {
                 let report = report.note("`matmul_nt` multiplies with the transpose of its second value");
@@ -349,10 +368,20 @@ impl Elab<'_> {
             }
             MisfitKind::Rank { .. } => match use_.op.operands.get(misfit.operand.unwrap_or(0)) {
                 Some(schema) if schema.name == "target" => {
+                    let report = self.with_target_fix(report, use_, misfit);
                     report.note("classes are i64, one number for each row; floats are one probability for each class")
                 }
                 _ => report.note(format!("the shapes of `{}`: {}", use_.word, use_.op.shape)),
             },
+            MisfitKind::TooSmall(Why::Table) => {
+                let arg = use_.given.iter().find(|arg| arg.name.as_ref().is_none_or(|name| name.text == "vocab"));
+                match (arg, misfit.wanted.and_then(|dim| self.shapes.dims.as_const(dim))) {
+                    (Some(arg), Some(rows)) => {
+                        report.fix(arg.value_span, rows.to_string(), self.mended(arg.value_span, &rows.to_string()))
+                    }
+                    _ => report,
+                }
+            }
             MisfitKind::Count => self.with_count_fix(report, use_, misfit),
             MisfitKind::Size(Why::Concat) => self.with_axis_fix(report, use_, misfit),
             MisfitKind::Divides(Why::Pairs) => match self.even_heads(use_) {
@@ -385,6 +414,7 @@ impl Elab<'_> {
                     false => report.note("only missing leading axes are filled in"),
                 }
             }
+            MisfitKind::Size(Why::Classes) if misfit.operand == Some(2) => report,
             MisfitKind::Size(Why::Rows | Why::Classes) if use_.op.attrs.iter().any(|def| def.name == "axis") => {
                 let report =
                     report.note("classes stand on the last axis; `axis = 1` where they stand beside the batch");
@@ -411,17 +441,27 @@ impl Elab<'_> {
         let value = use_.operands.first().copied().flatten()?;
         let width = self.shapes.dims.as_const(*self.shapes.dims(self.ty(value)).last()?)?;
         matches!(use_.attrs.get("heads"), Attr::Int(_)).then_some(())?;
-        let some: Vec<String> = (1..=width.min(4096)).filter(|n| width % (2 * n) == 0).map(|n| n.to_string()).collect();
-        let shown = if some.len() > 9 { [&some[..8], &["…".to_string()]].concat() } else { some };
-        (!shown.is_empty()).then(|| format!("heads of an even width come of {}", shown.join(", ")))
+        let some = some((1..=width.min(4096)).filter(|n| width % (2 * n) == 0));
+        (!some.is_empty()).then(|| format!("heads of an even width come of {some}"))
+    }
+
+    /// Proposes a target of classes, or one without its last axis of size 1.
+    fn with_target_fix(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
+        let value = misfit.operand.and_then(|index| use_.operands.get(index).copied().flatten());
+        let Some(place) = value.and_then(|value| self.culprit(value)).filter(|place| self.is_input(*place)) else {
+            return report;
+        };
+        let written = self.written(place).to_string();
+        let classes = written.strip_prefix("f32").map(|rest| format!("i64{rest}"));
+        let shorter = written.rfind(',').map(|at| format!("{}]", &written[..at]));
+        let fixes = classes.into_iter().chain(shorter);
+        fixes.fold(report, |report, fixed| report.fix(place, fixed.clone(), self.mended(place, &fixed)))
     }
 
     /// Which numbers would have divided.
     fn divisors(&self, misfit: &Misfit) -> Option<String> {
         let size = self.shapes.dims.as_const(misfit.found?).filter(|n| (1..100_000).contains(n))?;
-        let some: Vec<String> = (1..=size).filter(|n| size % n == 0).map(|n| n.to_string()).collect();
-        let shown = if some.len() > 9 { [&some[..8], &["…".to_string()]].concat() } else { some };
-        Some(format!("{size} is divided by {}", shown.join(", ")))
+        Some(divided_by(size))
     }
 
     /// Whether a place is a type in a signature or of a target.
@@ -482,4 +522,15 @@ impl Elab<'_> {
         let note = format!("nothing is cast silently: `cast(\"{cast}\")`");
         self.report_flow(report.note(note), value);
     }
+}
+
+/// The numbers that divide a size, the first nine.
+pub(super) fn divided_by(size: i64) -> String {
+    format!("{size} is divided by {}", some((1..=size).filter(|n| size % n == 0)))
+}
+
+/// Some numbers in a row, the rest as `…`.
+fn some(numbers: impl Iterator<Item = i64>) -> String {
+    let all: Vec<String> = numbers.take(10).map(|n| n.to_string()).collect();
+    if all.len() > 9 { format!("{}, …", all[..8].join(", ")) } else { all.join(", ") }
 }

@@ -120,6 +120,12 @@ impl<'a> Elab<'a> {
             report.message = format!("`{word}` is no stage");
         } else if let Some(meant) = self.meant_stage(word) {
             report = self.meant_name(report, call.name.span, &meant);
+        } else if call.args.is_none() {
+            let names = self.inst.scopes.iter().flat_map(|scope| scope.keys());
+            let names: Vec<String> = names.take(8).map(|name| format!("`{name}`")).collect();
+            if !names.is_empty() {
+                report = report.note(format!("the names of this body: {}", names.join(", ")));
+            }
         }
         self.report(report);
         Resolved::Broken

@@ -124,7 +124,18 @@ pub(in crate::syntax) fn missing_name(text: &str, span: Span, keyword: &str, exa
         "model" => "a model has a name",
         _ => "a block has a name",
     };
-    Diagnostic::error("syntax::missing_name", format!("{what}: `{example}`"), span, "the name is missing after this")
+    let report = Diagnostic::error(
+        "syntax::missing_name",
+        format!("{what}: `{example}`"),
+        span,
+        "the name is missing after this",
+    );
+    let models: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("model ")).collect();
+    if let ("train", [model]) = (keyword, models.as_slice()) {
+        let name: String = model.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        return report.mend(text, Span { start: span.end, ..span }, &format!(" {name}"));
+    }
+    report
 }
 
 /// `dim a, b,`.
