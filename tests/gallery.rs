@@ -94,3 +94,19 @@ fn no_report_names_a_rule_of_the_grammar() {
         }
     });
 }
+
+#[test]
+fn every_mistake_of_the_list_has_its_file() {
+    let list = std::fs::read_to_string("tests/diagnostics/README.md").expect("the list is there");
+    let rows: Vec<&str> = list.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert!(rows.len() > 40, "the table has {} rows", rows.len());
+    for row in rows {
+        let files = row.trim_end_matches([' ', '|']).rsplit(" | ").next().expect("a row has two columns");
+        let names: Vec<&str> = files.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no file stands in `{row}`");
+        for name in names {
+            let there = std::path::Path::new(&format!("tests/diagnostics/{name}.model")).exists();
+            assert!(there, "`{name}` of `{row}` is not in the gallery");
+        }
+    }
+}

@@ -71,6 +71,9 @@ impl Failure {
     pub fn help(self, help: impl Into<String>) -> Failure {
         match self {
             Failure::Usage { message, .. } => Failure::Usage { message, help: Some(help.into()) },
+            Failure::Run { code, message, wanting } => {
+                Failure::Run { code, message: format!("{message}\n  help: {}", help.into()), wanting }
+            }
             other => other,
         }
     }

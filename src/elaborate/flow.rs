@@ -98,9 +98,19 @@ impl<'a> Elab<'a> {
                 it.val.clone()
             }
             None => {
-                let text = "there is no current value here: several flow in";
+                let inputs = self.inst.scopes.first().map_or(0, |scope| scope.len());
+                let (text, note) = match inputs {
+                    0 if self.inst.name == super::EXPRESSION => {
+                        ("nothing flows into the expression", "give it an input: `--input '[[1, 2, 3]]'`")
+                    }
+                    0 => ("nothing flows in here", "a body without inputs starts with a source: `range(8) |> …`"),
+                    _ => (
+                        "there is no current value here: several flow in",
+                        "a model or block with several inputs starts with one: `x |> …`",
+                    ),
+                };
                 let report = Diagnostic::error("flow::no_value", text, span, "nothing flows in here");
-                self.report(report.note("a model or block with several inputs starts with one: `x |> …`"));
+                self.report(report.note(note));
                 self.it = Some(It { val: Val::Unknown, used: true });
                 Val::Unknown
             }

@@ -99,6 +99,9 @@ pub fn uses(file: &ast::File) -> Vec<(&str, Span)> {
     uses.collect()
 }
 
+/// The name of the model that an expression of the command line stands in.
+const EXPRESSION: &str = "expression";
+
 /// The text of a file whose one model computes an expression: `rmsnorm |> gelu` over inputs of these types.
 ///
 /// An input is a name, a dtype word and its sizes; a single one flows in, several are used by name. The expression
@@ -109,7 +112,7 @@ pub fn expression_text(expression: &str, inputs: &[(String, &str, Vec<u64>)]) ->
         format!("{name}: {dtype}[{}]", sizes.join(", "))
     });
     let ports: Vec<String> = ports.collect();
-    format!("model expression : ({}) {{\n{expression}\n}}\n", ports.join(", "))
+    format!("model {EXPRESSION} : ({}) {{\n{expression}\n}}\n", ports.join(", "))
 }
 
 /// The state of elaboration: what the files hold, and the model that is being made.

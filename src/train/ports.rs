@@ -72,7 +72,13 @@ pub fn batch_statistics(model: &Structured) -> Option<String> {
                     .copied()
                     .flatten()
                     .map_or(0, |value| model.shapes.dims(model.values[value.0 as usize].ty).len());
-                let statistics = op.op.facts.by_mode && !op.op.facts.random && rank == 2;
+                // Images have many values a channel, unless their planes are single pixels.
+                let planes = op.operands.first().copied().flatten().map_or(&[][..], |value| {
+                    let dims = model.shapes.dims(model.values[value.0 as usize].ty);
+                    dims.get(2..).unwrap_or(&[])
+                });
+                let single = rank >= 2 && planes.iter().all(|&dim| model.shapes.dims.as_const(dim) == Some(1));
+                let statistics = op.op.facts.by_mode && !op.op.facts.random && single;
                 let tracked = *op.attrs.get("track") != Attr::None;
                 (statistics && tracked).then(|| crate::ir::structured::show_path(&op.path))
             }
