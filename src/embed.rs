@@ -128,7 +128,7 @@ impl Model {
         Model::check_source(self.source, self.request, None)
     }
 
-    /// What is probably wrong although it checks.
+    /// What is probably wrong although it checks: warnings and lints, whatever their gravity.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.checked.diagnostics
     }
@@ -179,7 +179,7 @@ impl Model {
     /// Training on what the train section names: `files` reads it. With [`NoFiles`], that is `digits` only.
     pub fn train(&self, files: &dyn Files, options: &TrainOptions) -> Result<Trainer<'_>, Error> {
         let training = self.training()?;
-        Trainer::new(training, fit::load_data(training, None, "", files)?, options)
+        Trainer::new(training, fit::load_data(training, None, "", files, &[])?, options)
     }
 }
 

@@ -271,6 +271,8 @@ impl<'a> Elab<'a> {
                 }
             }
             Wrong::Symbolic => {
+                // Whether it is a fraction does not matter, where a dim has no place.
+                self.forget("where::fraction", span);
                 let text = format!("`{name}` of `{word}` needs a number, and `{shown}` stands for any size");
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
                 report.note(super::number::ONLY_IN_SHAPES)
@@ -300,6 +302,7 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
         Domain::NonNegative => x >= 0.0,
         Domain::Probability => (0.0..=1.0).contains(&x),
         Domain::HalfOpen => (0.0..1.0).contains(&x),
+        Domain::Unit => x == 1.0,
     };
     let must = match domain {
         Domain::Any => "a number",
@@ -307,6 +310,7 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
         Domain::NonNegative => "at least 0",
         Domain::Probability => "between 0 and 1",
         Domain::HalfOpen => "at least 0 and below 1",
+        Domain::Unit => "1, which opts out of deep norm (another gain is `init = xavier_normal(gain)`)",
     };
     let sound = match &attr {
         Attr::Int(n) => inside(*n as f64),

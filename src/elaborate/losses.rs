@@ -66,6 +66,8 @@ impl<'a> Elab<'a> {
                         )),
                         None => report,
                     });
+                    // What the loss gets is not known.
+                    section.target_elems.push(Elem { name: None, val: Val::Unknown, span: setting.span });
                 }
             }
         }
@@ -88,7 +90,7 @@ impl<'a> Elab<'a> {
         section: &mut Section,
     ) -> Option<Tail> {
         let Some((setting, _)) = settings.iter().find(|(setting, _)| setting.name.text == "loss") else {
-            let known = |name: &str| SETTINGS.contains(&name) || self.declared.contains_key(name);
+            let known = |name: &str| SETTINGS.contains(&name) || self.declared().contains_key(name);
             let broken = |setting: &ast::Setting| {
                 let wrong = matches!(setting.value, SettingValue::Broken) || self.faulty(setting.span);
                 wrong || !known(&setting.name.text)

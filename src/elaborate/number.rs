@@ -110,7 +110,7 @@ impl<'a> Elab<'a> {
         if let Some(dim) = self.inst.dims.get(word) {
             return Static::Dim(*dim);
         }
-        if self.declared.contains_key(word) {
+        if self.declared().contains_key(word) {
             return self.declared_dim(call);
         }
         if self.inst.lookup(word).is_some() {
@@ -153,7 +153,7 @@ impl<'a> Elab<'a> {
         let word = call.name.text.as_str();
         let function = FUNCTIONS.contains(&word) && args.iter().all(|arg| arg.name.is_none() && arg.pin.is_none());
         if function && !self.inst.hypers.contains_key(word) && !self.block_names.contains_key(word) {
-            if let Some(value) = self.quotient_of_sizes(word, args) {
+            if let Some(value) = self.quotient_of_sizes(word, args, call.span) {
                 return value;
             }
             let values: Vec<Static> = args.iter().map(|arg| self.eval(&arg.value)).collect();

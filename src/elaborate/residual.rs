@@ -380,6 +380,18 @@ impl<'a> Elab<'a> {
                 self.report(Diagnostic::error("attr::deep", text, arg.value_span, format!("this is {shown}")));
             }
         }
+        let both = |name: &str, other: &str| {
+            given.iter().find(|arg| named(arg, other)).filter(|_| given.iter().any(|arg| named(arg, name)))
+        };
+        if let Some(arg) = both("layers", "encoder").or_else(|| both("layers", "decoder")) {
+            let text =
+                "`layers` says how deep one stack is, `encoder` and `decoder` how deep a pair is: one of the two";
+            self.report(Diagnostic::error("attr::deep", text, arg.span, "beside `layers`"));
+        }
         deep
     }
+}
+
+fn named(arg: &Given, name: &str) -> bool {
+    arg.name.as_ref().is_some_and(|own| own.text == name)
 }

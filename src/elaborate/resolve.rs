@@ -104,7 +104,7 @@ impl<'a> Elab<'a> {
         if let Some(op) = ops::find(word) {
             return Resolved::Stage(Target::Op(op), given);
         }
-        if self.inst.dims.contains_key(word) || self.declared.contains_key(word) {
+        if self.inst.dims.contains_key(word) || self.declared().contains_key(word) {
             let value = Static::Dim(self.shapes.dims.symbol(word));
             return self.resolve_static(call, value, given);
         }
@@ -115,6 +115,9 @@ impl<'a> Elab<'a> {
             return Resolved::Broken;
         }
         let text = format!("there is no operator, block or value `{word}`");
+        if self.told_again("name::stage", &text, &text, call.name.span) {
+            return Resolved::Broken;
+        }
         let mut report = Diagnostic::error("name::stage", text, call.name.span, "unknown");
         if WORDS.contains(&word) {
             report.message = format!("`{word}` is no stage");

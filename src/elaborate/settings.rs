@@ -93,7 +93,7 @@ impl<'a> Elab<'a> {
         let mut seen: IndexMap<&str, Span> = IndexMap::new();
         for setting in &train.settings {
             let name = setting.name.text.as_str();
-            let known = SETTINGS.contains(&name) || self.declared.contains_key(name);
+            let known = SETTINGS.contains(&name) || self.declared().contains_key(name);
             if !known {
                 if !self.unknown_dims.iter().any(|dim| dim == name) && !self.faulty(setting.span) {
                     self.report_setting(setting);
@@ -112,7 +112,7 @@ impl<'a> Elab<'a> {
             settings.push((setting, None));
         }
         for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
-            if !SETTINGS.contains(&set.key.as_str()) && !self.declared.contains_key(&set.key) {
+            if !SETTINGS.contains(&set.key.as_str()) && !self.declared().contains_key(&set.key) {
                 continue;
             }
             self.used_sets.insert(index);
@@ -134,7 +134,7 @@ impl<'a> Elab<'a> {
         let name = &setting.name;
         let text = format!("a train section has no setting `{}`", name.text);
         let report = Diagnostic::error("train::setting", text, name.span, "unknown");
-        let dims = self.declared.keys().map(String::as_str);
+        let dims = self.declared().keys().map(String::as_str);
         let listed = foreign::listed(foreign::SETTINGS, &name.text);
         let elsewhere = foreign::listed(foreign::ELSEWHERE, &name.text);
         let near = || near(&name.text, SETTINGS.iter().copied().chain(dims));
@@ -194,7 +194,9 @@ impl<'a> Elab<'a> {
         match setting.name.text.as_str() {
             "target" | "loss" | "metric" => {}
             "optimizer" => {
-                if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers) {
+                if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers)
+                    && self.sound_optimizer(&optimizer)
+                {
                     made.optimizers.push(Group { pattern, optimizer });
                 }
             }
@@ -362,7 +364,27 @@ impl<'a> Elab<'a> {
         let called = Called { defs, word: &call.name.text, span: call.span };
         let bound = self.bind(called, &given, None)?;
         self.train_attrs.extend(defs.iter().filter(|def| !def.name.starts_with('.')).map(|def| def.name.to_string()));
-        Some(Call { name: call.name.text.clone(), attrs: bound.attrs, span: call.span })
+        let call = Call { name: call.name.text.clone(), attrs: bound.attrs, span: call.span };
+        self.plain_numbers(&call).then_some(call)
+    }
+
+    /// A size that only the data decide, or infinity, is no number for a run. (The norm of p = inf is the largest.)
+    pub(super) fn plain_numbers(&mut self, call: &Call) -> bool {
+        let wrong = call.attrs.defs().iter().zip(call.attrs.values()).find(|(def, value)| match value {
+            Attr::Dim(_) => true,
+            Attr::Float(x) => !x.is_finite() && def.name != "p",
+            Attr::List(items) => items.iter().any(|item| matches!(item, Attr::Float(x) if !x.is_finite())),
+            _ => false,
+        });
+        let Some((def, value)) = wrong else { return true };
+        let must = if matches!(value, Attr::Dim(_)) { "a number, not a declared dim" } else { "finite" };
+        self.report_unsound(call, def.name, must);
+        false
+    }
+
+    fn report_unsound(&mut self, call: &Call, attr: &str, must: &str) {
+        let text = format!("`{attr}` of `{}` must be {must}", call.name);
+        self.report(Diagnostic::error("attr::domain", text, call.span, "does not fit"));
     }
 
     pub(super) fn catalogue_call(&mut self, setting: &'a ast::Setting, kind: &str, table: Table) -> Option<Call> {
@@ -405,13 +427,21 @@ impl<'a> Elab<'a> {
     fn meant_entry(&self, mut report: Diagnostic, call: &ast::Call, meant: &str) -> Diagnostic {
         report.labels[0].text = format!("here it is `{meant}`");
         let ours = match &call.args {
-            Some(_) => super::foreign::translated(self.written(call.span)).map(|ours| ours.text),
+            Some(_) => super::python::translated(self.written(call.span)).map(|ours| ours.text),
             None => Some(meant.to_string()),
         };
         match ours {
             Some(ours) => report.fix(call.span, ours.clone(), self.mended(call.span, &ours)),
             None => self.meant_name(report, call.name.span, meant),
         }
+    }
+
+    /// Attributes that are right one by one may not fit together.
+    pub(super) fn sound_optimizer(&mut self, call: &Call) -> bool {
+        let Some(def) = optim::find_optimizer(&call.name) else { return false };
+        let Err((attr, must)) = (def.sound)(&call.attrs) else { return true };
+        self.report_unsound(call, attr, must);
+        false
     }
 
     pub(super) fn schedule(&mut self, setting: &'a ast::Setting) -> Vec<Call> {
@@ -448,7 +478,7 @@ impl<'a> Elab<'a> {
     pub(super) fn set_optimizer_attrs(&mut self, made: &mut Made) {
         let sets: &'a [Set] = self.sets;
         for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
-            let known = SETTINGS.contains(&set.key.as_str()) || self.declared.contains_key(&set.key);
+            let known = SETTINGS.contains(&set.key.as_str()) || self.declared().contains_key(&set.key);
             if known || set.key.starts_with('.') {
                 continue;
             }
@@ -490,6 +520,10 @@ impl<'a> Elab<'a> {
                 let defs = call.attrs.defs();
                 if let Some(attr) = self.one_attr(defs, &call.name, given) {
                     call.attrs = call.attrs.replaced(&set.key, attr);
+                    let sound = self.plain_numbers(call);
+                    if sound && optim::find_optimizer(&call.name).is_some() {
+                        self.sound_optimizer(call);
+                    }
                 }
             }
             None => {

@@ -98,7 +98,9 @@ impl<'a> Elab<'a> {
         let stage = if rest.is_empty() { word.to_string() } else { format!("{word}({})", rest.join(", ")) };
         let stage = match !self.is_known(word) && ops::foreign::find(word).is_some() {
             true => {
-                foreign::translated(&format!("{word}({})", rest.join(", "))).filter(|ours| ours.planned.is_none())?.text
+                super::python::translated(&format!("{word}({})", rest.join(", ")))
+                    .filter(|ours| ours.planned.is_none())?
+                    .text
             }
             false => stage,
         };
