@@ -322,8 +322,10 @@ impl Made {
             (None, Some(word)) => foreign::attr(&word, has).map_or(word, str::to_string),
             // An operator of ours under its own name, by position.
             (None, None) => {
-                let positional = op?.attrs.iter().filter(|def| def.positional).nth(self.given.len())?;
-                positional.name.to_string()
+                let positional: Vec<_> = op?.attrs.iter().filter(|def| def.positional).collect();
+                // A list that is the only such attribute may be written without brackets.
+                let at = if positional.len() == 1 { 0 } else { self.given.len() };
+                positional.get(at)?.name.to_string()
             }
         };
         self.given.push((attr, value, named));

@@ -63,6 +63,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["Upsample", "UpSampling2D", "interpolate"], "upsample", "size scale_factor=scale mode align_corners"),
     same(&["ZeroPad2d", "ZeroPadding2D", "ConstantPad2d"], "pad", "padding=amount value"),
     same(&["PixelShuffle"], "pixel_shuffle", "upscale_factor=factor"),
+    same(&["FractionalMaxPool2d", "FractionalMaxPool3d"], "fractional_maxpool", "kernel_size=kernel output_size=size"),
     // Normalisation.
     same(&["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LazyBatchNorm2d", "SyncBatchNorm"], "batchnorm", BATCHNORM),
     same(&["BatchNormalization", "BatchNorm"], "batchnorm", "-axis momentum epsilon=eps center=bias scale=affine"),
