@@ -186,7 +186,7 @@ impl super::Elab<'_> {
             Some(source) => source.text.as_str(),
             None => return false,
         };
-        let Some(entry) = foreign::find(word) else {
+        let Some(name) = foreign::ours(word) else {
             let Some(advice) = foreign::advice(word) else { return false };
             let message = format!("there is no `{}` here: {advice}", short(written));
             let report = Diagnostic::error("name::foreign", message, call.span, "another language's word");
@@ -194,14 +194,14 @@ impl super::Elab<'_> {
             self.report(if out { without(report, call.span, text) } else { report });
             return true;
         };
-        let bare = || Ours { text: entry.ours.to_string(), planned: None, stage: true };
+        let bare = || Ours { text: name.to_string(), planned: None, stage: true };
         let ours = if call.args.is_some() { translated(written) } else { Some(bare()) };
         let planned = match &ours {
             Some(ours) if call.args.is_some() => ours.planned,
-            _ => (!known(entry.ours)).then_some(entry.ours),
+            _ => (!known(name)).then_some(name),
         };
         let message = match (&ours, planned) {
-            (None, None) => format!("`{word}` is `{}` here", entry.ours),
+            (None, None) => format!("`{word}` is `{}` here", name),
             (Some(ours), None) => format!("`{}` is written `{}` here", short(written), ours.text),
             (_, Some(planned)) if planned == word => format!("`{planned}` is not in this version yet"),
             (_, Some(planned)) => format!("`{word}` is `{planned}` here, which is not in this version yet"),

@@ -248,7 +248,7 @@ impl<'t> Reader<'t> {
     fn stage(&mut self, name: &str, args: Args) -> Option<String> {
         let own = ops::find(name).map(|op| op.name);
         let entry = foreign::find(name).filter(|_| own.is_none());
-        let ours = own.or(entry.map(|entry| entry.ours))?;
+        let ours = own.or_else(|| foreign::ours(name))?;
         if ours.ends_with(')') {
             return Some(ours.to_string());
         }
