@@ -1,6 +1,6 @@
 //! What draws random numbers: right in the mean, another draw each step and place, the same draw again.
 
-use crate::matrix::catalogue;
+use crate::matrix::{catalogue, meant};
 use crate::model::{model, numbers, tensor};
 use wythe::exec::bind::Binding;
 use wythe::exec::session::{Host, Session};
@@ -52,7 +52,7 @@ fn random_operators_are_right_in_the_mean_and_draw_anew() {
         }
         tried += 1;
     }
-    assert!(tried > 0, "dropout at least can be tried");
+    assert!(tried > 0 || !meant("dropout"), "dropout at least can be tried");
 }
 
 #[test]
@@ -73,5 +73,5 @@ fn random_sources_draw_anew_at_each_step_and_seed_and_the_same_again() {
         }
         tried += 1;
     }
-    assert!(tried > 0, "there are sources of random numbers");
+    assert!(tried > 0 || !meant("rand"), "there are sources of random numbers");
 }

@@ -54,6 +54,10 @@ const MORE: &[(&str, &str)] = &[
     ("randn", "(x: f32[5]) { randn([2_000_000]) }"),
     ("range", "(x: f32[5]) { range(2, 11, 3) }"),
     ("range", "(x: f32[5]) { range(700_000) }"),
+    ("rearrange", "(x: f32[2, 3, 8]) { rearrange(\"b s (h e) -> b h s e\", h = 2) }"),
+    ("rearrange", "(x: f32[3, 4, 5]) { rearrange(\"b ... c -> b c ...\") }"),
+    ("reduce", "(x: f32[2, 3, 4]) { reduce(\"b s d -> b d\", mean) }"),
+    ("reduce", "(x: f32[2, 3, 4]) { reduce(\"b s d -> d s\", sum) }"),
     ("sdpa", "(q: f32[2, 4, 3, 8], k: f32[2, 2, 5, 8], v: f32[2, 2, 5, 3]) { (q, k, v) |> sdpa(causal = true) }"),
     (
         "sdpa",
@@ -209,6 +213,7 @@ fn values(def: &AttrDef, rank: usize) -> Vec<Attr> {
             Domain::NonNegative => x >= 0.0,
             Domain::Probability => (0.0..=1.0).contains(&x),
             Domain::HalfOpen => (0.0..1.0).contains(&x),
+            Domain::Unit => x == 1.0,
         })
     });
     found
