@@ -62,15 +62,39 @@ impl Source {
 
     /// Line and column of a byte offset, both from 1; the column counts characters.
     pub fn position(&self, offset: u32) -> (usize, usize) {
+        let (line, before) = self.before(offset);
+        (line, before.chars().count() + 1)
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts UTF-16 code units, as editors and SARIF do.
+    pub fn position_utf16(&self, offset: u32) -> (usize, usize) {
+        let (line, before) = self.before(offset);
+        (line, before.encode_utf16().count() + 1)
+    }
+
+    /// The line of a byte offset, and what stands before it there.
+    fn before(&self, offset: u32) -> (usize, &str) {
         let offset = (offset as usize).min(self.text.len()) as u32;
         let line = self.lines.partition_point(|&start| start <= offset) - 1;
-        let before = self.text.get(self.lines[line] as usize..offset as usize).unwrap_or("");
-        (line + 1, before.chars().count() + 1)
+        (line + 1, self.text.get(self.lines[line] as usize..offset as usize).unwrap_or(""))
+    }
+
+    /// The line (from 0) of a byte.
+    pub(crate) fn line_at(&self, offset: usize) -> usize {
+        self.lines.partition_point(|&start| start as usize <= offset).saturating_sub(1)
+    }
+
+    /// The first byte of a line (from 0); the end of the text, where it has fewer.
+    pub(crate) fn line_start(&self, line: usize) -> usize {
+        self.lines.get(line).map_or(self.text.len(), |&start| start as usize)
     }
 
     /// The text of a line (from 1), without its end.
     pub fn line(&self, line: usize) -> &str {
-        self.text.lines().nth(line.saturating_sub(1)).unwrap_or("")
+        let line = line.saturating_sub(1);
+        let text = self.text.get(self.line_start(line)..self.line_start(line + 1)).unwrap_or("");
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        text.strip_suffix('\r').unwrap_or(text)
     }
 }
 

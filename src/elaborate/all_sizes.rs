@@ -27,7 +27,7 @@ impl<'a> Elab<'a> {
         let before = self.reports.len();
         self.symbolic = true;
         self.fact_home = (block.header, !block.conds.is_empty());
-        self.inst = Inst { name: block.name.text.clone(), ..Inst::default() };
+        self.inst = Inst::of(block);
         self.chain.push(Frame::Block(block.name.text.clone(), vec![]));
         self.contract_names = signature_names(block);
         let ports = || sig.ins.iter().chain(sig.outs.iter().flatten());
@@ -35,8 +35,10 @@ impl<'a> Elab<'a> {
         self.symbolic_hypers(block);
         self.symbolic_dims(block);
         for cond in &block.conds {
-            if let Truth::Open(condition) = self.truth(cond) {
-                self.prover.learn(&mut self.shapes.dims, condition);
+            match self.truth(cond) {
+                Truth::Open(condition) => self.prover.learn(&mut self.shapes.dims, condition),
+                Truth::Known(false) if self.speaks_of_sizes(cond) => self.report_never(cond),
+                Truth::Known(_) | Truth::Opaque | Truth::Silent => {}
             }
         }
         self.regions.push(Region::default());
@@ -62,7 +64,7 @@ impl<'a> Elab<'a> {
         self.fresh();
         let before = self.reports.len();
         (self.symbolic, self.open_rank) = (true, true);
-        self.inst = Inst { name: block.name.text.clone(), ..Inst::default() };
+        self.inst = Inst::of(block);
         self.chain.push(Frame::Block(block.name.text.clone(), vec![]));
         self.symbolic_hypers(block);
         self.regions.push(Region::default());
@@ -103,7 +105,7 @@ impl<'a> Elab<'a> {
             }
         }
         for name in names {
-            if self.declared.contains_key(&name) && !self.inst.hypers.contains_key(&name) {
+            if self.declared().contains_key(&name) && !self.inst.hypers.contains_key(&name) {
                 let symbol = self.shapes.dims.symbol(&name);
                 self.inst.dims.insert(name, symbol);
             }
@@ -134,6 +136,7 @@ impl<'a> Elab<'a> {
     /// A mistake that an instance has shown already is not told again.
     pub(super) fn keep_new_reports(&mut self, before: usize) {
         let new = self.reports.split_off(before);
+        self.settled = self.settled.min(before);
         for report in new {
             let span = report.diagnostic.labels[0].span;
             // What grows without end does so wherever one begins to look.
@@ -141,7 +144,7 @@ impl<'a> Elab<'a> {
             let grows = matches!(code, "limit::stages" | "limit::parameters" | "limit::recursion");
             let told = grows && self.reports.iter().any(|earlier| earlier.diagnostic.code == code);
             if !told && !self.reported_at(span) {
-                self.reports.push(report);
+                self.keep_report(report);
             }
         }
     }

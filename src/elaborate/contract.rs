@@ -80,12 +80,12 @@ impl<'a> Elab<'a> {
         };
         let mut symbols = self.shapes.dims.symbols(a);
         symbols.extend(self.shapes.dims.symbols(b));
-        symbols.iter().all(|name| self.declared.contains_key(name) || self.contract_names.contains(name))
+        symbols.iter().all(|name| self.declared().contains_key(name) || self.contract_names.contains(name))
     }
 
     fn report_output(&mut self, port: &'a Port, value: ValueId, open: Option<Condition>) {
         let ty = self.ty(value);
-        let place = self.culprit(value).or_else(|| self.origin(value)).unwrap_or(port.ty.span);
+        let place = self.sizer(value).or_else(|| self.origin(value)).unwrap_or(port.ty.span);
         let (pattern, found) = (self.shown_wanted(&port.ty), self.shapes.show(ty));
         let name = &self.inst.name;
         let kind = if self.inst.model { "model" } else { "block" };
@@ -114,7 +114,7 @@ impl<'a> Elab<'a> {
     fn different_dims(&self, wanted: &[Dim], found: &[Dim]) -> Option<String> {
         wanted.iter().zip(found).filter(|(a, b)| a != b).find_map(|(&a, &b)| {
             let (a, b) = (self.shapes.dims.show(a), self.shapes.dims.show(b));
-            let declared = |name: &String| self.declared.contains_key(name);
+            let declared = |name: &String| self.declared().contains_key(name);
             (declared(&a) && declared(&b)).then(|| format!("`{a}` and `{b}` are different dims: they never match"))
         })
     }
@@ -127,6 +127,7 @@ impl<'a> Elab<'a> {
             match axis {
                 Axis::Rest(_) => dims.extend(&rest),
                 Axis::Any(_) => return None,
+                Axis::Size(expr) if !self.unbound(expr).is_empty() && !self.inst.model => return None,
                 Axis::Size(expr) => {
                     let value = self.eval(expr);
                     let value = self.plain(&value);
@@ -196,7 +197,7 @@ impl<'a> Elab<'a> {
                 let mut names = vec![];
                 dim_names(expr, &mut names);
                 names.iter().any(|name| {
-                    self.declared.contains_key(name)
+                    self.declared().contains_key(name)
                         && !self.inst.dims.contains_key(name)
                         && !self.inst.hypers.contains_key(name)
                 })

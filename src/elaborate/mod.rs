@@ -12,6 +12,7 @@ mod bind;
 mod block;
 mod body;
 mod chain;
+mod clashes;
 mod coerce;
 mod condition;
 mod contract;
@@ -21,25 +22,32 @@ mod explain;
 mod facts;
 mod fixes;
 mod flow;
+mod foreign;
 mod inits;
 mod limits;
 mod losses;
+mod missing;
 mod model;
 mod number;
 mod operands;
+mod order;
 mod path;
 mod prove;
 mod repeat;
 mod report;
 mod residual;
 mod resolve;
+mod rewrite;
 mod scope;
 mod sets;
 mod settings;
 mod signature;
+mod tensor_arguments;
 mod train;
 mod value;
 mod words;
+
+pub(crate) use foreign::sharpen;
 
 use crate::diagnostic::Diagnostic;
 use crate::ir::structured::{Item, LayerDef, Region, Structured, ValueId, ValueInfo};
@@ -127,10 +135,15 @@ struct Elab<'a> {
     /// All blocks, of all files.
     blocks: Vec<&'a ast::Block>,
     block_names: IndexMap<String, usize>,
-    /// Declared dims.
-    declared: IndexMap<String, Span>,
+    /// The dims that each file declares.
+    declared: Vec<IndexMap<String, Span>>,
     /// What was reported.
     reports: Vec<report::Report>,
+    /// Where something was reported, and which unknown names.
+    told: HashMap<Span, Vec<usize>>,
+    told_names: HashMap<(&'static str, String), usize>,
+    /// So many reports have their path line.
+    settled: usize,
     /// Everything is reported there: the place of a hyperparameter that `--set` changes.
     report_at: Option<Span>,
     /// How often something was reported, also what was told before.
@@ -199,8 +212,11 @@ impl<'a> Elab<'a> {
             last_scope: Default::default(),
             blocks: vec![],
             block_names: IndexMap::new(),
-            declared: IndexMap::new(),
+            declared: vec![IndexMap::new(); files.len().max(1)],
             reports: vec![],
+            told: HashMap::new(),
+            told_names: HashMap::new(),
+            settled: 0,
             report_at: None,
             residual_end: None,
             mistakes: 0,
@@ -276,6 +292,7 @@ impl<'a> Elab<'a> {
                 }
             }
         }
+        self.check_labels(entries);
         for entry in entries {
             if let Entry::Train(train) = entry {
                 let known = models.get(train.model.name.text.as_str()).copied();
@@ -324,7 +341,7 @@ impl<'a> Elab<'a> {
         for (i, file) in files.iter().enumerate() {
             for entry in &file.entries {
                 match entry {
-                    Entry::Dim(names, _) => names.iter().for_each(|name| self.declare_dim(name, i == 0)),
+                    Entry::Dim(names, _) => names.iter().for_each(|name| self.declare_dim(name, i)),
                     Entry::Block(block) => self.declare_block(block),
                     Entry::Model(model) if i == 0 => {
                         let name = &model.name;
@@ -340,18 +357,22 @@ impl<'a> Elab<'a> {
         }
     }
 
-    fn declare_dim(&mut self, name: &ast::Name, own: bool) {
-        match self.declared.get(&name.text).copied() {
-            Some(first) if own && first.file == name.span.file => {
+    fn declare_dim(&mut self, name: &ast::Name, file: usize) {
+        match self.declared[file].get(&name.text).copied() {
+            Some(first) => {
                 let text = format!("the dim `{}` is declared twice", name.text);
                 let report = Diagnostic::error("name::dim_twice", text, name.span, "again here");
                 self.report(report.label(first, "first here"));
             }
-            Some(_) => {}
             None => {
-                self.declared.insert(name.text.clone(), name.span);
+                self.declared[file].insert(name.text.clone(), name.span);
             }
         }
+    }
+
+    /// The dims of the file whose model or block is being read.
+    fn declared(&self) -> &IndexMap<String, Span> {
+        &self.declared[self.inst.file]
     }
 
     fn declare_block(&mut self, block: &'a ast::Block) {
@@ -392,5 +413,7 @@ impl<'a> Elab<'a> {
     }
 }
 
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod tests;
