@@ -140,7 +140,8 @@ impl<'m> Flow<'m> {
                     continue;
                 }
             };
-            if !found.contains(&reader) {
+            // The takers of one value differ; only through a door one may be met again.
+            if doors.is_empty() || !found.contains(&reader) {
                 found.push(reader);
             }
         }
