@@ -142,6 +142,7 @@ impl<'a> Elab<'a> {
     /// Builds one use of an operator: rule, requirements, parameters, item.
     pub(super) fn build(&mut self, mut use_: Use<'_>) -> Val {
         let ins: Vec<Option<Type>> = use_.operands.iter().map(|value| value.map(|value| self.ty(value))).collect();
+        self.shapes.dims.overflowed();
         let mut outcome = self.run_rule(&use_, &ins);
         if let Err(misfit) = &outcome {
             if self.symbolic && self.depends_on_open(&use_, misfit) {
@@ -161,6 +162,10 @@ impl<'a> Elab<'a> {
             outcome = self.run_rule(&use_, &ins);
         }
         let Ok((types, needs)) = outcome else { return Val::Unknown };
+        if self.shapes.dims.overflowed() {
+            self.refuse_tensor(use_.span);
+            return Val::Unknown;
+        }
         for need in needs {
             if !self.require(&use_, need) {
                 return Val::Unknown;

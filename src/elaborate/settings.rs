@@ -49,6 +49,9 @@ const CLIP_NORM: &[AttrDef] = &[
 const CLIP_VALUE: &[AttrDef] =
     &[AttrDef::required("max", &[AttrKind::Number], "the largest value").within(crate::ir::attr::Domain::Positive)];
 
+/// Settings that a pattern of paths may follow.
+pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze"];
+
 /// A section while it is read.
 pub(super) struct Section {
     pub(super) targets: Vec<PortDef>,
@@ -191,6 +194,9 @@ impl<'a> Elab<'a> {
     pub(super) fn plain_setting(&mut self, setting: &'a ast::Setting, section: &mut Section) {
         let made = &mut section.made;
         let pattern = setting.pattern.as_ref().map(|(text, _)| text.clone());
+        if pattern.is_some() && !PATTERNED.contains(&setting.name.text.as_str()) {
+            return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
+        }
         match setting.name.text.as_str() {
             "target" | "loss" | "metric" => {}
             "optimizer" => {
