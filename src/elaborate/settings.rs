@@ -194,7 +194,9 @@ impl<'a> Elab<'a> {
     pub(super) fn plain_setting(&mut self, setting: &'a ast::Setting, section: &mut Section) {
         let made = &mut section.made;
         let pattern = setting.pattern.as_ref().map(|(text, _)| text.clone());
-        if pattern.is_some() && !PATTERNED.contains(&setting.name.text.as_str()) {
+        // A value in quotes is told as what it was meant to be.
+        let both = pattern.is_some() && !matches!(setting.value, SettingValue::None);
+        if both && !PATTERNED.contains(&setting.name.text.as_str()) {
             return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
         }
         match setting.name.text.as_str() {
