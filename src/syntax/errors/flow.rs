@@ -79,8 +79,8 @@ fn foreign_sign_of_flow(text: &str, good: Span, at: Span, raw: &str) -> Option<D
         let report = Diagnostic::error("syntax::update", "a value is named by `=`", run(2), "write `=`");
         return Some(report.mend(text, run(2), "="));
     }
-    if raw.starts_with('<') {
-        let inner = raw[1..].find('>').map(|end| raw[1..=end].trim())?;
+    if let Some(after) = raw.strip_prefix('<') {
+        let inner = after.find('>').map(|end| after[..end].trim())?;
         let number = !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         return number.then(|| in_parentheses(text, good, run(raw.find('>').unwrap_or(0) + 1), inner));
     }
