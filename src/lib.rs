@@ -50,7 +50,7 @@
 //! | [`passes`] | graph to graph, one idea each; no operator by name |
 //! | [`kernels`] | numbers only, nothing allocated; has never heard of a graph |
 //! | [`exec`] | arena, threads, session: walks a plan; has no notion of gradient, optimizer or syntax |
-//! | [`export`] | the summary, weights as files, graphs as text |
+//! | [`export`] | the summary, weights as files, graphs as text and pictures |
 //! | [`train`] | the loop, its log, its checkpoints |
 //! | [`embed`] | the types below |
 //! | [`cli`] | the program; one file a command |

@@ -5,7 +5,7 @@
 //!
 //! # `--json`
 //!
-//! Every command has it: one object on standard output, with `"version": 1`. Keys may be added under the same version;
+//! Every command has it, but those that print a page for another program (`completions`, `man`): one object on standard output, with `"version": 1`. Keys may be added under the same version;
 //! one that goes or changes its meaning makes a new one. Numbers that are not finite are strings (`run`) or null.
 //!
 //! | command | keys beside `version` |
@@ -16,10 +16,12 @@
 //! | `graph` | `stage`, `text` |
 //! | `run` | `tensors`: for each name `dtype`, `shape`, `data` (row-major) |
 //! | `init` | `file`, `seed`, `tensors`, `elements` |
-//! | `train` | `steps`, `loss`, `valid` (by name), `checkpoint`, `interrupted` |
+//! | `train` | `steps`, `loss`, `valid` (by name), `best` (`step`, `valid`, `checkpoint`), `checkpoint`, `interrupted` |
+//! | `new` | `file`, `model`, `template`; with --list `templates` |
 //! | `eval` | `rows`, `results` (by name) |
 
 mod check;
+mod completions;
 mod curve;
 mod eval;
 mod failure;
@@ -29,8 +31,10 @@ mod graph;
 mod init;
 mod input;
 mod interrupt;
+mod man;
 mod memory;
 mod model;
+mod new;
 mod open;
 mod progress;
 mod run;
@@ -77,6 +81,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::Args),
     Check(check::Args),
     Fmt(fmt::Args),
     Summary(summary::Args),
@@ -85,6 +90,8 @@ enum Command {
     Init(init::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// What a command works with.
@@ -131,6 +138,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
     match command {
+        Command::New(args) => new::run(args, world),
         Command::Check(args) => check::run(args, world),
         Command::Fmt(args) => fmt::run(args, world),
         Command::Summary(args) => summary::run(args, world),
@@ -139,6 +147,8 @@ fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
         Command::Init(args) => init::run(args, world),
         Command::Train(args) => train::run(args, world),
         Command::Eval(args) => eval::run(args, world),
+        Command::Completions(args) => completions::run(args, world),
+        Command::Man(args) => man::run(args, world),
     }
 }
 

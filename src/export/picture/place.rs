@@ -189,7 +189,12 @@ impl<'s> Placing<'s> {
         let children = self.spots.all[spot].children.clone();
         children.iter().for_each(|&child| self.extents(child));
         let (left, right) = match self.spots.all[spot].kind {
-            Kind::Leaf(item) => (self.sizes[item].left, self.sizes[item].right),
+            Kind::Leaf(item) => {
+                if matches!(self.scene.boxes[item].what, What::Sign { .. }) {
+                    self.spots.all[spot].reach = self.sizes[item].right;
+                }
+                (self.sizes[item].left, self.sizes[item].right)
+            }
             Kind::Series => {
                 self.spots.set_lanes(spot, LANE);
                 let child = |side: fn(&super::route::Spot) -> f64| {

@@ -3,7 +3,7 @@
 use super::{Node, What};
 use crate::export::summary::grouped;
 use crate::ir::attr::Attr;
-use crate::ir::graph::{show_attr, shown_given};
+use crate::ir::graph::shown_given;
 use crate::ir::op::Role;
 use crate::ir::params;
 use crate::ir::shape::Shapes;
@@ -97,13 +97,13 @@ impl<'m> Words<'m> {
             Some(layer) => show_path(&layer.path),
             None => shown_given(&op.attrs, &self.shapes).join(", "),
         };
-        match op.attrs.defs().iter().position(|def| def.name == "value").map(|at| &op.attrs.values()[at]) {
-            Some(value) if !word.starts_with(char::is_alphabetic) && *value != Attr::None => {
-                let number = show_attr(value, &self.shapes);
-                if op.attrs.flag("flip") { format!("{number} {word} x") } else { format!("x {word} {number}") }
-            }
-            _ if given.is_empty() => word.to_string(),
-            _ => cut(&format!("{word}({given})")),
+        // A number stands beside its sign.
+        let number = op.attrs.float("value").filter(|_| !op.word.starts_with(char::is_alphabetic));
+        match (number, op.attrs.flag("flip")) {
+            (Some(number), true) => format!("{number} {} x", op.word),
+            (Some(number), false) => format!("x {} {number}", op.word),
+            (None, _) if given.is_empty() => word.to_string(),
+            (None, _) => cut(&format!("{word}({given})")),
         }
     }
 
