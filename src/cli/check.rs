@@ -57,6 +57,9 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         let source = model::read(world, file)?;
         let request = Request { sets: args.set.set.clone(), model: name.map(String::from) };
         let checked = check(source, &request, Some(&world.files));
+        if !checked.has_errors() {
+            super::open::known_name(&checked, file, name)?;
+        }
         let first = sources.0.len() as u16;
         sources.0.extend(checked.sources.0);
         found.extend(checked.diagnostics.into_iter().map(|diagnostic| moved(diagnostic, first)));

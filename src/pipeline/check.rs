@@ -4,7 +4,7 @@ use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
 use crate::elaborate::{Request, elaborate_around, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
-use crate::syntax::ast::File;
+use crate::syntax::ast::{Entry, File};
 use crate::syntax::parse;
 use crate::text::{Files, Source, Sources, Span};
 
@@ -22,6 +22,8 @@ pub struct Checked {
     pub models: Vec<Structured>,
     /// The train sections that are whole.
     pub trainings: Vec<Training>,
+    /// The names of all its models, and the labels of its train sections, whole or not.
+    pub names: Vec<String>,
     /// What is wrong, or probably wrong, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -74,16 +76,27 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         }
         trees.push(parsed.file);
     }
+    let names = trees.first().map(names).unwrap_or_default();
     let faults: Vec<Span> =
         diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
     if diagnostics.iter().any(|report| report.code == "limit::depth") {
         // The brackets are not paired: what the tree says was hardly meant.
-        return Checked { sources, diagnostics, ..Checked::default() };
+        return Checked { sources, names, diagnostics, ..Checked::default() };
     }
     let elaborated = elaborate_around(&trees, &sources, request, &faults);
     diagnostics.extend(elaborated.diagnostics);
     diagnostics.sort_by_key(|report| report.labels.first().map(|label| label.span));
-    Checked { sources, models: elaborated.models, trainings: elaborated.trainings, diagnostics }
+    Checked { sources, models: elaborated.models, trainings: elaborated.trainings, names, diagnostics }
+}
+
+/// What `FILE#NAME` may name.
+fn names(file: &File) -> Vec<String> {
+    let name = |entry: &Entry| match entry {
+        Entry::Model(model) => Some(model.name.text.to_string()),
+        Entry::Train(train) => train.label.as_ref().map(|label| label.text.to_string()),
+        _ => None,
+    };
+    file.entries.iter().filter_map(name).collect()
 }
 
 /// The folder of a path, with its `/`; empty for none.

@@ -3,12 +3,39 @@
 use crate::data::Dataset;
 use crate::exec::bind::{self, Binding};
 use crate::exec::session::{RunError, Session, Which};
+use crate::ir::training::Training;
+use crate::pipeline::{self, Unmet};
 use crate::tensor::DType;
 
 /// The plans of one graph for every size that the batches of a data set have.
 #[derive(Clone, Debug)]
 pub struct Feed {
     plans: Vec<Prepared>,
+}
+
+/// Checks the facts of the model for each size that the batches of a data set have.
+pub fn check_sizes(training: &Training, set: &Dataset, known: &Binding, sizes: &[usize]) -> Result<(), Unmet> {
+    let model = &training.model;
+    let ports = model.inputs.iter().map(|port| {
+        let name = port.name.as_deref().unwrap_or("x");
+        (name, model.values[port.value.0 as usize].ty)
+    });
+    let ports: Vec<_> = ports.collect();
+    for &rows in sizes {
+        let shaped = |(name, tensor): &(String, crate::tensor::Tensor)| {
+            let mut shape = tensor.shape().to_vec();
+            shape[0] = rows;
+            (name.clone(), tensor.dtype(), shape)
+        };
+        let columns: Vec<(String, DType, Vec<usize>)> = set.columns.iter().map(shaped).collect();
+        let given = columns.iter().filter(|(name, ..)| ports.iter().any(|(own, _)| own == name));
+        let given: Vec<_> = given.map(|(name, dtype, shape)| (name.as_str(), *dtype, shape.as_slice())).collect();
+        // What does not bind is said where the plans are made.
+        if let Ok(binding) = bind::bind_types(&model.shapes, &ports, &given, known) {
+            pipeline::check_sizes(model, &binding)?;
+        }
+    }
+    Ok(())
 }
 
 /// A plan for so many rows, and for each of its inputs the column that fills it.
