@@ -33,6 +33,8 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let mut page = vec![];
     let failed = |error: std::io::Error| Failure::usage(format!("the page cannot be made: {error}"));
     Man::new(command).render(&mut page).map_err(failed)?;
-    world.out.bytes(&page)?;
+    // What stands below the options are examples.
+    let page = String::from_utf8_lossy(&page).replace(".SH EXTRA\nExamples:", ".SH EXAMPLES");
+    world.out.put(&page)?;
     Ok(Verdict::Well)
 }

@@ -134,12 +134,14 @@ impl Trainer<'_> {
         let last = self.step == self.total;
         report.made += 1;
         report.losses.extend(self.last_loss);
-        if self.data.valid.is_some() && (last || self.step.is_multiple_of(self.every(self.training.eval_every))) {
-            if let Some(valid) = self.evaluate_until(&|| watch.stop())? {
-                report.valid = valid;
-                self.row.valid.clone_from(&report.valid);
-                watch.evaluated(self.step, &report.valid);
-            }
+        let evaluate = last || self.step.is_multiple_of(self.every(self.training.eval_every));
+        if self.data.valid.is_some()
+            && evaluate
+            && let Some(valid) = self.evaluate_until(&|| watch.stop())?
+        {
+            report.valid = valid;
+            self.row.valid.clone_from(&report.valid);
+            watch.evaluated(self.step, &report.valid);
         }
         watch.step(&self.row);
         report.stopped = watch.stop() && !last;

@@ -138,6 +138,9 @@ pub(super) fn of_graph(graph: &Graph) -> Scene {
     scene
 }
 
+/// A value's names on both sides of a frame's border, the one that comes first in the flow first.
+type Renamed = (ValueId, ValueId);
+
 /// Which box, and which of its outputs, gives a value.
 type Made = IndexMap<ValueId, (usize, usize)>;
 
@@ -232,12 +235,12 @@ impl Maker<'_> {
         self.frame(frame, (&scope.region, &scope.path), (&entries, &exits), tip, (scene, made));
     }
 
-    /// Adds a frame; entries and exits are pairs of a value's names outside and inside, or inside and outside.
+    /// Adds a frame; entries are named outside and inside, exits inside and outside.
     fn frame(
         &mut self,
         mut frame: Frame,
         (region, path): (&Region, &[Part]),
-        (entries, exits): (&[(ValueId, ValueId)], &[(ValueId, ValueId)]),
+        (entries, exits): (&[Renamed], &[Renamed]),
         tip: String,
         (scene, made): (&mut Scene, &mut Made),
     ) {
