@@ -84,6 +84,8 @@ pub struct Fix {
     pub span: Span,
     /// By what.
     pub replacement: String,
+    /// What else must be replaced for it to hold: the same name in other lines, a declaration.
+    pub also: Vec<(Span, String)>,
     /// What `fix:` shows: the mended line or a sentence.
     pub shown: String,
     /// Whether it was applied in memory and re-checked, and how far that went.
@@ -100,6 +102,27 @@ pub enum Checked {
     ThisErrorGoes,
     /// The file type-checks with it.
     FileChecks,
+}
+
+impl Fix {
+    /// The text of file `file` with every edit of this fix in that file made; none where a place is not in the text.
+    pub fn applied(&self, file: u16, text: &str) -> Option<String> {
+        let mut edits = vec![(self.span, self.replacement.as_str())];
+        edits.extend(self.also.iter().map(|(span, by)| (*span, by.as_str())));
+        edits.retain(|(span, _)| span.file == file);
+        edits.sort_by_key(|(span, _)| std::cmp::Reverse((span.start, span.end)));
+        let mut mended = text.to_string();
+        let mut before = text.len();
+        for (span, by) in edits {
+            let (start, end) = (span.start as usize, span.end as usize);
+            if end > before || text.get(start..end).is_none() {
+                return None;
+            }
+            mended.replace_range(start..end, by);
+            before = start;
+        }
+        Some(mended)
+    }
 }
 
 impl Diagnostic {
@@ -137,8 +160,17 @@ impl Diagnostic {
 
     /// With a fix that replaces `span` by `replacement`.
     pub fn fix(mut self, span: Span, replacement: impl Into<String>, shown: impl Into<String>) -> Diagnostic {
-        let fix = Fix { span, replacement: replacement.into(), shown: shown.into(), checked: Checked::No };
+        let fix =
+            Fix { span, replacement: replacement.into(), also: vec![], shown: shown.into(), checked: Checked::No };
         self.fixes.push(fix);
+        self
+    }
+
+    /// The fix that was added last replaces this as well.
+    pub fn also(mut self, span: Span, replacement: impl Into<String>) -> Diagnostic {
+        if let Some(fix) = self.fixes.last_mut() {
+            fix.also.push((span, replacement.into()));
+        }
         self
     }
 }

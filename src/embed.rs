@@ -128,7 +128,7 @@ impl Model {
         Model::check_source(self.source, self.request, None)
     }
 
-    /// What is probably wrong although it checks.
+    /// What is probably wrong although it checks: warnings and lints, whatever their gravity.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.checked.diagnostics
     }

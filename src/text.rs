@@ -79,9 +79,22 @@ impl Source {
         (line + 1, self.text.get(self.lines[line] as usize..offset as usize).unwrap_or(""))
     }
 
+    /// The line (from 0) of a byte.
+    pub(crate) fn line_at(&self, offset: usize) -> usize {
+        self.lines.partition_point(|&start| start as usize <= offset).saturating_sub(1)
+    }
+
+    /// The first byte of a line (from 0); the end of the text, where it has fewer.
+    pub(crate) fn line_start(&self, line: usize) -> usize {
+        self.lines.get(line).map_or(self.text.len(), |&start| start as usize)
+    }
+
     /// The text of a line (from 1), without its end.
     pub fn line(&self, line: usize) -> &str {
-        self.text.lines().nth(line.saturating_sub(1)).unwrap_or("")
+        let line = line.saturating_sub(1);
+        let text = self.text.get(self.line_start(line)..self.line_start(line + 1)).unwrap_or("");
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        text.strip_suffix('\r').unwrap_or(text)
     }
 }
 

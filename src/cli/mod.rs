@@ -19,11 +19,13 @@
 //! | `train` | `steps`, `loss`, `valid` (by name), `best` (`step`, `valid`, `checkpoint`), `checkpoint`, `interrupted` |
 //! | `new` | `file`, `model`, `template`; with --list `templates` |
 //! | `eval` | `rows`, `results` (by name) |
+//! | `explain` | `pages`, or without a topic `sections` |
 
 mod check;
 mod completions;
 mod curve;
 mod eval;
+mod explain;
 mod failure;
 mod files;
 mod fmt;
@@ -90,6 +92,7 @@ enum Command {
     Init(init::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Explain(explain::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -147,6 +150,7 @@ fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
         Command::Init(args) => init::run(args, world),
         Command::Train(args) => train::run(args, world),
         Command::Eval(args) => eval::run(args, world),
+        Command::Explain(args) => explain::run(args, world),
         Command::Completions(args) => completions::run(args, world),
         Command::Man(args) => man::run(args, world),
     }

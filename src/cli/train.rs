@@ -5,6 +5,7 @@ use super::progress::Progress;
 use super::{Failure, Verdict, World, curve, interrupt, memory, open};
 use crate::export::weights;
 use crate::ir::training::Length;
+use crate::lints::may_train;
 use crate::text::Files;
 use crate::train::checkpoint;
 use crate::train::fit::{Options, Report, Trainer, Watch};
@@ -67,6 +68,12 @@ pub struct Args {
 /// Trains, shows the curve, says where the weights are.
 pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let opened = open::open(world, &args.model)?;
+    if !may_train(&opened.checked.diagnostics) {
+        let help = "mend it, or say that it is meant: `// allow(CODE)` at the end of its line";
+        return Err(
+            Failure::refused("lint::error", "a lint of this gravity stops a training before it begins").help(help)
+        );
+    }
     let training = opened.training()?;
     let data = open::data(world, &opened, training, args.data.as_deref())?;
     open::tell_notes(world, &data.notes)?;

@@ -6,32 +6,63 @@
 use super::Label;
 use super::render::RenderOptions;
 use crate::text::{Source, Span};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan,
+    SpanContents,
+};
+use std::borrow::Cow;
 use std::fmt;
 
 /// What miette is shown: labels over a text, and nothing to say.
-struct Drawing {
-    text: String,
+struct Drawing<'s> {
+    page: Page<'s>,
     labels: Vec<LabeledSpan>,
 }
 
-impl fmt::Display for Drawing {
+/// A text of which miette reads only the lines that it draws: by itself it would count all lines before each label.
+struct Page<'s> {
+    text: Cow<'s, str>,
+    source: &'s Source,
+}
+
+impl SourceCode for Page<'_> {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        // One line more on both sides than is asked for: what is cut off changes nothing.
+        let first = self.source.line_at(span.offset()).saturating_sub(before + 1);
+        let last = self.source.line_at(span.offset() + span.len()) + after + 2;
+        let (from, to) = (self.source.line_start(first), self.source.line_start(last));
+        let lines = self.text.get(from..to).ok_or(MietteError::OutOfBounds)?;
+        let there = SourceSpan::from((span.offset() - from, span.len()));
+        let read = lines.read_span(&there, before, after)?;
+        let (start, length) = (read.span().offset(), read.span().len());
+        let data = &lines.as_bytes()[start..start + length];
+        let (line, column, count) = (read.line() + first, read.column(), read.line_count() + first);
+        Ok(Box::new(MietteSpanContents::new(data, (start + from, length).into(), line, column, count)))
+    }
+}
+
+impl fmt::Display for Drawing<'_> {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
     }
 }
 
-impl fmt::Debug for Drawing {
+impl fmt::Debug for Drawing<'_> {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
     }
 }
 
-impl std::error::Error for Drawing {}
+impl std::error::Error for Drawing<'_> {}
 
-impl miette::Diagnostic for Drawing {
+impl miette::Diagnostic for Drawing<'_> {
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.text)
+        Some(&self.page)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -42,13 +73,17 @@ impl miette::Diagnostic for Drawing {
 /// Draws the labels of one file; the first is the place in the header.
 pub(super) fn draw(source: &Source, labels: &[&Label], options: &RenderOptions) -> String {
     // A carriage return is a blank of the same length, so that offsets hold and no terminal jumps back.
-    let text = source.text.replace('\r', " ");
+    let text = match source.text.contains('\r') {
+        true => Cow::Owned(source.text.replace('\r', " ")),
+        false => Cow::Borrowed(source.text.as_str()),
+    };
     let marks = labels.iter().map(|label| {
         let (start, length) = on_one_line(&text, label.span);
         let said = if options.unicode { label.text.clone() } else { super::render::ascii(&label.text) };
         LabeledSpan::new(Some(said), start, length)
     });
-    let drawing = Drawing { labels: marks.collect(), text };
+    let marks = marks.collect();
+    let drawing = Drawing { labels: marks, page: Page { text, source } };
     let mut drawn = String::new();
     let rendered = handler(options).render_report(&mut drawn, &drawing).is_ok();
     let place = place(source, labels[0].span);

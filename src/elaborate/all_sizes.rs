@@ -35,8 +35,10 @@ impl<'a> Elab<'a> {
         self.symbolic_hypers(block);
         self.symbolic_dims(block);
         for cond in &block.conds {
-            if let Truth::Open(condition) = self.truth(cond) {
-                self.prover.learn(&mut self.shapes.dims, condition);
+            match self.truth(cond) {
+                Truth::Open(condition) => self.prover.learn(&mut self.shapes.dims, condition),
+                Truth::Known(false) if self.speaks_of_sizes(cond) => self.report_never(cond),
+                Truth::Known(_) | Truth::Opaque | Truth::Silent => {}
             }
         }
         self.regions.push(Region::default());
@@ -134,6 +136,7 @@ impl<'a> Elab<'a> {
     /// A mistake that an instance has shown already is not told again.
     pub(super) fn keep_new_reports(&mut self, before: usize) {
         let new = self.reports.split_off(before);
+        self.settled = self.settled.min(before);
         for report in new {
             let span = report.diagnostic.labels[0].span;
             // What grows without end does so wherever one begins to look.
@@ -141,7 +144,7 @@ impl<'a> Elab<'a> {
             let grows = matches!(code, "limit::stages" | "limit::parameters" | "limit::recursion");
             let told = grows && self.reports.iter().any(|earlier| earlier.diagnostic.code == code);
             if !told && !self.reported_at(span) {
-                self.reports.push(report);
+                self.keep_report(report);
             }
         }
     }

@@ -137,6 +137,10 @@ impl<'a> Elab<'a> {
         }
         let hypers = std::mem::take(&mut self.inst.hypers);
         self.inst = caller;
+        if !sound {
+            // An argument that fits nothing was told; what is missing may be what it was meant to be.
+            return None;
+        }
         if let Some(name) = missing {
             let text = format!("the block `{}` needs `{}`", app.word, name.text);
             let report = Diagnostic::error("attr::missing", text, app.span, format!("`{}` is missing", name.text));
@@ -155,6 +159,7 @@ impl<'a> Elab<'a> {
                 let report = Diagnostic::error("attr::hyperparameter", text, name.span, "unknown");
                 match near(&name.text, names) {
                     Some(meant) => self.meant_name(report, name.span, meant),
+                    None if block.params.len() == 1 => self.meant_name(report, name.span, &block.params[0].name.text),
                     None => report,
                 }
             }

@@ -221,6 +221,9 @@ impl<'a> Elab<'a> {
         let report = Diagnostic::error("attr::kind", text, span, format!("{wanted} is wanted"));
         self.report(match value {
             Static::Str(text) if text.parse::<f64>().is_ok() => report.fix(span, text.clone(), self.mended(span, text)),
+            Static::Float(x) if *x == x.trunc() && x.abs() < 1e15 => {
+                report.fix(span, format!("{x}"), self.mended(span, &format!("{x}")))
+            }
             _ => report,
         });
     }
@@ -259,7 +262,7 @@ impl<'a> Elab<'a> {
                         let quoted = format!("\"{bare}\"");
                         report.fix(span, quoted.clone(), self.mended(span, &quoted))
                     }
-                    None => match near(written.trim_matches('"'), options.iter().copied()) {
+                    None => match meant_option(written.trim_matches('"'), &options) {
                         Some(meant) => {
                             report.fix(span, format!("\"{meant}\""), self.mended(span, &format!("\"{meant}\"")))
                         }
@@ -268,6 +271,8 @@ impl<'a> Elab<'a> {
                 }
             }
             Wrong::Symbolic => {
+                // Whether it is a fraction does not matter, where a dim has no place.
+                self.forget("where::fraction", span);
                 let text = format!("`{name}` of `{word}` needs a number, and `{shown}` stands for any size");
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
                 report.note(super::number::ONLY_IN_SHAPES)
@@ -323,6 +328,13 @@ fn choices(def: &AttrDef) -> impl Iterator<Item = &'static str> {
         AttrKind::Choice(options) => options.iter().copied(),
         _ => [].iter().copied(),
     })
+}
+
+/// The option that was meant: in other case, by another library's word, or a near one.
+fn meant_option<'o>(word: &str, options: &[&'o str]) -> Option<&'o str> {
+    let lower = word.to_lowercase();
+    let same = options.iter().copied().find(|option| *option == lower);
+    same.or_else(|| near(&lower, options.iter().copied()))
 }
 
 /// What an attribute wants, in words.

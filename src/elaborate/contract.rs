@@ -85,7 +85,7 @@ impl<'a> Elab<'a> {
 
     fn report_output(&mut self, port: &'a Port, value: ValueId, open: Option<Condition>) {
         let ty = self.ty(value);
-        let place = self.culprit(value).or_else(|| self.origin(value)).unwrap_or(port.ty.span);
+        let place = self.sizer(value).or_else(|| self.origin(value)).unwrap_or(port.ty.span);
         let (pattern, found) = (self.shown_wanted(&port.ty), self.shapes.show(ty));
         let name = &self.inst.name;
         let kind = if self.inst.model { "model" } else { "block" };
@@ -127,6 +127,7 @@ impl<'a> Elab<'a> {
             match axis {
                 Axis::Rest(_) => dims.extend(&rest),
                 Axis::Any(_) => return None,
+                Axis::Size(expr) if !self.unbound(expr).is_empty() && !self.inst.model => return None,
                 Axis::Size(expr) => {
                     let value = self.eval(expr);
                     let value = self.plain(&value);

@@ -3,6 +3,8 @@
 use super::Elab;
 use super::apply::Use;
 use crate::diagnostic::Diagnostic;
+use crate::ir::attr::Attr;
+use crate::ir::dim::Dim;
 use crate::ir::op::{Condition, Elements, Misfit, MisfitKind, Need, Why};
 use crate::ir::structured::ValueId;
 use crate::text::Span;
@@ -39,6 +41,7 @@ impl Elab<'_> {
         }
         let mut report = Diagnostic::error(code, message, use_.span, label);
         report = self.with_culprits(report, use_, &misfit, operand);
+        report = self.with_table(report, use_, &misfit);
         report = self.with_misfit_fix(report, use_, &misfit);
         match operand {
             Some(value) => self.report_flow(report, value),
@@ -67,6 +70,18 @@ impl Elab<'_> {
             report = report.label(place, format!("{verb} {text}"));
         }
         report
+    }
+
+    /// The declared layer whose table does not fit.
+    fn with_table(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
+        let layer = use_.attrs.values().iter().find_map(|attr| match attr {
+            Attr::Layer(layer) if misfit.kind == MisfitKind::Size(Why::Table) => Some(layer.index as usize),
+            _ => None,
+        });
+        let Some(layer) = layer.and_then(|index| self.layers.get(index)) else { return report };
+        let Some(bound) = self.inst.lookup(&layer.name) else { return report };
+        let wide = misfit.wanted.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+        report.label(bound.span, format!("a row of its table is {wide} wide"))
     }
 
     fn tell(&mut self, use_: &Use<'_>, misfit: &Misfit, operand: Option<ValueId>) -> Told {
@@ -99,7 +114,9 @@ impl Elab<'_> {
                 };
                 told("shape::rank", message, format!("wants {axes}"))
             }
+            MisfitKind::Size(Why::Concat) => self.tell_concat(use_, misfit, &found, &wanted),
             MisfitKind::Size(why) => self.tell_size(word, *why, &found, &wanted),
+            MisfitKind::Divides(Why::Pairs) => self.tell_pairs(use_, misfit, operand),
             MisfitKind::Divides(why) => self.tell_divides(word, *why, &found, &wanted),
             MisfitKind::TooSmall(why) => self.tell_small(word, *why, &found, &wanted, &gets),
             MisfitKind::Axis { axis, rank } => {
@@ -112,7 +129,11 @@ impl Elab<'_> {
             MisfitKind::Shapes => self.tell_shapes(use_, misfit),
             MisfitKind::Count => {
                 let message = format!("`{word}` keeps the number of elements: {wanted} flow in, {found} are asked for");
-                told("shape::count", message, format!("{found} elements"))
+                let label = match self.reduced_counts(misfit) {
+                    Some((wanted, found)) => format!("{found} where {wanted} are"),
+                    None => format!("{found} elements"),
+                };
+                told("shape::count", message, label)
             }
             MisfitKind::Elements(_) => told("type::elements", format!("`{word}` gets other elements"), gets),
             MisfitKind::Attribute(clause) => {
@@ -138,10 +159,7 @@ impl Elab<'_> {
                 format!("`{word}` has a table of width {wanted}, and {found} flows in"),
                 format!("wants {wanted}, gets {found}"),
             ),
-            Why::Concat => {
-                let message = format!("`{word}` joins along one axis, and all others must be equal: {differ}");
-                told("shape::concat", message, differ)
-            }
+            Why::Concat => told("shape::concat", format!("the values that `{word}` joins differ: {differ}"), differ),
             Why::Rows => {
                 told("shape::rows", format!("`{word}` wants one target for each row of its input: {differ}"), differ)
             }
@@ -152,6 +170,91 @@ impl Elab<'_> {
                 told("shape::size", format!("`{word}` wants a size of {wanted}, and gets {found}"), differ)
             }
         }
+    }
+
+    fn tell_concat(&self, use_: &Use<'_>, misfit: &Misfit, found: &str, wanted: &str) -> Told {
+        let word = use_.word;
+        let differ = format!("{found} against {wanted}");
+        let axis = misfit.axis.map_or(String::new(), |axis| format!(" of axis {axis}"));
+        let joined = match use_.attrs.get("axis") {
+            Attr::Int(along) if use_.op.name == "concat" => {
+                format!("`{word}` joins along axis {along}, and all others must be equal: the sizes{axis} are {differ}")
+            }
+            _ => format!("`{word}` joins values of one shape: the sizes{axis} are {differ}"),
+        };
+        told("shape::concat", joined, format!("axis {}: {differ}", misfit.axis.unwrap_or(0)))
+    }
+
+    /// Rotary positions over an odd width: of a head, where heads share it.
+    fn tell_pairs(&self, use_: &Use<'_>, misfit: &Misfit, operand: Option<ValueId>) -> Told {
+        let word = use_.word;
+        let size = |dim: Option<Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim));
+        let found = misfit.found.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+        let width = operand.and_then(|value| self.shapes.dims(self.ty(value)).last().copied());
+        let heads = match use_.attrs.get("heads") {
+            Attr::Int(heads) => Some(*heads),
+            _ => None,
+        };
+        match (size(width), heads, size(misfit.found)) {
+            (Some(width), Some(heads), Some(head)) if heads > 0 && width == heads * head => told(
+                "shape::pairs",
+                format!("rotary positions turn pairs, and a head is {width} / {heads} = {head} wide"),
+                format!("{head} is odd: one number of each head has no partner"),
+            ),
+            _ => told(
+                "shape::pairs",
+                format!("`{word}` turns pairs of numbers, and a row has {found} of them"),
+                format!("{found} is odd"),
+            ),
+        }
+    }
+
+    /// The numbers of elements without the sizes that both have: `h * w` and `784`.
+    fn reduced_counts(&self, misfit: &Misfit) -> Option<(String, String)> {
+        let ([(a, p)], [(b, q)]) = (self.shapes.dims.terms(misfit.wanted?), self.shapes.dims.terms(misfit.found?))
+        else {
+            return None;
+        };
+        let (mut left, mut right) = (a.to_vec(), b.to_vec());
+        left.retain(|atom| match right.iter().position(|other| other == atom) {
+            Some(at) => {
+                right.remove(at);
+                false
+            }
+            None => true,
+        });
+        let shown = |atoms: &[_], factor: i64| {
+            let words: Vec<String> = atoms.iter().map(|atom| self.shapes.dims.show_atom(*atom)).collect();
+            let factor = if factor == 1 && !words.is_empty() { vec![] } else { vec![factor.to_string()] };
+            [factor, words].concat().join(" * ")
+        };
+        Some((shown(&left, *p), shown(&right, *q)))
+    }
+
+    /// The fact under which a reshape keeps the number of elements, or the size that it should have.
+    fn with_count_fix(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
+        let Some((wanted, found)) = self.reduced_counts(misfit) else { return report };
+        let (Ok(flows), Ok(asked)) = (wanted.parse::<i64>(), found.parse::<i64>()) else {
+            let fact = format!("{wanted} == {found}");
+            let report = report.note(format!("it fits where `{fact}`, which is not known"));
+            return self.with_fact_fix(report, &fact);
+        };
+        let Some(arg) = use_.given.first() else { return report };
+        let written = self.written(arg.value_span);
+        let mut numbers = vec![];
+        let mut at = 0;
+        for part in written.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            if let Ok(number) = part.parse::<i64>() {
+                numbers.push((at, part.len(), number));
+            }
+            at += part.len() + 1;
+        }
+        let fits = numbers.iter().filter(|(_, _, n)| *n > 0 && asked != 0 && (flows * n) % asked == 0);
+        let Some(&(at, length, number)) = fits.last() else { return report };
+        let start = arg.value_span.start + at as u32;
+        let span = Span { start, end: start + length as u32, ..arg.value_span };
+        let fixed = (flows * number / asked).to_string();
+        report.fix(span, fixed.clone(), self.mended(span, &fixed))
     }
 
     fn tell_divides(&self, word: &str, why: Why, found: &str, wanted: &str) -> Told {
@@ -250,6 +353,12 @@ impl Elab<'_> {
                 }
                 _ => report.note(format!("the shapes of `{}`: {}", use_.word, use_.op.shape)),
             },
+            MisfitKind::Count => self.with_count_fix(report, use_, misfit),
+            MisfitKind::Size(Why::Concat) => self.with_axis_fix(report, use_, misfit),
+            MisfitKind::Divides(Why::Pairs) => match self.even_heads(use_) {
+                Some(note) => report.note(note),
+                None => report,
+            },
             MisfitKind::Divides(Why::Heads | Why::KeyHeads | Why::Groups) => match self.divisors(misfit) {
                 Some(note) => report.note(note),
                 None => report,
@@ -270,8 +379,7 @@ impl Elab<'_> {
                 }
             }
             MisfitKind::Shapes => {
-                let one =
-                    |dim: Option<crate::ir::dim::Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim)) == Some(1);
+                let one = |dim: Option<Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim)) == Some(1);
                 match one(misfit.found) || one(misfit.wanted) {
                     true => report.note("a size of 1 is never stretched by itself: say `expand`"),
                     false => report.note("only missing leading axes are filled in"),
@@ -288,6 +396,24 @@ impl Elab<'_> {
             }
             _ => report,
         }
+    }
+
+    /// Proposes to join along the axis in which the values differ.
+    fn with_axis_fix(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
+        let named = |arg: &&super::value::Given| arg.name.as_ref().is_none_or(|name| name.text == "axis");
+        let (Some(axis), Some(arg)) = (misfit.axis, use_.given.iter().find(named)) else { return report };
+        let fixed = axis.to_string();
+        report.fix(arg.value_span, fixed.clone(), self.mended(arg.value_span, &fixed))
+    }
+
+    /// The numbers of heads whose width is even.
+    fn even_heads(&self, use_: &Use<'_>) -> Option<String> {
+        let value = use_.operands.first().copied().flatten()?;
+        let width = self.shapes.dims.as_const(*self.shapes.dims(self.ty(value)).last()?)?;
+        matches!(use_.attrs.get("heads"), Attr::Int(_)).then_some(())?;
+        let some: Vec<String> = (1..=width.min(4096)).filter(|n| width % (2 * n) == 0).map(|n| n.to_string()).collect();
+        let shown = if some.len() > 9 { [&some[..8], &["…".to_string()]].concat() } else { some };
+        (!shown.is_empty()).then(|| format!("heads of an even width come of {}", shown.join(", ")))
     }
 
     /// Which numbers would have divided.

@@ -161,6 +161,14 @@ impl<'a> Elab<'a> {
                     Val::Tuple(parts)
                 }
             },
+            ExprKind::List(items) if self.is_tensor(expr) => {
+                let inner: Vec<&str> = items.iter().map(|item| self.written(item.span())).collect();
+                let fixed = format!("({})", inner.join(", "));
+                let text = format!("several values stand in parentheses: `{fixed}`");
+                let report = Diagnostic::error("type::list_of_values", text, expr.span, "brackets are for numbers");
+                self.report(report.fix(expr.span, fixed.clone(), self.mended(expr.span, &fixed)));
+                self.unknown_stage()
+            }
             ExprKind::Broken => {
                 self.it.iter_mut().for_each(|it| it.used = true);
                 Val::Unknown
@@ -215,6 +223,13 @@ impl<'a> Elab<'a> {
     pub(super) fn branch(&mut self, head: Span, conds: &'a [Cond], body: &'a Body, otherwise: Option<&'a Body>) -> Val {
         let mut holds = true;
         for cond in conds {
+            if self.is_tensor(&cond.left) || cond.right.as_ref().is_some_and(|(_, right)| self.is_tensor(right)) {
+                let text = "`if` is decided when the file is checked: it cannot look at a tensor";
+                let report = Diagnostic::error("type::branch_on_tensor", text, cond.span, "a value of the flow");
+                let note = "a choice for each element is arithmetic: `mask * a + (1 - mask) * b`, or an activation";
+                self.report(report.note(note));
+                return self.unknown_stage();
+            }
             match self.truth(cond) {
                 Truth::Known(known) => holds &= known,
                 Truth::Silent => return self.unknown_stage(),

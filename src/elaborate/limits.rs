@@ -11,8 +11,11 @@ use crate::text::Span;
 
 /// Stages of a model, all copies counted.
 const NODES: u64 = 1_000_000;
-/// Stages that are looked at: equal copies are looked at once.
+/// Stages that are looked at beyond those that the text itself may hold: equal copies are looked at once.
 const LOOKED_AT: u64 = 20_000;
+/// The fewest bytes of a stage with what ends its line.
+const BYTES: u64 = 3;
+const TOO_MANY: &str = "the model grows beyond 1,000,000 stages";
 /// Elements of a tensor, 2^40.
 const ELEMENTS: u128 = 1 << 40;
 /// Parameters of a model, 2^44.
@@ -36,23 +39,32 @@ impl Elab<'_> {
     pub(super) fn count_stage(&mut self, span: Span) {
         self.limits.nodes = self.limits.nodes.saturating_add(1);
         self.limits.looked_at += 1;
-        if self.limits.looked_at > LOOKED_AT {
-            self.refuse_stages(span, "20,000 different stages");
+        if self.limits.looked_at > self.most_looked_at() {
+            self.refuse_different(span);
         }
         self.check_stages(span);
+    }
+
+    /// What is written may be looked at, stage by stage; what blocks and loops make of it only so far.
+    fn most_looked_at(&self) -> u64 {
+        let written = self.sources.0.iter().map(|source| source.text.len() as u64 / BYTES).sum::<u64>();
+        LOOKED_AT.saturating_add(written)
+    }
+
+    fn refuse_different(&mut self, span: Span) {
+        self.refuse_stages(span, "blocks and loops make more than 20,000 different stages");
     }
 
     /// Refuses a model of too many stages.
     pub(super) fn check_stages(&mut self, span: Span) {
         if self.limits.nodes > NODES {
-            self.refuse_stages(span, "1,000,000 stages");
+            self.refuse_stages(span, TOO_MANY);
         }
     }
 
-    fn refuse_stages(&mut self, span: Span, what: &str) {
+    fn refuse_stages(&mut self, span: Span, text: &str) {
         if !self.limits.over {
             self.limits.over = true;
-            let text = format!("the model grows beyond {what}");
             self.report(Diagnostic::error("limit::stages", text, span, "too many with this"));
         }
     }
@@ -63,10 +75,19 @@ impl Elab<'_> {
         Static::Unknown
     }
 
-    /// The number of elements as far as it is known: symbolic sizes count as 1.
-    fn known_elements(&self, dims: &[crate::ir::dim::Dim]) -> u128 {
-        let sizes = dims.iter().filter_map(|&dim| self.shapes.dims.as_const(dim));
-        sizes.filter(|&n| n > 0).fold(1u128, |product, n| product.saturating_mul(n.unsigned_abs().into()))
+    /// The least number of elements: a symbolic size counts as the least that it can be.
+    fn known_elements(&mut self, dims: &[crate::ir::dim::Dim]) -> u128 {
+        let mut product = 1u128;
+        for &dim in dims {
+            let least = match self.shapes.dims.as_const(dim) {
+                Some(size) => Some(size),
+                None if self.shapes.dims.overflows(dim) => Some(i64::MAX),
+                None => self.prover.least(&mut self.shapes.dims, dim),
+            };
+            let least = least.filter(|&n| n > 0).map_or(1, |n| u128::from(n.unsigned_abs()));
+            product = product.saturating_mul(least);
+        }
+        product
     }
 
     /// Whether a tensor is not too large, and has not more axes than a kernel can walk.
@@ -77,7 +98,8 @@ impl Elab<'_> {
             self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
             return false;
         }
-        let count = self.known_elements(self.shapes.dims(ty));
+        let dims = self.shapes.dims(ty).to_vec();
+        let count = self.known_elements(&dims);
         if count <= ELEMENTS {
             return true;
         }
@@ -118,14 +140,14 @@ impl Elab<'_> {
     /// Whether a block can be looked at: what it surely expands to is counted before it is.
     pub(super) fn allow_block(&mut self, block: usize, span: Span) -> bool {
         let least = self.least_size(block, 0);
-        if least <= LOOKED_AT.max(NODES) && !self.limits.over {
-            if least > LOOKED_AT {
-                self.refuse_stages(span, "20,000 different stages");
+        if least <= NODES && !self.limits.over {
+            if least > self.most_looked_at() {
+                self.refuse_different(span);
                 return false;
             }
             return true;
         }
-        self.refuse_stages(span, "1,000,000 stages");
+        self.refuse_stages(span, TOO_MANY);
         false
     }
 

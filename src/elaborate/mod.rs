@@ -12,6 +12,7 @@ mod bind;
 mod block;
 mod body;
 mod chain;
+mod clashes;
 mod coerce;
 mod condition;
 mod contract;
@@ -21,25 +22,32 @@ mod explain;
 mod facts;
 mod fixes;
 mod flow;
+mod foreign;
 mod inits;
 mod limits;
 mod losses;
+mod missing;
 mod model;
 mod number;
 mod operands;
+mod order;
 mod path;
 mod prove;
 mod repeat;
 mod report;
 mod residual;
 mod resolve;
+mod rewrite;
 mod scope;
 mod sets;
 mod settings;
 mod signature;
+mod tensor_arguments;
 mod train;
 mod value;
 mod words;
+
+pub(crate) use foreign::sharpen;
 
 use crate::diagnostic::Diagnostic;
 use crate::ir::structured::{Item, LayerDef, Region, Structured, ValueId, ValueInfo};
@@ -131,6 +139,11 @@ struct Elab<'a> {
     declared: IndexMap<String, Span>,
     /// What was reported.
     reports: Vec<report::Report>,
+    /// Where something was reported, and which unknown names.
+    told: HashMap<Span, Vec<usize>>,
+    told_names: HashMap<(&'static str, String), usize>,
+    /// So many reports have their path line.
+    settled: usize,
     /// Everything is reported there: the place of a hyperparameter that `--set` changes.
     report_at: Option<Span>,
     /// How often something was reported, also what was told before.
@@ -201,6 +214,9 @@ impl<'a> Elab<'a> {
             block_names: IndexMap::new(),
             declared: IndexMap::new(),
             reports: vec![],
+            told: HashMap::new(),
+            told_names: HashMap::new(),
+            settled: 0,
             report_at: None,
             residual_end: None,
             mistakes: 0,
@@ -276,6 +292,7 @@ impl<'a> Elab<'a> {
                 }
             }
         }
+        self.check_labels(entries);
         for entry in entries {
             if let Entry::Train(train) = entry {
                 let known = models.get(train.model.name.text.as_str()).copied();
@@ -392,5 +409,7 @@ impl<'a> Elab<'a> {
     }
 }
 
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod tests;

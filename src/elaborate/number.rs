@@ -153,7 +153,7 @@ impl<'a> Elab<'a> {
         let word = call.name.text.as_str();
         let function = FUNCTIONS.contains(&word) && args.iter().all(|arg| arg.name.is_none() && arg.pin.is_none());
         if function && !self.inst.hypers.contains_key(word) && !self.block_names.contains_key(word) {
-            if let Some(value) = self.quotient_of_sizes(word, args) {
+            if let Some(value) = self.quotient_of_sizes(word, args, call.span) {
                 return value;
             }
             let values: Vec<Static> = args.iter().map(|arg| self.eval(&arg.value)).collect();
@@ -169,6 +169,15 @@ impl<'a> Elab<'a> {
         if let Some(stage) = self.stage_named(word, given) {
             return stage;
         }
+        if matches!(word, "int" | "long") && args.len() == 1 {
+            let report = Diagnostic::error(
+                "name::function",
+                format!("`{word}(…)` is written `floor(…)` here"),
+                call.name.span,
+                "unknown",
+            );
+            return self.report_unknown_function(self.meant_name(report, call.name.span, "floor"));
+        }
         let mut report = Diagnostic::error(
             "name::function",
             format!("there is no function, initialiser or stage `{word}`"),
@@ -179,6 +188,10 @@ impl<'a> Elab<'a> {
         if let Some(meant) = meant {
             report = self.meant_name(report, call.name.span, &meant);
         }
+        self.report_unknown_function(report)
+    }
+
+    fn report_unknown_function(&mut self, report: Diagnostic) -> Static {
         self.report(report);
         Static::Unknown
     }
@@ -374,7 +387,7 @@ impl<'a> Elab<'a> {
 
     /// A bare word that names nothing.
     pub(super) fn unknown_word(&mut self, word: &str, span: Span) {
-        if self.unknown_dims.iter().any(|dim| dim == word) {
+        if self.unknown_dims.iter().any(|dim| dim == word) || self.lost_name(word) {
             return;
         }
         let mut report = Diagnostic::error(
@@ -383,9 +396,23 @@ impl<'a> Elab<'a> {
             span,
             "unknown",
         );
-        if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
+        if let Some(ours) = other_spelling(word) {
+            report.message = format!("`{word}` is written `{ours}` here");
+            report = self.meant_name(report, span, ours);
+        } else if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
             report = self.meant_name(report, span, &meant);
         }
         self.report(report);
     }
+}
+
+/// Our spelling of another language's constant.
+pub(super) fn other_spelling(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "True" | "TRUE" | "yes" | "on" => "true",
+        "False" | "FALSE" | "no" | "off" => "false",
+        "None" | "null" | "nil" | "NULL" | "nothing" => "none",
+        "Inf" | "infinity" | "Infinity" => "inf",
+        _ => return None,
+    })
 }

@@ -47,10 +47,8 @@ impl<'a> Elab<'a> {
             return;
         }
         self.mistakes += 1;
-        let same = |report: &&mut Report| {
-            report.diagnostic.code == diagnostic.code && report.diagnostic.labels[0].span == span
-        };
-        if let Some(first) = self.reports.iter_mut().find(same) {
+        if let Some(first) = self.earlier(span, |code| code == diagnostic.code) {
+            let first = &mut self.reports[first];
             if let (Some(Frame::Block(_, before)), Some(Frame::Block(_, now))) =
                 (last_block(&first.chain), last_block(&self.chain))
             {
@@ -63,21 +61,64 @@ impl<'a> Elab<'a> {
         // A name that is unknown in many places is one mistake.
         // (Several dims without a near name are one, too: the line that declares them is missing.)
         let undeclared = diagnostic.code == "name::dim" && diagnostic.fixes.is_empty();
-        let named = |report: &&mut Report| {
-            UNKNOWN.contains(&diagnostic.code)
-                && report.diagnostic.code == diagnostic.code
-                && (report.diagnostic.message == diagnostic.message || undeclared && report.diagnostic.fixes.is_empty())
-        };
-        if let Some(first) = self.reports.iter_mut().find(named) {
-            first.places.push((span, diagnostic.message.clone()));
+        let message = if undeclared { String::new() } else { diagnostic.message.clone() };
+        if self.told_again(diagnostic.code, &message, &diagnostic.message, span) {
             return;
         }
-        self.reports.push(Report {
-            places: vec![],
-            diagnostic,
-            chain: self.chain.clone(),
-            shown: None,
-            others: vec![],
+        let chain = self.chain.clone();
+        self.keep_report(Report { places: vec![], diagnostic, chain, shown: None, others: vec![] });
+    }
+
+    /// Keeps a report, and remembers its place.
+    pub(super) fn keep_report(&mut self, report: Report) {
+        let Diagnostic { code, message, fixes, labels, .. } = &report.diagnostic;
+        let index = self.reports.len();
+        self.told.entry(labels[0].span).or_default().push(index);
+        if UNKNOWN.contains(code) {
+            let message = if *code == "name::dim" && fixes.is_empty() { "" } else { message };
+            self.told_names.insert((code, message.into()), index);
+        }
+        self.reports.push(report);
+    }
+
+    /// A report with its main place there and such a code.
+    fn earlier(&self, span: Span, fits: impl Fn(&str) -> bool) -> Option<usize> {
+        let there = |&&index: &&usize| {
+            let report = self.reports.get(index).map(|report| &report.diagnostic);
+            report.is_some_and(|report| report.labels[0].span == span && fits(report.code))
+        };
+        self.told.get(&span)?.iter().find(there).copied()
+    }
+
+    /// Whether a name was told to be unknown before, under this key: then this is another place of the same mistake.
+    pub(super) fn told_again(&mut self, code: &'static str, key: &str, message: &str, span: Span) -> bool {
+        if !UNKNOWN.contains(&code) || self.faulty(span) {
+            return false;
+        }
+        let Some(&index) = self.told_names.get(&(code, key.to_string())) else { return false };
+        let Some(first) = self.reports.get_mut(index).filter(|first| first.diagnostic.code == code) else {
+            return false;
+        };
+        self.mistakes += 1;
+        if first.diagnostic.labels[0].span != span {
+            first.places.push((span, message.into()));
+        }
+        true
+    }
+
+    /// Whether so much was told that nobody reads what further names were meant to be.
+    pub(super) fn told_enough(&self) -> bool {
+        self.reports.len() > 100
+    }
+
+    /// Takes back what was reported within a place, where a better report follows.
+    pub(super) fn forget(&mut self, code: &str, place: Span) {
+        self.reports.retain(|report| {
+            let span = report.diagnostic.labels[0].span;
+            report.diagnostic.code != code
+                || span.file != place.file
+                || span.start < place.start
+                || span.end > place.end
         });
     }
 
@@ -89,18 +130,19 @@ impl<'a> Elab<'a> {
 
     /// Whether some report has its main place there.
     pub(super) fn reported_at(&self, span: Span) -> bool {
-        self.reports.iter().any(|report| report.diagnostic.labels[0].span == span)
+        self.earlier(span, |_| true).is_some()
     }
 
     /// A model is done: its repeats are counted, so that the path lines can be written.
     pub(super) fn settle_reports(&mut self) {
-        for i in 0..self.reports.len() {
+        for i in self.settled..self.reports.len() {
             if self.reports[i].shown.is_none() {
                 let chain = std::mem::take(&mut self.reports[i].chain);
                 self.reports[i].shown = self.shown_chain(&chain);
                 self.reports[i].chain = chain;
             }
         }
+        self.settled = self.reports.len();
     }
 
     /// All reports in the order of the text.
@@ -118,13 +160,17 @@ impl<'a> Elab<'a> {
             if diagnostic.labels.is_empty() {
                 diagnostic.labels.push(Label { span: Span::default(), text: "from `--set`".into() });
             }
+            if let Some(fix) = diagnostic.fixes.first_mut().filter(|fix| fix.span == diagnostic.labels[0].span) {
+                let same = report.places.iter().filter(|(_, message)| *message == diagnostic.message);
+                fix.also.extend(same.map(|(place, _)| (*place, fix.replacement.clone())));
+            }
             if !report.places.is_empty() {
                 let mut lines = vec![];
-                let mut messages = vec![];
+                let mut messages: Vec<String> = vec![];
                 for (place, message) in &report.places {
-                    if *message != diagnostic.message && !messages.contains(message) {
+                    if *message != diagnostic.message && messages.len() < 20 && !messages.contains(message) {
                         messages.push(message.clone());
-                    } else if usize::from(place.file) < files && *message == diagnostic.message {
+                    } else if lines.len() < 20 && usize::from(place.file) < files && *message == diagnostic.message {
                         lines.push(sources.of(*place).position(place.start).0);
                     }
                 }

@@ -316,7 +316,8 @@ impl<'a> Elab<'a> {
         let report = Diagnostic::error("name::placement", text, name.span, "unknown placement");
         let hypers = self.inst.hypers.keys().map(String::as_str);
         let turned = written.norm.filter(|norm| matches!(&*norm.name.text, "pre" | "post" | "deep"));
-        let report = match near(word, ["pre", "post", "deep"].into_iter().chain(hypers)) {
+        let begun = ["pre", "post", "deep"].into_iter().find(|known| word.to_lowercase().starts_with(known));
+        let report = match begun.or_else(|| near(word, ["pre", "post", "deep"].into_iter().chain(hypers))) {
             Some(meant) => self.meant_name(report, name.span, meant),
             None => match turned {
                 Some(norm) => {
@@ -367,6 +368,18 @@ impl<'a> Elab<'a> {
                 self.report(Diagnostic::error("attr::deep", text, arg.value_span, format!("this is {shown}")));
             }
         }
+        let both = |name: &str, other: &str| {
+            given.iter().find(|arg| named(arg, other)).filter(|_| given.iter().any(|arg| named(arg, name)))
+        };
+        if let Some(arg) = both("layers", "encoder").or_else(|| both("layers", "decoder")) {
+            let text =
+                "`layers` says how deep one stack is, `encoder` and `decoder` how deep a pair is: one of the two";
+            self.report(Diagnostic::error("attr::deep", text, arg.span, "beside `layers`"));
+        }
         deep
     }
+}
+
+fn named(arg: &Given, name: &str) -> bool {
+    arg.name.as_ref().is_some_and(|own| own.text == name)
 }

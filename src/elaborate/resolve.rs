@@ -27,6 +27,9 @@ impl<'a> Elab<'a> {
         match &call.args {
             None => self.resolve_bare(call, word),
             Some(args) => {
+                if self.tensors_in_arguments(call, args) {
+                    return Resolved::Broken;
+                }
                 let given = self.given(args);
                 self.resolve_called(call, word, given)
             }
@@ -108,7 +111,13 @@ impl<'a> Elab<'a> {
         if self.lost_name(word) {
             return Resolved::Broken;
         }
+        if self.meant_own(word).is_none() && self.report_foreign(call) {
+            return Resolved::Broken;
+        }
         let text = format!("there is no operator, block or value `{word}`");
+        if self.told_again("name::stage", &text, &text, call.name.span) {
+            return Resolved::Broken;
+        }
         let mut report = Diagnostic::error("name::stage", text, call.name.span, "unknown");
         if WORDS.contains(&word) {
             report.message = format!("`{word}` is no stage");

@@ -75,6 +75,10 @@ impl<'a> Elab<'a> {
         let params: Vec<params::Param> = params::parameters(model).collect();
         for (setting, _) in settings {
             let Some((pattern, span)) = &setting.pattern else { continue };
+            if setting.name.text != "freeze" && matches!(setting.value, ast::SettingValue::None) {
+                // A value in quotes, and told as that.
+                continue;
+            }
             if params.iter().any(|param| param.fits(pattern)) {
                 continue;
             }
@@ -142,6 +146,23 @@ impl<'a> Elab<'a> {
             save: made.save,
             eval_every: made.eval_every,
             span: train.span,
+        }
+    }
+
+    /// Each section has a name of its own for `FILE#name`: its label, or its model's name.
+    pub(super) fn check_labels(&mut self, entries: &'a [ast::Entry]) {
+        let mut names: indexmap::IndexMap<&str, Span> = indexmap::IndexMap::new();
+        for entry in entries {
+            let ast::Entry::Train(train) = entry else { continue };
+            let name = train.label.as_ref().unwrap_or(&train.model.name);
+            let Some(first) = names.insert(&name.text, name.span) else { continue };
+            if self.faulty(train.header) {
+                continue;
+            }
+            let text = format!("there are two train sections `{}`", name.text);
+            let report = Diagnostic::error("train::label_twice", text, name.span, "again here");
+            let note = format!("a label tells them apart: `train small: {} {{ … }}`", train.model.name.text);
+            self.report(report.label(first, "first here").note(note));
         }
     }
 

@@ -58,7 +58,7 @@ impl Dims {
         self.atom(Atom::Symbol(name.into()))
     }
 
-    fn atom(&mut self, atom: Atom) -> Dim {
+    pub(super) fn atom(&mut self, atom: Atom) -> Dim {
         let (id, _) = self.atoms.insert_full(atom);
         self.intern(vec![(Box::from([id as u32]), 1)])
     }
@@ -122,51 +122,17 @@ impl Dims {
         dims.iter().fold(Dims::ONE, |product, &dim| self.mul(product, dim))
     }
 
-    /// `floor(a / b)`: multiples of `b` are taken out of `a` first, so that `floor((2 * h - 1) / 2)` is `h - 1`.
-    pub fn floor_div(&mut self, a: Dim, b: Dim) -> Dim {
-        if let Some(exact) = self.exact_div(a, b) {
-            return exact;
-        }
-        if let (Some(x), Some(y)) = (self.as_const(a), self.as_const(b)) {
-            return if y == 0 { Dims::ZERO } else { self.constant(x.div_euclid(y)) };
-        }
-        if let Some(k) = self.as_const(b).filter(|&k| k > 0) {
-            let (mut whole, mut rest) = (vec![], vec![]);
-            for (atoms, c) in self.terms(a).to_vec() {
-                whole.push((atoms.clone(), c.div_euclid(k)));
-                rest.push((atoms, c.rem_euclid(k)));
-            }
-            let (whole, rest) = (self.collect(whole), self.collect(rest));
-            let rest = match self.as_const(rest) {
-                Some(r) => self.constant(r.div_euclid(k)),
-                None => self.atom(Atom::Floor(rest, b)),
-            };
-            return self.add(whole, rest);
-        }
-        self.atom(Atom::Floor(a, b))
+    /// One product.
+    pub fn term(&mut self, atoms: &[u32], factor: i64) -> Dim {
+        self.collect(vec![(atoms.into(), factor)])
     }
 
-    /// `a / b` where it divides term by term.
-    pub fn exact_div(&mut self, a: Dim, b: Dim) -> Option<Dim> {
-        let [(divisor, k)] = self.terms(b) else {
-            return (a == b).then_some(Dims::ONE);
-        };
-        let (divisor, k) = (divisor.clone(), *k);
-        let mut terms = vec![];
-        for (atoms, c) in self.terms(a) {
-            let mut left = atoms.to_vec();
-            for atom in &divisor {
-                left.remove(left.iter().position(|x| x == atom)?);
-            }
-            if c % k != 0 {
-                return None;
-            }
-            terms.push((left.into_boxed_slice(), c / k));
-        }
-        Some(self.collect(terms))
+    /// Whether a factor has reached the end of the integers: the size is not to be trusted.
+    pub fn overflows(&self, dim: Dim) -> bool {
+        self.terms(dim).iter().any(|(_, c)| matches!(*c, i64::MAX | i64::MIN))
     }
 
-    fn collect(&mut self, mut terms: Vec<Term>) -> Dim {
+    pub(super) fn collect(&mut self, mut terms: Vec<Term>) -> Dim {
         terms.sort();
         let mut merged: Vec<Term> = Vec::with_capacity(terms.len());
         for (atoms, c) in terms {
@@ -273,7 +239,8 @@ impl Dims {
         text
     }
 
-    fn show_atom(&self, id: u32) -> String {
+    /// An atom in words.
+    pub fn show_atom(&self, id: u32) -> String {
         match self.atom_of(id) {
             Atom::Symbol(name) => name.to_string(),
             Atom::Floor(a, b) => {

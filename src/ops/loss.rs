@@ -239,6 +239,47 @@ MSE = OpDef {
     ..OpDef::DEFAULT
 };
 
+/// The cost of a yes or no by its logit: cross entropy of two classes, without the overflow of a sigmoid before it.
+///
+/// `weight` counts elements, `pos_weight` the yes of each; both have the shape of the logits, or its last axes.
+BCE_WITH_LOGITS = OpDef {
+    name: "bce_with_logits",
+    formula: "mean w ((1 - t) z + (1 + (pos_weight - 1) t) ln(1 + e^-z))",
+    shape: "(logits [..], target f32[..]) -> []",
+    torch: "nn.BCEWithLogitsLoss",
+    example: "logits: f32[2] = [0, 0], target: f32[2] = [1, 0.5] -> 0.6931472",
+    attrs: &[REDUCTION],
+    operands: &[
+        Operand::float("logits"), Operand::float("target"), Operand::float("weight").optional(),
+        Operand::float("pos_weight").optional(),
+    ],
+    rule: |cx| {
+        let dims = cx.dims(0)?;
+        equal_rows(cx, 1, &dims)?;
+        for index in 2..cx.ins.len() {
+            if let Some(ty) = cx.ins[index] {
+                let rank = cx.shapes.rank(ty).min(dims.len());
+                equal_rows(cx, index, &dims[dims.len() - rank..])?;
+            }
+        }
+        reduced(cx, &dims);
+        Ok(())
+    },
+    facts: MIXES,
+    body: Body::Expand(|cx| {
+        let (z, t) = (cx.x(0), cx.x(1));
+        let yes = (-z).op(&super::activation::SOFTPLUS_EXACT);
+        let yes = match cx.maybe(3) {
+            Some(positive) => (t * (positive - 1.0) + 1.0) * yes,
+            None => yes,
+        };
+        let each = (1.0 - t) * z + yes;
+        let each = cx.maybe(2).map_or(each, |weight| each * weight);
+        vec![reduce_rows(cx, each, None)]
+    }),
+    ..OpDef::DEFAULT
+};
+
 /// The share of rows whose largest logit is the true class; ties go to the first.
 ACCURACY = OpDef {
     name: "accuracy",

@@ -15,12 +15,17 @@ pub mod attention;
 pub mod conv;
 pub mod embedding;
 mod expr;
+pub mod foreign;
+pub mod function;
 pub mod linear;
+pub mod logic;
 pub mod loss;
 pub mod movement;
 pub mod norm;
+pub mod parts;
 pub mod pool;
 pub mod random;
+pub mod rectifier;
 pub mod reduce;
 pub mod source;
 
@@ -29,7 +34,10 @@ use crate::ir::op::OpDef;
 /// The families, in the order of the reference.
 pub static FAMILIES: &[Family] = &[
     Family { title: "Activations", ops: activation::OPS },
+    Family { title: "Activations made of pieces", ops: rectifier::OPS },
     Family { title: "Arithmetic", ops: arithmetic::OPS },
+    Family { title: "Functions", ops: function::OPS },
+    Family { title: "Comparisons and logic", ops: logic::OPS },
     Family { title: "Along an axis", ops: reduce::OPS },
     Family { title: "Linear algebra", ops: linear::OPS },
     Family { title: "Convolution", ops: conv::OPS },
@@ -39,6 +47,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Attention", ops: attention::OPS },
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
+    Family { title: "Parts of a value", ops: parts::OPS },
     Family { title: "Losses and metrics", ops: loss::OPS },
     Family { title: "Sources", ops: source::OPS },
 ];
@@ -59,4 +68,10 @@ pub fn all() -> impl Iterator<Item = &'static OpDef> {
 /// The operator of a name that a `.model` file may use.
 pub fn find(name: &str) -> Option<&'static OpDef> {
     all().find(|op| op.name == name && op.is_public())
+}
+
+/// The family that an operator belongs to.
+pub fn family(op: &OpDef) -> &'static str {
+    let holds = |family: &&Family| family.ops.iter().any(|&other| std::ptr::eq(other, op));
+    FAMILIES.iter().find(holds).map_or("", |family| family.title)
 }

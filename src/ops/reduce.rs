@@ -111,6 +111,7 @@ SOFTMAX = OpDef {
     example: "x: f32[3] = [1, 2, 3] -> [0.09003057, 0.24472848, 0.66524094]",
     attrs: AXIS,
     rule: along_rule,
+    facts: Facts { range: (0.0, 1.0), ..Facts::NONE },
     body: Body::Expand(|cx| along(cx, &SOFTMAX_LAST)),
     ..OpDef::DEFAULT
 };
@@ -123,6 +124,7 @@ LOG_SOFTMAX = OpDef {
     example: "x: f32[3] = [1, 2, 3] -> [-2.407606, -1.4076059, -0.4076059]",
     attrs: AXIS,
     rule: along_rule,
+    facts: Facts { range: (f64::NEG_INFINITY, 0.0), ..Facts::NONE },
     body: Body::Expand(|cx| along(cx, &LOG_SOFTMAX_LAST)),
     ..OpDef::DEFAULT
 };
@@ -210,5 +212,8 @@ SUM_SQUARES = OpDef {
     gradient: Gradient::Zero,
     ..OpDef::DEFAULT
 };
+
+/// The largest size in each slice along the first axis, in f64: for the norm of all gradients with p = inf.
+LARGEST = OpDef { name: "reduce.largest", body: bare(&reduce::LARGEST), ..SUM_SQUARES };
 
 }

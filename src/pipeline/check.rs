@@ -1,17 +1,22 @@
 //! Text to checked models: parse, follow `use`, elaborate, and try every proposed fix.
 
 use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
-use crate::elaborate::{Request, elaborate_around, uses};
+use crate::elaborate::{Request, elaborate_around, sharpen, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
+use crate::lints::{Subject, is_lint};
 use crate::syntax::ast::{Entry, File};
 use crate::syntax::parse;
 use crate::text::{Files, Source, Sources, Span};
 
 /// The longest file that `use` brings in.
 const LIMIT: u64 = 16 << 20;
-/// How many reports have their fixes tried: a check is never slow for the sake of advice.
+/// How many reports have their fixes tried, and how many bytes are read again for that: a check is never slow for the
+/// sake of advice.
 const MOST_FIXES: usize = 24;
+const MOST_REREAD: usize = 4 << 20;
+/// More reports than this are counted and not told: nobody reads them.
+const MOST_REPORTS: usize = 100;
 
 /// What a check found.
 #[derive(Debug, Default)]
@@ -26,12 +31,14 @@ pub struct Checked {
     pub names: Vec<String>,
     /// What is wrong, or probably wrong, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is worth knowing: the lints that are told only when asked for.
+    pub remarks: Vec<Diagnostic>,
 }
 
 impl Checked {
-    /// Whether there is an error among the reports.
+    /// Whether the text cannot mean what it says. A lint is none, however grave: what it is about runs.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|report| report.severity == Severity::Error)
+        self.diagnostics.iter().any(is_error)
     }
 
     /// The reports as a user reads them: width 100, no colour.
@@ -45,13 +52,36 @@ impl Checked {
 pub fn check(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked {
     let mut found = once(source, request, files);
     try_fixes(&mut found, request, files);
+    tell_some(&mut found.diagnostics);
     found
+}
+
+/// An error that is no lint.
+fn is_error(report: &Diagnostic) -> bool {
+    report.severity == Severity::Error && !is_lint(report)
+}
+
+/// Keeps as many reports as someone reads, errors before warnings; the last says how many there are beyond it.
+fn tell_some(reports: &mut Vec<Diagnostic>) {
+    let more = reports.len().saturating_sub(MOST_REPORTS);
+    let errors = reports.iter().filter(|report| report.severity == Severity::Error).count();
+    let (mut errors, mut others) = (MOST_REPORTS, MOST_REPORTS.saturating_sub(errors));
+    reports.retain(|report| {
+        let room = if report.severity == Severity::Error { &mut errors } else { &mut others };
+        let kept = *room > 0;
+        *room -= usize::from(kept);
+        kept
+    });
+    if let Some(last) = reports.last_mut().filter(|_| more > 0) {
+        last.notes.push(format!("{more} more reports are left out: mend these first"));
+    }
 }
 
 /// A check whose fixes are not tried.
 fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked {
     let mut sources = Sources::default();
     let mut trees: Vec<File> = vec![];
+    let mut comments = vec![];
     let mut diagnostics = vec![];
     let mut waiting = vec![(source, Span::default())];
     while let Some((source, _)) = waiting.pop() {
@@ -75,8 +105,10 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
             }
         }
         trees.push(parsed.file);
+        comments.push(parsed.comments);
     }
     let names = trees.first().map(names).unwrap_or_default();
+    sharpen(&mut diagnostics, &sources);
     let faults: Vec<Span> =
         diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
     if diagnostics.iter().any(|report| report.code == "limit::depth") {
@@ -85,8 +117,18 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
     }
     let elaborated = elaborate_around(&trees, &sources, request, &faults);
     diagnostics.extend(elaborated.diagnostics);
+    let mut remarks = vec![];
+    if !diagnostics.iter().any(is_error) {
+        let (models, trainings) = (&elaborated.models, &elaborated.trainings);
+        let whole = request.sets.is_empty() && request.model.is_none();
+        let subject = Subject { sources: &sources, files: &trees, comments: &comments, models, trainings, whole };
+        let found = crate::lints::check(&subject);
+        let (told, aside): (Vec<_>, Vec<_>) = found.into_iter().partition(|report| report.severity != Severity::Info);
+        diagnostics.extend(told);
+        remarks = aside;
+    }
     diagnostics.sort_by_key(|report| report.labels.first().map(|label| label.span));
-    Checked { sources, models: elaborated.models, trainings: elaborated.trainings, names, diagnostics }
+    Checked { sources, models: elaborated.models, trainings: elaborated.trainings, names, diagnostics, remarks }
 }
 
 /// What `FILE#NAME` may name.
@@ -134,30 +176,34 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
 
 /// Applies each proposed fix in memory and checks again: kept is the first that removes its report and adds none.
 fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) {
-    let errors = |reports: &[Diagnostic]| reports.iter().filter(|r| r.severity == Severity::Error).count();
+    let errors = |reports: &[Diagnostic]| reports.iter().filter(|r| is_error(r)).count();
+    let lints = |reports: &[Diagnostic]| reports.iter().filter(|r| is_lint(r)).count();
     let slips = |reports: &[Diagnostic]| reports.iter().filter(|r| r.code.starts_with("syntax::")).count();
     let (before, slips_before, mut tried) = (errors(&found.diagnostics), slips(&found.diagnostics), 0);
+    let most = MOST_FIXES.min(MOST_REREAD / found.sources.0[0].text.len().max(1)).max(1);
     for index in 0..found.diagnostics.len() {
         let fixes = std::mem::take(&mut found.diagnostics[index].fixes);
         let mut kept = vec![];
         for mut fix in fixes {
             tried += 1;
-            if tried > MOST_FIXES || fix.span.file != 0 {
+            if tried > most || fix.span.file != 0 {
                 continue;
             }
             let report = &found.diagnostics[index];
             let text = &found.sources.0[0].text;
-            let (start, end) = (fix.span.start as usize, fix.span.end as usize);
-            let (Some(head), Some(tail)) = (text.get(..start), text.get(end..)) else { continue };
-            let mended = Source::new(found.sources.0[0].name.clone(), format!("{head}{}{tail}", fix.replacement));
+            let Some(mended) = fix.applied(0, text).filter(|_| fix.also.iter().all(|(span, _)| span.file == 0)) else {
+                continue;
+            };
+            let mended = Source::new(found.sources.0[0].name.clone(), mended);
             let after = once(mended, request, files).diagnostics;
             let at = |report: &Diagnostic| report.labels.first().map(|label| label.span.start);
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
             let left = errors(&after);
             // A slip mended may let other mistakes be seen for the first time.
-            let removes = match report.code.starts_with("syntax::") {
-                true => slips(&after) < slips_before,
-                false => left < before.max(1),
+            let removes = match report.code {
+                code if code.starts_with("syntax::") => slips(&after) < slips_before,
+                _ if is_lint(report) => left == 0 && lints(&after) < lints(&found.diagnostics),
+                _ => left < before.max(1),
             };
             if !still && removes {
                 fix.checked = if left == 0 { FixChecked::FileChecks } else { FixChecked::ThisErrorGoes };

@@ -201,7 +201,8 @@ impl<'t> Scanner<'t> {
                     self.comment(at);
                 }
                 Kind::BlockComment => {
-                    self.fault(|scanner| errors::block_comment(scanner.span(at), scanner.say(at)));
+                    let alone = self.tokens.get(at + 1).is_none_or(|next| next.kind == Kind::Newline);
+                    self.fault(|scanner| errors::block_comment(scanner.span(at), scanner.say(at), alone));
                     self.comment(at);
                 }
                 Kind::QuotedStr => self.single_quotes(at),
@@ -212,10 +213,13 @@ impl<'t> Scanner<'t> {
                     if !c.is_ascii() && !control {
                         let known = errors::foreign_sign(c);
                         let again = c.is_alphabetic() && self.scan.muted.last().is_some_and(|m| m.1 >= token.start);
+                        // An arrow after a type belongs to a signature, any other one sends a value on.
+                        let signature = self.text[self.line_start(token.start)..token.start].contains('[');
                         if !told.contains(&c) && !again {
                             told.push(c);
-                            self.fault(|scanner| errors::foreign_character(scanner.span(at), c, known));
+                            self.fault(|scanner| errors::foreign_character(scanner.span(at), c, known, signature));
                         }
+                        let known = if c == '→' && !signature { Some("|>") } else { known };
                         self.overwrite(at, known.unwrap_or(""));
                         self.mute_line(token.start);
                     }

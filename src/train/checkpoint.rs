@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub loss: Option<f64>,
     /// The best validation loss so far, by which `best` is chosen, and after which step.
     pub best: Option<(f64, u64)>,
+    /// What the schedule `plateau` has seen.
+    pub plateau: Option<String>,
     /// Model, sizes, optimizer, schedule.
     pub program: Program,
     /// The fingerprint of the training data.
@@ -111,6 +113,9 @@ impl Snapshot {
             about.more.insert("best".into(), format!("{best:?}"));
             about.more.insert("best_step".into(), step.to_string());
         }
+        if let Some(plateau) = &self.plateau {
+            about.more.insert("plateau".into(), plateau.clone());
+        }
         weights::save(files, &resume_path(folder), &named, &about)
     }
 
@@ -121,6 +126,7 @@ impl Snapshot {
             seed: about.seed?,
             loss: about.loss,
             best: number(&about, "best").zip(number(&about, "best_step").map(|step| step as u64)),
+            plateau: about.more.get("plateau").cloned(),
             program: Program {
                 hash: about.program.clone()?,
                 settings: about.more.get("settings").and_then(|text| serde_json::from_str(text).ok())?,
@@ -202,6 +208,7 @@ mod tests {
             loss: Some(1.0 / (step + 1) as f64),
             best: Some((0.25, 2)),
             program: program("program"),
+            plateau: Some("0.5 1 0 2".into()),
             data: "data".into(),
             vocabulary: vec!["a".into()],
             weights: vec![("h.0.weight".into(), tensor(0.0)), ("n".into(), Tensor::I64(ndarray::arr0(7).into_dyn()))],

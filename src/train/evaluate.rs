@@ -92,8 +92,8 @@ pub fn evaluate(
     memory: Option<u64>,
 ) -> Result<Evaluated, TrainError> {
     let set = data.valid.as_ref().unwrap_or(&data.train);
-    check_sizes(training, set, &bound_dims(training), &in_order(set, training.batch as usize).sizes())?;
     let graph = pipeline::evaluation(training, DType::F32);
+    check_sizes(training, &graph, set, &bound_dims(training), &in_order(set, training.batch as usize).sizes())?;
     let mut session = Session::within(memory, vec![graph], DType::F32, threads, |_| 0)?;
     let evaluation = Evaluation::new(&mut session, 0, training, set)?;
     let notes = load_weights(&mut session, 0, weights)?;

@@ -3,9 +3,10 @@
 use crate::data::Dataset;
 use crate::exec::bind::{self, Binding};
 use crate::exec::session::{RunError, Session, Which};
+use crate::ir::graph::Graph;
 use crate::ir::training::Training;
 use crate::pipeline::{self, Unmet};
-use crate::tensor::DType;
+use crate::tensor::{DType, Tensor};
 
 /// The plans of one graph for every size that the batches of a data set have.
 #[derive(Clone, Debug)]
@@ -14,28 +15,16 @@ pub struct Feed {
 }
 
 /// Checks the facts of the model for each size that the batches of a data set have.
-pub fn check_sizes(training: &Training, set: &Dataset, known: &Binding, sizes: &[usize]) -> Result<(), Unmet> {
-    let model = &training.model;
-    let ports = model.inputs.iter().map(|port| {
-        let name = port.name.as_deref().unwrap_or("x");
-        (name, model.values[port.value.0 as usize].ty)
-    });
-    let ports: Vec<_> = ports.collect();
-    for &rows in sizes {
-        let shaped = |(name, tensor): &(String, crate::tensor::Tensor)| {
-            let mut shape = tensor.shape().to_vec();
-            shape[0] = rows;
-            (name.clone(), tensor.dtype(), shape)
-        };
-        let columns: Vec<(String, DType, Vec<usize>)> = set.columns.iter().map(shaped).collect();
-        let given = columns.iter().filter(|(name, ..)| ports.iter().any(|(own, _)| own == name));
-        let given: Vec<_> = given.map(|(name, dtype, shape)| (name.as_str(), *dtype, shape.as_slice())).collect();
-        // What does not bind is said where the plans are made.
-        if let Ok(binding) = bind::bind_types(&model.shapes, &ports, &given, known) {
-            pipeline::check_sizes(model, &binding)?;
-        }
-    }
-    Ok(())
+pub fn check_sizes(
+    training: &Training,
+    graph: &Graph,
+    set: &Dataset,
+    known: &Binding,
+    sizes: &[usize],
+) -> Result<(), Unmet> {
+    // What does not bind is said where the plans are made.
+    let bindings = sizes.iter().filter_map(|&rows| binding(graph, set, known, rows).ok());
+    bindings.map(|binding| pipeline::check_sizes(&training.model, &binding)).collect()
 }
 
 /// A plan for so many rows, and for each of its inputs the column that fills it.
@@ -71,16 +60,10 @@ impl Feed {
     }
 }
 
-fn prepare(
-    session: &mut Session,
-    which: Which,
-    set: &Dataset,
-    known: &Binding,
-    rows: usize,
-) -> Result<Prepared, RunError> {
-    let graph = &session.graphs()[which];
+/// The sizes of a graph's dims for batches of so many rows of a set.
+pub(super) fn binding(graph: &Graph, set: &Dataset, known: &Binding, rows: usize) -> Result<Binding, RunError> {
     let wanted = bind::inputs(graph);
-    let shaped = |(name, tensor): &(String, crate::tensor::Tensor)| {
+    let shaped = |(name, tensor): &(String, Tensor)| {
         let mut shape = tensor.shape().to_vec();
         shape[0] = rows;
         (name.clone(), tensor.dtype(), shape)
@@ -91,8 +74,19 @@ fn prepare(
         .filter(|(name, ..)| wanted.iter().any(|(own, _)| own == name))
         .map(|(name, dtype, shape)| (name.as_str(), *dtype, shape.as_slice()))
         .collect();
-    let binding = bind::bind(graph, &given, known)?;
+    Ok(bind::bind(graph, &given, known)?)
+}
+
+fn prepare(
+    session: &mut Session,
+    which: Which,
+    set: &Dataset,
+    known: &Binding,
+    rows: usize,
+) -> Result<Prepared, RunError> {
+    let binding = binding(&session.graphs()[which], set, known, rows)?;
     let plan = session.prepare(which, &binding)?;
-    let inputs = columns.iter().enumerate().filter_map(|(at, (name, ..))| Some((session.input(plan, name)?, at)));
-    Ok(Prepared { rows, plan, inputs: inputs.collect() })
+    let columns = set.columns.iter().enumerate();
+    let inputs = columns.filter_map(|(at, (name, _))| Some((session.input(plan, name)?, at))).collect();
+    Ok(Prepared { rows, plan, inputs })
 }

@@ -7,7 +7,7 @@ use super::explain::{Scene, finite};
 use super::feed::{Feed, check_sizes};
 use super::fit::Options;
 use super::metrics::{Real, Row};
-use super::ports::{batch_statistics, bound_dims};
+use super::ports::{bound_dims, one_value_a_statistic};
 use super::weights::load_weights;
 use crate::data::{Batches, Loaded, near_or_all};
 use crate::exec::session::{Host, RunError, Session};
@@ -15,7 +15,7 @@ use crate::ir::graph::{Graph, Output, Source, show_attrs};
 use crate::ir::op::Role;
 use crate::ir::params::matches;
 use crate::ir::training::{Call, Group, Length, Training};
-use crate::optim::{HYPERS, Schedule, find_optimizer};
+use crate::optim::{HYPERS, Plateau, Schedule, find_optimizer};
 use crate::passes::plan::{PlanError, slot_name};
 use crate::passes::update::group_of;
 use crate::pipeline::{self, Stage};
@@ -33,6 +33,7 @@ pub struct Trainer<'a> {
     /// Of the held-out rows, if there are any.
     held_out: Option<Evaluation>,
     schedules: Vec<Schedule>,
+    plateau: Option<Plateau>,
     host: Host,
     /// The loss's named parts.
     terms: Vec<Output>,
@@ -61,9 +62,9 @@ impl<'a> Trainer<'a> {
         let seed = options.seed.unwrap_or(training.seed);
         let batches =
             Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
-        check_batches(training, &batches)?;
-        check_sizes(training, &data.train, &bound_dims(training), &batches.sizes())?;
         let step = pipeline::step(training, DType::F32, Stage::Fused);
+        check_sizes(training, &step, &data.train, &bound_dims(training), &batches.sizes())?;
+        check_batches(training, &step, &data, &batches)?;
         check_patterns(training, &step)?;
         let (program, fingerprint) = (program_hash(training, &step), data.train.fingerprint());
         let mut graphs = vec![step];
@@ -76,6 +77,7 @@ impl<'a> Trainer<'a> {
         let held_out = data.valid.as_ref().map(|set| Evaluation::new(&mut session, EVALUATE, training, set));
         let held_out = held_out.transpose().map_err(unbound)?;
         let schedules = schedules(training, batches.per_epoch());
+        let plateau = Plateau::new(&training.schedule, batches.per_epoch());
         let total = total_steps(training, options, &batches, &schedules);
         let host = Host { seed, step: 0, hypers: vec![vec![0.0; HYPERS]; schedules.len()] };
         let names = || training.loss.terms.iter().map(|(name, _)| name.clone());
@@ -90,6 +92,7 @@ impl<'a> Trainer<'a> {
             feed,
             held_out,
             schedules,
+            plateau,
             host,
             terms,
             row,
@@ -144,6 +147,9 @@ impl<'a> Trainer<'a> {
         self.step = snapshot.step;
         self.host.seed = snapshot.seed;
         self.best = snapshot.best;
+        if let (Some(plateau), Some(word)) = (&mut self.plateau, &snapshot.plateau) {
+            plateau.resume(word);
+        }
         self.last_loss = snapshot.loss;
         let t = self.training;
         self.batches = Batches::new(self.data.train.rows, t.batch as usize, t.shuffle, t.drop_last, snapshot.seed);
@@ -163,10 +169,19 @@ impl<'a> Trainer<'a> {
     /// The learning rates and other numbers of the host for the step that comes.
     fn set_host(&mut self) {
         self.host.step = self.step;
-        for (schedule, hyper) in self.schedules.iter().zip(&mut self.host.hypers) {
-            hyper[0] = schedule.rate(self.step);
+        let mut drops = 0;
+        if let Some(plateau) = &mut self.plateau {
+            plateau.look(self.step, self.held_out.is_some());
+            drops = plateau.drops();
+        }
+        let groups = self.training.optimizers.iter().zip(&self.schedules);
+        for ((group, schedule), hyper) in groups.zip(&mut self.host.hypers) {
+            hyper[0] = schedule.rate_after(self.step, drops);
             hyper[1] = (self.step + 1) as f64;
             hyper[2] = 1.0;
+            if let Some(def) = find_optimizer(&group.optimizer.name) {
+                (def.host)(&group.optimizer.attrs, hyper);
+            }
         }
     }
 
@@ -188,6 +203,9 @@ impl<'a> Trainer<'a> {
             *value = Real::Single(number(output).unwrap_or(f64::NAN) as f32);
         }
         self.step += 1;
+        if let Some(plateau) = &mut self.plateau {
+            plateau.step(loss);
+        }
         row.step = self.step;
         row.loss = Real::Single(loss as f32);
         row.lr = self.host.hypers.first().map_or(0.0, |hyper| hyper[0]);
@@ -205,7 +223,12 @@ impl<'a> Trainer<'a> {
     pub fn evaluate_until(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<Vec<(String, f64)>>, TrainError> {
         let (Some(evaluation), Some(set)) = (&self.held_out, &self.data.valid) else { return Ok(Some(vec![])) };
         let found = evaluation.run(&mut self.session, set, &self.host, stop);
-        found.map_err(|error| super::explain::of_rows(self.training, set, error))
+        let found = found.map_err(|error| super::explain::of_rows(self.training, set, error))?;
+        let loss = found.iter().flatten().find(|(name, _)| name == "loss");
+        if let (Some(plateau), Some((_, loss))) = (&mut self.plateau, loss) {
+            plateau.evaluated(*loss);
+        }
+        Ok(found)
     }
 
     /// Everything that a run is, between two steps; refused where a number in it is not finite.
@@ -232,6 +255,7 @@ impl<'a> Trainer<'a> {
             seed: self.host.seed,
             loss: self.last_loss,
             best: self.best,
+            plateau: self.plateau.as_ref().map(Plateau::word),
             program: self.program(),
             data: self.fingerprint.clone(),
             vocabulary: self.data.train.vocabulary.clone(),
@@ -254,11 +278,15 @@ fn unbound(error: RunError) -> TrainError {
     }
 }
 
-/// A batch of one row has no statistics.
-fn check_batches(training: &Training, batches: &Batches) -> Result<(), TrainError> {
-    match batch_statistics(&training.model) {
-        Some(path) if batches.sizes().contains(&1) => Err(TrainError::OneRow(path)),
-        _ => Ok(()),
+/// A batch of one row may have no statistics: it depends on the axes beside the batch.
+fn check_batches(training: &Training, step: &Graph, data: &Loaded, batches: &Batches) -> Result<(), TrainError> {
+    if !batches.sizes().contains(&1) {
+        return Ok(());
+    }
+    let bound = super::feed::binding(step, &data.train, &bound_dims(training), 1).map_err(unbound)?;
+    match one_value_a_statistic(&training.model, &bound) {
+        Some(path) => Err(TrainError::OneRow(path)),
+        None => Ok(()),
     }
 }
 

@@ -54,7 +54,9 @@ fn element(op: &OpDef, numbers: Numbers, at: usize, draw: &mut Draw) -> f64 {
         Numbers::Ordinary => loop {
             let x = draw.value();
             let x = if op.facts.domain.0 >= 0.0 { x.abs() } else { x };
-            if op.facts.kinks.iter().all(|kink| (x - kink).abs() > 0.01) {
+            if (op.facts.domain.0..=op.facts.domain.1).contains(&x)
+                && op.facts.kinks.iter().all(|kink| (x - kink).abs() > 0.01)
+            {
                 return x;
             }
         },

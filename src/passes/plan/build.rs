@@ -584,7 +584,7 @@ impl Builder<'_> {
                     FusedArg::Step(index) => results[*index as usize],
                 })
                 .collect();
-            if let (1, Some(value)) = (args.len(), step.attrs.float("value")) {
+            if let (1, 2, Some(value)) = (args.len(), op.arity, step.attrs.float("value")) {
                 args.insert(usize::from(!step.attrs.flag("flip")), Reg::Const(value));
             }
             let key = path_key(&self.graph.origin_at(step.origin).path);
