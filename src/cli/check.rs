@@ -21,7 +21,7 @@ use clap::ValueEnum;
     after_long_help = "Examples:\n  wythe check models/mlp.model --set depth=8\n  wythe check --format short models/mlp.model models/gpt.model\n  wythe check --deny warnings --info models/gpt.model"
 )]
 pub struct Args {
-    /// The .model files; - for standard input
+    /// The .model files; FILE#NAME for one model of several, - for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
 

@@ -9,7 +9,7 @@ use clap_mangen::Man;
 ///
 /// In roff, as man reads it: `wythe man > wythe.1`, and `man -l wythe.1` shows it.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples:\n  wythe man\n  wythe man train")]
+#[command(after_long_help = "Examples:\n  wythe man graph\n  wythe man train")]
 pub struct Args {
     /// Of which verb (default: of the program)
     #[arg(value_name = "VERB")]

@@ -29,15 +29,15 @@ use crate::train::weights::load_weights;
     after_long_help = "Examples:\n  wythe run -e 'rmsnorm |> gelu' --input '[[1, 2, 3]]' --grad --cotangent ones\n  wythe run models/mlp.model --input 'normal[2,784]' --seed 7"
 )]
 pub struct Args {
-    /// The .model file; FILE#NAME where it holds several models
+    /// The .model file; FILE#NAME where it holds several models, - for standard input
     #[arg(value_name = "FILE", required_unless_present = "expression", conflicts_with = "expression")]
     pub file: Option<String>,
 
-    /// An expression instead of a file: 'rmsnorm |> gelu'
+    /// Stages instead of a file, over the inputs x, x2, …: 'rmsnorm |> gelu'
     #[arg(short = 'e', value_name = "EXPR")]
     pub expression: Option<String>,
 
-    /// A value for an input, in order or by name; repeatable
+    /// A value for an input, in order or by name (x=x.npy); repeatable
     #[arg(short = 'i', long, value_name = "[NAME=]VALUE", value_parser = Given::parse, allow_negative_numbers = true)]
     pub input: Vec<Given>,
 
