@@ -77,9 +77,9 @@ impl OpDef {
         flops: None,
     };
 
-    /// Whether a use with these attributes acts differently in train and eval: not where its dropout is 0.
+    /// Whether a use with these attributes acts differently in train and eval: not where nothing is dropped.
     pub fn acts_by_mode(&self, attrs: &Attrs) -> bool {
-        self.facts.by_mode && attrs.float("dropout") != Some(0.0)
+        self.facts.by_mode && ["dropout", "p"].iter().all(|rate| attrs.float(rate) != Some(0.0))
     }
 
     /// Whether a `.model` file may use it.

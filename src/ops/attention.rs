@@ -54,6 +54,7 @@ const ATTRS: &[AttrDef] = &[
     DROPOUT,
     SCALE,
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .within(Domain::Unit)
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the projections").named(),
     AttrDef::new("out_init", &[AttrKind::Init], AttrDefault::None, "of the output projection; `init` otherwise")
@@ -435,7 +436,8 @@ ops! { OPS;
 ///
 /// Projections in and out included. `causal`: at earlier positions only. `kv_heads`: key heads shared by groups of heads.
 /// mask: true = may be looked at (**differs** from MultiheadAttention's, which mark what is hidden); [B, k] (padding of
-/// keys), [B, q, k] or [B, h, q, k]. The heads must divide the width.
+/// keys), [B, q, k] or [B, h, q, k]. The heads must divide the width. The weights, where something reads them, are
+/// computed once more beside the kernel, which never holds them; in training they are those after dropout.
 ATTENTION = OpDef {
     name: "attention",
     formula: "softmax(q kᵀ / sqrt(e) + bias) v, a head",

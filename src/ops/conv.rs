@@ -1,7 +1,7 @@
 //! Convolution over one to three axes.
 
 use super::linear::{bias_init, check_pin, weight_init};
-use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{
@@ -26,9 +26,15 @@ const CONV_ATTRS: &[AttrDef] = &[
     AttrDef::new("dilation", &[AttrKind::PerAxis], AttrDefault::Int(1), "from one input of a window to the next"),
     AttrDef::new("groups", &[AttrKind::Size], AttrDefault::Int(1), "channel groups that do not see each other"),
     AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "whether a bias is added"),
-    AttrDef::new("pad_mode", &[AttrKind::Choice(&["zeros"])], AttrDefault::Str("zeros"), "what is added")
-        .torch("padding_mode"),
+    AttrDef::new(
+        "pad_mode",
+        &[AttrKind::Choice(&["zeros", "reflect", "replicate", "circular"])],
+        AttrDefault::Str("zeros"),
+        "what is added",
+    )
+    .torch("padding_mode"),
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .within(Domain::Unit)
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
@@ -94,6 +100,14 @@ fn conv_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let mut shape = vec![dims[0], out];
     for i in 0..axes {
         let reach = dilation[i] * (kernel[i] - 1);
+        let (most, at) = (pads[i].0.max(pads[i].1), i + 2);
+        let least = match cx.attrs.str("pad_mode") {
+            Some("reflect") if most > 0 => most + 1,
+            Some("circular") => most,
+            _ => 0,
+        };
+        let least = cx.shapes.dims.constant(least);
+        cx.at_least(0, at, dims[at], least, Why::Window)?;
         shape.push(window_out(cx, i + 2, dims[i + 2], pads[i].0 + pads[i].1, reach, stride[i])?);
     }
     let dtype = cx.operand(0)?.dtype;
@@ -122,7 +136,14 @@ fn conv<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     let axes = x.rank() - 2;
     let list = |name: &str| per_axis_of(cx.attrs, name, axes).unwrap_or_else(|| vec![1; axes]);
     let (kernel, stride, dilation) = (list("kernel"), list("stride"), list("dilation"));
-    let pads = pads(cx.attrs, axes, &kernel, &dilation).unwrap_or_default();
+    let mut pads = pads(cx.attrs, axes, &kernel, &dilation).unwrap_or_default();
+    let mode = cx.attrs.str("pad_mode").unwrap_or("zeros");
+    let mut x = x;
+    if mode != "zeros" {
+        for (axis, pad) in (2..).zip(&mut pads).filter(|(_, pad)| **pad != (0, 0)) {
+            x = super::parts::bordered(x, axis, std::mem::take(pad), mode);
+        }
+    }
     let ints = |values: Vec<i64>| Attr::List(values.into_iter().map(Attr::Int).collect());
     let given = [
         ("kernel", ints(kernel)),

@@ -2,12 +2,16 @@
 //!
 //! All are expressions over the split of a value into views and the joining of values.
 
+use super::activation::at_least;
+use super::arithmetic::{ABS, MAP_MINIMUM, MAP_REM};
+use super::index::{chosen, counted};
 use super::movement::{concat, split};
 use super::source::FILL;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
 use crate::ir::build::{ExpandCx, Var, shape_attr};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{Body, Facts, Misfit, OpDef, Operand, RuleCx, Why, resolve_axis, size_of};
+use crate::tensor::DType;
 
 const VIEW: Facts = Facts { view: true, ..Facts::NONE };
 const ANY: &[Operand] = &[Operand::any("x")];
@@ -24,7 +28,7 @@ const SLICE: &[AttrDef] = &[
 ];
 
 /// The axis of an expansion.
-fn axis_of(cx: &ExpandCx<'_, '_>) -> usize {
+pub(super) fn axis_of(cx: &ExpandCx<'_, '_>) -> usize {
     let rank = cx.x(0).rank();
     cx.attrs.int("axis").and_then(|axis| resolve_axis(axis, rank)).unwrap_or(rank.saturating_sub(1))
 }
@@ -65,7 +69,7 @@ fn ends(cx: &mut RuleCx<'_>, axis: usize) -> Result<(Dim, Dim), Misfit> {
 }
 
 /// What a rule says of a composite's operands, asked again where it is expanded.
-fn ask<T>(cx: &ExpandCx<'_, '_>, question: impl FnOnce(&mut RuleCx<'_>) -> Result<T, Misfit>) -> T {
+pub(super) fn ask<T>(cx: &ExpandCx<'_, '_>, question: impl FnOnce(&mut RuleCx<'_>) -> Result<T, Misfit>) -> T {
     let ins: Vec<_> = cx.ins.iter().map(|var| var.map(Var::ty)).collect();
     let mut graph = cx.builder.graph.borrow_mut();
     let mut rule = RuleCx::new(&mut graph.shapes, cx.attrs, &ins);
@@ -73,7 +77,7 @@ fn ask<T>(cx: &ExpandCx<'_, '_>, question: impl FnOnce(&mut RuleCx<'_>) -> Resul
 }
 
 /// The part of an axis from one place to another, as a view.
-fn part<'g>(x: Var<'g>, axis: usize, from: Dim, to: Dim) -> Var<'g> {
+pub(super) fn part<'g>(x: Var<'g>, axis: usize, from: Dim, to: Dim) -> Var<'g> {
     let size = x.dims()[axis];
     let (front, own, rest) = {
         let table = &mut x.builder.graph.borrow_mut().shapes.dims;
@@ -89,7 +93,7 @@ fn part<'g>(x: Var<'g>, axis: usize, from: Dim, to: Dim) -> Var<'g> {
 }
 
 /// The same number all over a shape.
-fn filled<'g>(like: Var<'g>, dims: &[Dim], value: f64) -> Var<'g> {
+pub(super) fn filled<'g>(like: Var<'g>, dims: &[Dim], value: f64) -> Var<'g> {
     let given =
         [("shape", shape_attr(dims)), ("value", Attr::Float(value)), ("dtype", Attr::Str(like.dtype().word().into()))];
     like.builder.apply(&FILL, Attrs::with(FILL.attrs, &given), &[])[0]
@@ -201,6 +205,15 @@ fn pad_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
         // What is cropped must be there.
         let crop = cx.shapes.dims.constant(-front.min(0) - behind.min(0));
         cx.at_least(0, axis, dims[axis], crop, Why::Other)?;
+        // A mirror shows what stands before it, a circle what is there once.
+        let least = match cx.attrs.str("mode") {
+            Some("reflect") => front.max(behind).max(0) + 1,
+            Some("circular") => front.max(behind).max(0),
+            Some("replicate") => 1,
+            _ => 0,
+        };
+        let least = cx.shapes.dims.constant(least);
+        cx.at_least(0, axis, dims[axis], least, Why::Window)?;
         let more = cx.shapes.dims.constant(front + behind);
         dims[axis] = cx.shapes.dims.add(dims[axis], more);
     }
@@ -225,6 +238,25 @@ fn padded<'g>(x: Var<'g>, axis: usize, (front, behind): (i64, i64), value: f64) 
     };
     let all: Vec<Var<'g>> = [beside(front), Some(kept), beside(behind)].into_iter().flatten().collect();
     concat(&all, axis)
+}
+
+/// An axis continued by what it holds: each place of the result says where it is taken from.
+pub(super) fn bordered<'g>(x: Var<'g>, axis: usize, (front, behind): (i64, i64), mode: &str) -> Var<'g> {
+    let size = x.dims()[axis];
+    let length = {
+        let table = &mut x.builder.graph.borrow_mut().shapes.dims;
+        let more = table.constant(front + behind);
+        table.add(size, more)
+    };
+    let place = counted(x.builder, length) - front as f64;
+    let size = x.size(size).to(DType::I64);
+    let last = size - 1.0;
+    let from = match mode {
+        "reflect" => last - (last - place.op(&ABS)).op(&ABS),
+        "circular" => place.with(size, &MAP_REM, &[]),
+        _ => at_least(place, 0.0).with(last, &MAP_MINIMUM, &[]),
+    };
+    chosen(x, from, axis)
 }
 
 ops! { OPS;
@@ -378,7 +410,8 @@ CHUNK = OpDef {
 /// A border around the spatial axes, or around the last axes, one pair each: `[[1, 0], [2, 2]]` is one row above and two
 /// columns on both sides. Negative amounts crop.
 ///
-/// In axis order (**differs** from PyTorch's flat list, which begins with the last axis).
+/// A constant, or what the axis holds: mirrored at its ends (without them), its ends repeated, or once more from the
+/// other end. In axis order (**differs** from PyTorch's flat list, which begins with the last axis).
 PAD = OpDef {
     name: "pad",
     formula: "y[.., front + i, ..] = x[.., i, ..], value elsewhere",
@@ -387,7 +420,7 @@ PAD = OpDef {
     example: "x: f32[1, 1, 2] = [1, 2], amount = 1 -> [0, 1, 2, 0]",
     attrs: &[
         AttrDef::required("amount", &[AttrKind::Int, AttrKind::Numbers], "for every spatial axis, or a pair an axis"),
-        AttrDef::new("mode", &[AttrKind::Choice(&["constant"])], AttrDefault::Str("constant"), "what is put there"),
+        AttrDef::new("mode", &[AttrKind::Choice(&["constant", "reflect", "replicate", "circular"])], AttrDefault::Str("constant"), "what is put there"),
         AttrDef::new("value", &[AttrKind::Number], AttrDefault::Float(0.0), "the constant"),
     ],
     rule: pad_rule,
@@ -396,7 +429,12 @@ PAD = OpDef {
         let rank = x.rank();
         let pairs = ask(cx, |rule| amounts(rule, rank));
         let first = rank - pairs.len();
-        vec![(first..).zip(pairs).fold(x, |x, (axis, pair)| padded(x, axis, pair, value))]
+        let mode = cx.attrs.str("mode").unwrap_or("constant");
+        let along = |x, (axis, pair)| match mode {
+            "constant" => padded(x, axis, pair, value),
+            _ => bordered(x, axis, pair, mode),
+        };
+        vec![(first..).zip(pairs).filter(|(_, pair)| *pair != (0, 0)).fold(x, along)]
     }),
     ..OpDef::DEFAULT
 };

@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub best: Option<(f64, u64)>,
     /// What the schedule `plateau` has seen.
     pub plateau: Option<String>,
+    /// What is logged of the last step, where its evaluation was interrupted and is still to be made.
+    pub pending: Option<String>,
     /// Model, sizes, optimizer, schedule.
     pub program: Program,
     /// The fingerprint of the training data.
@@ -113,8 +115,10 @@ impl Snapshot {
             about.more.insert("best".into(), format!("{best:?}"));
             about.more.insert("best_step".into(), step.to_string());
         }
-        if let Some(plateau) = &self.plateau {
-            about.more.insert("plateau".into(), plateau.clone());
+        for (key, word) in [("plateau", &self.plateau), ("pending", &self.pending)] {
+            if let Some(word) = word {
+                about.more.insert(key.into(), word.clone());
+            }
         }
         weights::save(files, &resume_path(folder), &named, &about)
     }
@@ -127,6 +131,7 @@ impl Snapshot {
             loss: about.loss,
             best: number(&about, "best").zip(number(&about, "best_step").map(|step| step as u64)),
             plateau: about.more.get("plateau").cloned(),
+            pending: about.more.get("pending").cloned(),
             program: Program {
                 hash: about.program.clone()?,
                 settings: about.more.get("settings").and_then(|text| serde_json::from_str(text).ok())?,
@@ -209,6 +214,7 @@ mod tests {
             best: Some((0.25, 2)),
             program: program("program"),
             plateau: Some("0.5 1 0 2".into()),
+            pending: Some("{\"step\":5".into()),
             data: "data".into(),
             vocabulary: vec!["a".into()],
             weights: vec![("h.0.weight".into(), tensor(0.0)), ("n".into(), Tensor::I64(ndarray::arr0(7).into_dyn()))],

@@ -38,7 +38,7 @@ impl Evaluation {
         Ok(Evaluation { which, feed, batch, results })
     }
 
-    /// The loss and the metrics: the mean over batches, each weighed by its rows; nothing if `stop` says so between two.
+    /// The loss and the metrics: the mean over batches, each weighed by its rows. None where `stop` said so on the way.
     pub fn run(
         &self,
         session: &mut Session,

@@ -93,7 +93,7 @@ impl Trainer<'_> {
             let checkpoint = Some(checkpoint::model_path(&checkpoint::best(out)));
             report.best = Some(Best { step, results: vec![("loss".into(), loss)], checkpoint });
         }
-        if self.step >= self.total {
+        if self.step >= self.total && self.pending.is_none() {
             let out = options.out.as_deref().filter(|_| self.step > 0);
             report.checkpoint = out.map(last_model);
             return Ok(report);
@@ -113,8 +113,12 @@ impl Trainer<'_> {
             }
         }
         watch.begin(self.step, self.total);
-        while self.step < self.total && !report.stopped {
-            if let Err(error) = self.one(&mut report, folder.as_mut(), watch) {
+        while (self.step < self.total || self.pending.is_some()) && !report.stopped {
+            let done = match self.pending {
+                Some(_) => self.after(&mut report, folder.as_mut(), watch),
+                None => self.one(&mut report, folder.as_mut(), watch),
+            };
+            if let Err(error) = done {
                 return Err(with_checkpoint(error, folder));
             }
         }
@@ -131,19 +135,37 @@ impl Trainer<'_> {
         watch: &mut dyn Watch,
     ) -> Result<(), TrainError> {
         self.advance()?;
-        let last = self.step == self.total;
         report.made += 1;
         report.losses.extend(self.last_loss);
-        let evaluate = last || self.step.is_multiple_of(self.every(self.training.eval_every));
-        if self.data.valid.is_some()
-            && evaluate
-            && let Some(valid) = self.evaluate_until(&|| watch.stop())?
-        {
-            report.valid = valid;
+        self.after(report, folder, watch)
+    }
+
+    /// What comes after a step: the evaluation, the log, checkpoints.
+    ///
+    /// An evaluation that is interrupted leaves no trace but the step's line of the log, which is kept back.
+    fn after(
+        &mut self,
+        report: &mut Report,
+        folder: Option<&mut Folder<'_>>,
+        watch: &mut dyn Watch,
+    ) -> Result<(), TrainError> {
+        let last = self.step == self.total;
+        let pending = self.pending.take();
+        if self.data.valid.is_some() && (last || self.step.is_multiple_of(self.every(self.training.eval_every))) {
+            let Some(results) = self.evaluate_unless(&|| watch.stop())? else {
+                let mut begun = String::new();
+                self.row.begin(&mut begun);
+                self.pending = Some(pending.unwrap_or(begun));
+                report.stopped = true;
+                return folder.map_or(Ok(()), |folder| self.save(folder, true, false, false));
+            };
+            report.valid = results;
             self.row.valid.clone_from(&report.valid);
             watch.evaluated(self.step, &report.valid);
         }
-        watch.step(&self.row);
+        if pending.is_none() {
+            watch.step(&self.row);
+        }
         report.stopped = watch.stop() && !last;
         let better = self.improves();
         if better {
@@ -151,7 +173,10 @@ impl Trainer<'_> {
             report.best = Some(Best { step: self.step, results: report.valid.clone(), checkpoint });
         }
         let Some(folder) = folder else { return Ok(()) };
-        folder.log.add(&self.row);
+        match &pending {
+            Some(begun) => folder.log.add_begun(begun, &self.row),
+            None => folder.log.add(&self.row),
+        }
         let due = self.step.is_multiple_of(self.every(self.training.save));
         let (save, step) = (last || report.stopped || due, due && self.training.save.is_some());
         if save || better { self.save(folder, save, better, step) } else { Ok(folder.log.relieve(folder.files)?) }
@@ -208,12 +233,13 @@ fn with_checkpoint(error: TrainError, folder: Option<Folder<'_>>) -> TrainError 
     }
 }
 
-/// The data of a train section: its own source, or another one.
+/// The data of a train section: its own source, or another one. `known`: what ids stand for in weights that are given.
 pub fn load_data(
     training: &Training,
     source: Option<&Call>,
     base: &str,
     files: &dyn Files,
+    known: &[String],
 ) -> Result<Loaded, TrainError> {
     let (inputs, targets) = ports(training);
     let Some(source) = source.or(training.data.as_ref()) else {
@@ -226,5 +252,5 @@ pub fn load_data(
         );
         return Err(error.help(help).into());
     };
-    Ok(crate::data::load(source, training.valid.as_ref(), &inputs, &targets, base, files)?)
+    Ok(crate::data::load(source, training.valid.as_ref(), &inputs, &targets, base, files, known)?)
 }

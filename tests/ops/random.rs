@@ -1,7 +1,7 @@
-//! What draws random numbers in training: right in the mean, another draw each step and place, the same draw again.
+//! What draws random numbers: right in the mean, another draw each step and place, the same draw again.
 
-use crate::matrix::catalogue;
-use crate::model::{numbers, tensor};
+use crate::matrix::{catalogue, meant};
+use crate::model::{model, numbers, tensor};
 use wythe::exec::bind::Binding;
 use wythe::exec::session::{Host, Session};
 use wythe::ir::build::Mode;
@@ -52,5 +52,26 @@ fn random_operators_are_right_in_the_mean_and_draw_anew() {
         }
         tried += 1;
     }
-    assert!(tried > 0, "dropout at least can be tried");
+    assert!(tried > 0 || !meant("dropout"), "dropout at least can be tried");
+}
+
+#[test]
+fn random_sources_draw_anew_at_each_step_and_seed_and_the_same_again() {
+    let sources = catalogue().iter().filter(|(op, _)| op.facts.random && op.operands.is_empty());
+    let mut tried = 0;
+    for (op, _) in sources {
+        let source = model(&format!("dim B\nmodel m : (x0: f32[B]) {{ x0 * {}([B]) }}", op.name));
+        let source = source.unwrap_or_else(|report| panic!("{report}"));
+        for mode in [Mode::Train, Mode::Eval] {
+            let first = draw(&source, mode, 1, 0);
+            assert_eq!(first, draw(&source, mode, 1, 0), "{}: the same draw again", op.name);
+            for (seed, step) in [(2, 0), (1, 1)] {
+                let other = draw(&source, mode, seed, step);
+                let equal = first.iter().zip(&other).filter(|(a, b)| a == b).count();
+                assert!(equal < MANY / 1000, "{}: another seed or step draws {equal} of {MANY} alike", op.name);
+            }
+        }
+        tried += 1;
+    }
+    assert!(tried > 0 || !meant("rand"), "there are sources of random numbers");
 }

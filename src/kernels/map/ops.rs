@@ -270,6 +270,18 @@ ops! {
         let (x, y) = (x.to_f64(), y.to_f64());
         T::of(if (x == 0.0) & (y >= 0.0) { 0.0 } else { power(x, y) * Float::ln(x) })
     };
+    /// -(y ln x + (1 - y) ln(1 - x)), the logarithms not below -100.
+    BCE "bce" bce |x, y| {
+        let least = T::of(-100.0);
+        -(y * x.ln().maximum(least) + (T::ONE - y) * log1p(-x).maximum(least))
+    };
+    /// The derivative of `BCE` for x.
+    BCE_DERIVATIVE "bce_derivative" bce_derivative |x, y| (x - y) / ((T::ONE - x) * x).maximum(T::of(f64::from(1e-12_f32)));
+    /// The derivative of `BCE` for y.
+    BCE_TARGET "bce_target" bce_target |x; _p, _q| {
+        let least = T::of(-100.0);
+        log1p(-x).maximum(least) - x.ln().maximum(least)
+    };
     /// |x|^p, through f64.
     ABS_POW "abs_pow" abs_pow |x; p, _q| T::of(power(Float::abs(x.to_f64()), p.to_f64()));
     /// The derivative of `ABS_POW`, 0 at 0.
