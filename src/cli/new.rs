@@ -56,6 +56,9 @@ const TEMPLATES: &[Template] = templates! {
     "resnet18" or "resnet" or "conv" or "cnn";
     "twotower" or "clip";
     "deepnet" or "encoder";
+    "densenet121" or "densenet";
+    "unet";
+    "vae";
 };
 
 impl Template {

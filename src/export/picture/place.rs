@@ -137,7 +137,7 @@ impl<'s> Placing<'s> {
                 match self.scene.boxes[item].what {
                     What::Node(_) => (size.left, size.right) = (half, size.right.max(half)),
                     // Much smaller ones keep their own width.
-                    What::Frame(_) if left + right < 1.4 * (size.left + size.right) => {
+                    What::Frame(_) if left + right < 1.5 * (size.left + size.right) => {
                         (size.left, size.right) = (left, right);
                     }
                     What::Frame(_) => {}
@@ -263,10 +263,14 @@ impl<'s> Placing<'s> {
         std::iter::once(self.start_x(edge)).chain(lanes).chain([self.end_x(edge)]).collect()
     }
 
-    /// Whether an edge meets a sign from the side.
+    /// Whether an edge meets a sign from the side: of two that come from one side the one from further away.
     fn meets_the_side(&self, edge: usize) -> bool {
         let to = self.scene.edges[edge].to;
-        matches!(self.scene.boxes[to].what, What::Sign { .. }) && self.before_last(edge) != self.end_x(edge)
+        let off = |edge: usize| self.before_last(edge) - self.end_x(edge);
+        let own = off(edge);
+        let others = (0..self.scene.edges.len()).filter(|&other| other != edge && self.scene.edges[other].to == to);
+        let further = others.map(off).any(|other| other * own > 0.0 && other.abs() > own.abs());
+        matches!(self.scene.boxes[to].what, What::Sign { .. }) && own != 0.0 && !further
     }
 
     /// Collects the lines across of each gap, and gives each a row of its own where two would meet.
