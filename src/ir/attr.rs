@@ -288,7 +288,7 @@ impl Attrs {
 
     /// The number that stands in place of a second operand, and whether it stands first: `1 - x`.
     pub fn number_beside(&self) -> Option<(f64, bool)> {
-        Some((self.float("value")?, self.flag("flip")))
+        Some((self.float("value")?, self.flag("number_first")))
     }
 
     /// A string.

@@ -2,7 +2,7 @@
 
 use super::super::errors;
 use super::super::lex::Kind;
-use super::{MAX_BLOCKS, MAX_LEVELS, Open, Scanner};
+use super::{MAX_BLOCKS, MAX_LEVELS, MAX_REPORTS, Open, Scanner};
 use crate::text::Span;
 
 impl Scanner<'_> {
@@ -72,6 +72,9 @@ impl Scanner<'_> {
         let Some(found) = self.stack[floor..].iter().rposition(|open| open.sign == wanted) else {
             return self.close_wrongly(at, floor);
         };
+        if sign == b'}' && floor + found + 1 == self.stack.len() && self.begin_inner_body(at) {
+            return;
+        }
         while self.stack.len() > floor + found + 1 {
             self.unclosed(Some(at));
         }
@@ -117,6 +120,43 @@ impl Scanner<'_> {
         let header = self.tokens[entry..newline].iter().rfind(|t| !t.is_comment()).map_or(0, |t| t.end);
         self.mask[self.tokens[newline].start] = b'{';
         let header = Span::new(self.file, self.tokens[entry].start, header);
+        self.fault(|scanner| errors::missing_opener(scanner.text, header, scanner.span(at)));
+        true
+    }
+
+    /// A `}` that stands further right than the line of what it would close: if it stands below the head of a construct
+    /// without `{`, it closes that one. Puts a `{` at the end of the head. Returns whether it could.
+    fn begin_inner_body(&mut self, at: usize) -> bool {
+        let (end, Some(open)) = (self.tokens[at].start, self.stack.last().map(|open| open.token)) else { return false };
+        let depth = self.indent(end);
+        let begins_line = self.text[self.line_start(end)..end].trim().is_empty();
+        if !begins_line || depth <= self.indent(self.tokens[open].start) || self.scan.faults.len() >= MAX_REPORTS {
+            return false;
+        }
+        // The line above that is no further right: the head, if what follows it stands further right.
+        let mut newline = (open..at).rev().find(|&i| self.tokens[i].kind == Kind::Newline);
+        let mut deeper = false;
+        while let Some(last) = newline {
+            let first = (open..last).rev().find(|&i| self.tokens[i].kind == Kind::Newline);
+            let Some(start) = first.map(|first| first + 1).filter(|&start| start < last) else { return false };
+            if self.indent(self.tokens[start].start) <= depth {
+                return deeper && self.indent(self.tokens[start].start) == depth && self.open_head(start, last, at);
+            }
+            (deeper, newline) = (true, first);
+        }
+        false
+    }
+
+    /// Opens the body of a head, tokens `start..newline`, that is closed at token `at`.
+    fn open_head(&mut self, start: usize, newline: usize, at: usize) -> bool {
+        let line = || self.tokens[start..newline].iter().filter(|token| !token.is_comment());
+        let heads = ["residual", "repeat", "for", "if", "parallel", "loss", "metric"];
+        let Some(keyword) = line().find(|token| heads.contains(&token.text(self.text))) else { return false };
+        let Some(last) = line().last().filter(|token| !matches!(token.kind, Kind::Open | Kind::Close)) else {
+            return false;
+        };
+        let header = Span::new(self.file, keyword.start, last.end);
+        self.mask[self.tokens[newline].start] = b'{';
         self.fault(|scanner| errors::missing_opener(scanner.text, header, scanner.span(at)));
         true
     }
