@@ -93,6 +93,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         threads: args.threads.count(world)?,
         memory: memory::available(),
     };
+    let held = memory::held();
     let mut trainer = Trainer::new(training, data, &options, &world.files)?;
     if let Some(out) = options.out.as_deref().filter(|_| args.anew) {
         world.files.remove_checkpoints(out)?;
@@ -108,7 +109,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     if let Some(progress) = shown.progress.take() {
         progress.finish();
     }
-    finish(args, world, &report?)
+    finish(args, world, &report?, held + memory.total())
 }
 
 /// So much memory is said before it is taken.
@@ -161,7 +162,7 @@ impl Watch for Shown<'_> {
 }
 
 /// What is said at the end.
-fn finish(args: &Args, world: &mut World, report: &Report) -> Result<Verdict, Failure> {
+fn finish(args: &Args, world: &mut World, report: &Report, memory: u64) -> Result<Verdict, Failure> {
     if args.json {
         let valid: serde_json::Map<String, serde_json::Value> =
             report.valid.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
@@ -171,7 +172,7 @@ fn finish(args: &Args, world: &mut World, report: &Report) -> Result<Verdict, Fa
                 "step": best.step, "valid": best.results.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
                 "checkpoint": best.checkpoint,
             })),
-            "checkpoint": report.checkpoint, "interrupted": report.stopped,
+            "checkpoint": report.checkpoint, "interrupted": report.stopped, "memory": memory,
         });
         world.out.line(&object.to_string())?;
     } else {
