@@ -34,7 +34,23 @@ pub fn open(world: &mut World, args: &ModelArgs) -> Result<Opened, Failure> {
     if checked.has_errors() {
         return Err(Failure::Told);
     }
+    known_name(&checked, file, name)?;
     Ok(Opened { checked, name: name.map(String::from), file: file.into() })
+}
+
+/// Refuses `FILE#NAME` where there is nothing of that name: a check of nothing would be all well.
+pub fn known_name(checked: &Checked, file: &str, name: Option<&str>) -> Result<(), Failure> {
+    let Some(name) = name.filter(|name| checked.names.iter().all(|own| own != name)) else { return Ok(()) };
+    let names: Vec<&str> = checked.names.iter().map(String::as_str).collect();
+    let failure = Failure::usage(format!("{file}: there is no model or train section `{name}`"));
+    let near = crate::data::nearest(name, names.iter().copied());
+    let all = || names.iter().map(|name| format!("{file}#{name}")).collect::<Vec<_>>().join(", ");
+    Err(match (near, names.is_empty()) {
+        (_, true) => failure.help("the file holds blocks only"),
+        (Some(near), _) if names.len() > 1 => failure.help(format!("did you mean {file}#{near}? There are {}", all())),
+        (Some(near), _) => failure.help(format!("did you mean {file}#{near}?")),
+        (None, _) => failure.help(format!("there is {}", all())),
+    })
 }
 
 impl Opened {
@@ -47,7 +63,7 @@ impl Opened {
             models.iter().find(|model| model.name == name || Some(model.name.as_str()) == of_label)
         };
         match (&self.name, models.as_slice()) {
-            (Some(name), _) => named(name).ok_or_else(|| self.choose(&format!("there is no model `{name}`"))),
+            (Some(name), _) => named(name).ok_or_else(|| self.choose(&format!("`{name}` is no model"))),
             (None, [model]) => Ok(model),
             (None, []) => Err(Failure::usage(format!("{} holds no model", self.file))),
             (None, _) => Err(self.choose("the file holds several models")),
@@ -138,7 +154,8 @@ pub fn data(
 
 /// Says what was converted on the way.
 pub fn tell_notes(world: &mut World, notes: &[String]) -> Result<(), Failure> {
-    notes.iter().try_for_each(|note| world.err.line(&format!("note: {note}")))
+    let once: IndexSet<&String> = notes.iter().collect();
+    once.into_iter().try_for_each(|note| world.err.line(&format!("note: {note}")))
 }
 
 /// The name of a file without folder and ending.
@@ -159,6 +176,10 @@ pub fn write_tensors(
     tensors: &[(String, Tensor)],
     seed: Option<u64>,
 ) -> Result<(), Failure> {
+    if path.ends_with(".model") {
+        let message = format!("{path} would be overwritten by numbers, and is called like a model's text");
+        return Err(Failure::usage(message).help("call the file .safetensors"));
+    }
     let named: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let about = About { seed, ..About::default() };
     if path == "-" {
