@@ -235,7 +235,15 @@ impl<'a> Elab<'a> {
                     _ => "one number",
                 };
                 let text = format!("`{word}` takes {wants}, and gets {}", kinds.join(" and "));
-                self.report(Diagnostic::error("type::function", text, span, format!("wants {wants}")));
+                let report = Diagnostic::error("type::function", text, span, format!("wants {wants}"));
+                let args = call.args.as_deref().unwrap_or_default();
+                self.report(match (word, args) {
+                    ("floor" | "ceil" | "round", [a, b]) => {
+                        let fixed = format!("{word}({} / {})", self.written(a.span), self.written(b.span));
+                        report.fix(span, fixed.clone(), self.mended(span, &fixed))
+                    }
+                    _ => report,
+                });
                 Static::Unknown
             }
         }

@@ -82,7 +82,7 @@ impl Scanner<'_> {
             self.scan.partner[open.token] = Some(at);
             let (start, end) = (self.tokens[open.token].start, self.tokens[at].start);
             let begins_line = self.text[self.line_start(end)..end].trim().is_empty();
-            if sign == b'}' && begins_line && self.indent(start) > self.indent(end) {
+            if sign == b'}' && begins_line && self.flow_indent(start) > self.indent(end) {
                 self.suspects.push(open.token);
             }
         }
@@ -130,7 +130,7 @@ impl Scanner<'_> {
         let (end, Some(open)) = (self.tokens[at].start, self.stack.last().map(|open| open.token)) else { return false };
         let depth = self.indent(end);
         let begins_line = self.text[self.line_start(end)..end].trim().is_empty();
-        if !begins_line || depth <= self.indent(self.tokens[open].start) || self.scan.faults.len() >= MAX_REPORTS {
+        if !begins_line || depth <= self.flow_indent(self.tokens[open].start) || self.scan.faults.len() >= MAX_REPORTS {
             return false;
         }
         // The line above that is no further right: the head, if what follows it stands further right.
@@ -185,11 +185,30 @@ impl Scanner<'_> {
         }
         let inside = self.suspects.iter().copied().filter(|&token| token > open.token).max();
         let guilty = inside.unwrap_or(open.token);
+        if let Some(guilty) = inside {
+            self.end_body(guilty);
+        }
         self.suspects.retain(|&token| token < open.token);
         let place = noticed.unwrap_or(Span::new(self.file, self.text.trim_end().len(), self.text.trim_end().len()));
         self.fault(|scanner| {
             errors::missing_brace(scanner.text, scanner.span(guilty), place, noticed.and(at).map(|at| scanner.say(at)))
         });
+    }
+
+    /// Puts a `}` for a brace without one where the lines return to the depth of its own.
+    fn end_body(&mut self, open: usize) {
+        let start = self.tokens[open].start;
+        let depth = self.flow_indent(start);
+        let newlines = (open..self.tokens.len()).filter(|&i| self.tokens[i].kind == Kind::Newline);
+        let returns = |&i: &usize| {
+            self.tokens.get(i + 1).is_some_and(|next| next.kind != Kind::Newline && self.indent(next.start) <= depth)
+        };
+        let Some(newline) = newlines.into_iter().find(returns) else { return };
+        let (at, next) = (self.tokens[newline].start, self.tokens[newline + 1].start);
+        self.mask[at] = b'}';
+        if next > at + 1 && !matches!(self.say(newline + 1), "|>" | "|" | "}" | "else" | "skip") {
+            self.mask[at + 1] = b'\n';
+        }
     }
 
     /// Where a closing bracket is missing in the line of `start`: after its last token, before a body and comments.
