@@ -197,6 +197,31 @@ fn check_ends_with_0_1_or_2() {
     folder.run(&["check", "m.model", "--set", "d=-3"]).ends(1);
 }
 
+#[test]
+fn a_name_behind_the_file_chooses_a_model_or_a_section() {
+    let folder = Box::new();
+    let section = "  target y: i64[batch]\n  loss   cross_entropy\n  data   csv(\"d.csv\")\n  steps  2\n}\n";
+    let text = format!(
+        "dim batch\n\nmodel a(d = 4) : (x: f32[batch, 4]) -> f32[batch, 3] {{\n  linear(d)\n  relu\n  linear(3)\n}}\n\n\
+         model b : (x: f32[batch, 4]) -> f32[batch, 3] {{\n  linear(3)\n}}\n\n\
+         train small: a(d = 2) {{\n{section}\ntrain a {{\n{section}\ntrain b {{\n{section}"
+    );
+    folder.put("n.model", text);
+    folder.put("d.csv", table(10));
+    folder.run(&["summary", "n.model"]).ends(2).refuses(&["holds several models", "n.model#a, n.model#b"]);
+    folder.run(&["summary", "n.model#c"]).ends(2).refuses(&["there is no model `c`", "n.model#a, n.model#b"]);
+    folder.run(&["summary", "n.model#a"]).ends(0).says(&["a(d = 4)"]);
+    folder.run(&["summary", "n.model#small"]).ends(0).says(&["a(d = 2)"]);
+    folder.run(&["train", "n.model"]).ends(2).refuses(&["several train sections", "#small, n.model#a, n.model#b"]);
+    folder.run(&["train", "n.model#x"]).ends(2).refuses(&["there is no train section `x`", "#small, n.model#a"]);
+    for (name, shape, two) in [("small", "[2,4]", true), ("a", "[4,4]", true), ("b", "[3,4]", false)] {
+        folder.run(&["train", &format!("n.model#{name}"), "--out", name]).ends(0);
+        let weights = std::fs::read(folder.0.join(name).join("last/model.safetensors")).expect("it was saved");
+        let head = String::from_utf8_lossy(&weights);
+        assert!(head.contains(shape) && head.contains("linear_2") == two, "{name}: {head}");
+    }
+}
+
 /// A lint: two linear layers with nothing between. And one of severity error: nll on logits.
 const PAIR: &str = "dim batch\nmodel m : (x: f32[batch, 4]) -> f32[batch, 3] {\n  linear(8)\n  linear(3)\n}\n";
 const NLL: &str = "dim batch\nmodel m : (x: f32[batch, 4]) -> f32[batch, 3] {\n  linear(3)\n}\n\ntrain m {\n  target y: i64[batch]\n  loss   nll\n}\n";

@@ -9,6 +9,8 @@ use crate::export::weights::{self, About};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::pipeline::{self, Checked};
+use crate::syntax::ast::{Entry, Name};
+use crate::syntax::parse;
 use crate::tensor::Tensor;
 use crate::train::fit::load_data;
 use crate::train::ports::one_value_a_statistic;
@@ -56,11 +58,10 @@ pub fn known_name(checked: &Checked, file: &str, name: Option<&str>) -> Result<(
 impl Opened {
     /// The model: the only one, or the one that is named.
     pub fn model(&self) -> Result<&Structured, Failure> {
-        let models = &self.checked.models;
+        let (models, trainings) = (&self.checked.models, &self.checked.trainings);
         let named = |name: &str| {
-            let label = |t: &&Training| t.label.as_deref() == Some(name);
-            let of_label = self.checked.trainings.iter().find(label).map(|t| t.model.name.as_str());
-            models.iter().find(|model| model.name == name || Some(model.name.as_str()) == of_label)
+            let labelled = trainings.iter().find(|t| t.label.as_deref() == Some(name)).map(|t| &t.model);
+            models.iter().find(|model| model.name == name).or(labelled)
         };
         match (&self.name, models.as_slice()) {
             (Some(name), _) => named(name).ok_or_else(|| self.choose(&format!("`{name}` is no model"))),
@@ -71,30 +72,46 @@ impl Opened {
     }
 
     fn choose(&self, message: &str) -> Failure {
-        let names = self.checked.models.iter().map(|model| format!("{}#{}", self.file, model.name));
-        Failure::usage(format!("{}: {message}", self.file))
-            .help(format!("say one of {}", names.collect::<Vec<_>>().join(", ")))
+        let names = self.names(|entry| match entry {
+            Entry::Model(model) => Some(&model.name),
+            Entry::Dim(..) | Entry::Use(..) | Entry::Block(_) | Entry::Train(_) => None,
+        });
+        Failure::usage(format!("{}: {message}", self.file)).help(format!("say one of {names}"))
     }
 
     /// The train section: the only one, or the one that is named (by its label, or its model).
     pub fn training(&self) -> Result<&Training, Failure> {
         let trainings = &self.checked.trainings;
-        let fits = |t: &&Training, name: &str| t.label.as_deref() == Some(name) || t.model.name == name;
+        let own = |t: &Training| t.label.clone().unwrap_or_else(|| t.model.name.clone());
         match (&self.name, trainings.as_slice()) {
-            (Some(name), _) => trainings
-                .iter()
-                .find(|t| fits(t, name))
-                .ok_or_else(|| Failure::usage(format!("{}: there is no train section `{name}`", self.file))),
             (None, [training]) => Ok(training),
             (None, []) => Err(Failure::usage(format!("{} has no train section", self.file))
                 .help("add one: `train NAME { target …; loss …; data … }`")),
-            (None, _) => {
-                let names =
-                    trainings.iter().map(|t| format!("{}#{}", self.file, t.label.as_ref().unwrap_or(&t.model.name)));
-                let help = format!("say one of {}", names.collect::<Vec<_>>().join(", "));
-                Err(Failure::usage(format!("{}: the file holds several train sections", self.file)).help(help))
+            (None, _) => Err(self.choose_training("the file holds several train sections")),
+            (Some(name), _) => {
+                // A section's own name; a model's, if it has one section.
+                let mut of_model = trainings.iter().filter(|t| t.model.name == *name);
+                let alone = of_model.next().filter(|_| of_model.next().is_none());
+                let found = trainings.iter().find(|t| own(t) == *name).or(alone);
+                found.ok_or_else(|| self.choose_training(&format!("there is no train section `{name}`")))
             }
         }
+    }
+
+    fn choose_training(&self, message: &str) -> Failure {
+        let names = self.names(|entry| match entry {
+            Entry::Train(train) => Some(train.label.as_ref().unwrap_or(&train.model.name)),
+            Entry::Dim(..) | Entry::Use(..) | Entry::Block(_) | Entry::Model(_) => None,
+        });
+        Failure::usage(format!("{}: {message}", self.file)).help(format!("say one of {names}"))
+    }
+
+    /// Some names of the text as it stands: one that fits nothing has left none of the models.
+    fn names(&self, pick: fn(&Entry) -> Option<&Name>) -> String {
+        let text = self.checked.sources.0.first().map_or("", |source| source.text.as_str());
+        let entries = parse(0, text).file.entries;
+        let names = entries.iter().filter_map(pick).map(|name| format!("{}#{}", self.file, name.text));
+        names.collect::<Vec<_>>().join(", ")
     }
 }
 
