@@ -179,7 +179,7 @@ impl Model {
     /// Training on what the train section names: `files` reads it. With [`NoFiles`], that is `digits` only.
     pub fn train(&self, files: &dyn Files, options: &TrainOptions) -> Result<Trainer<'_>, Error> {
         let training = self.training()?;
-        Trainer::new(training, fit::load_data(training, None, "", files)?, options)
+        Trainer::new(training, fit::load_data(training, None, "", files, &[])?, options)
     }
 }
 

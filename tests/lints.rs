@@ -55,6 +55,19 @@ fn every_lint_says_what_why_and_how_grave() {
 }
 
 #[test]
+fn the_readme_lists_them() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let (_, section) = readme.split_once("\n## Lints\n").expect("it has a section on lints");
+    let section = section.split("\n## ").next().unwrap_or("");
+    let listed: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+    let row = |lint: &lints::Lint| {
+        let first: Vec<&str> = lint.doc.trim().split("\n\n").next().unwrap_or("").lines().map(str::trim).collect();
+        format!("| `{}` | {} | {} |", lint.name(), format!("{:?}", lint.severity).to_lowercase(), first.join(" "))
+    };
+    assert_eq!(listed, lints::all().map(row).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_report_shows_both_culprits_and_the_reason() {
     let wants_two = ["softmax_before_ce", "nll_needs_log", "collapse", "missing_final_norm"];
     for lint in lints::all() {

@@ -71,13 +71,14 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     if !may_train(&opened.checked.diagnostics) {
         let help = "mend it, or say that it is meant: `// allow(CODE)` at the end of its line";
         return Err(
-            Failure::refused("lint::error", "a lint of this gravity stops a training before it begins").help(help)
+            Failure::refused("train::lint", "a lint of this gravity stops a training before it begins").help(help)
         );
     }
     let training = opened.training()?;
-    let data = open::data(world, &opened, training, args.data.as_deref())?;
-    open::tell_notes(world, &data.notes)?;
     let weights = args.weights.as_ref().map(|path| weights::load(&world.files, path)).transpose()?;
+    let known = weights.as_ref().map_or(&[][..], |weights| &weights.about.vocabulary);
+    let data = open::data(world, &opened, training, args.data.as_deref(), known)?;
+    open::tell_notes(world, &data.notes)?;
     let name = match (&training.label, open::stem(&args.model.file)) {
         (Some(label), _) => label,
         (None, "-") => training.model.name.as_str(),

@@ -55,7 +55,7 @@ fn message(d: &Diagnostic, sources: &Sources) -> String {
     lines.extend(d.path.iter().map(|path| format!("where: {path}")));
     lines.extend(d.flow.iter().map(|flow| format!("flow: {flow}")));
     lines.extend(d.notes.iter().map(|note| format!("note: {note}")));
-    lines.extend(d.fixes.first().map(|fix| format!("fix: {}", fix_text(fix))));
+    lines.extend(d.fixes.first().map(|fix| format!("fix: {}", fix_text(d, fix, sources))));
     lines.join("\n")
 }
 

@@ -108,7 +108,7 @@ impl<'a> Elab<'a> {
             Some(Meaning::Value(_) | Meaning::Layer(_)) => false,
             None => match self.inst.hypers.get(word) {
                 Some((value, _)) => !matches!(value, Static::Stage(_) | Static::Layer(_)),
-                None => self.inst.dims.contains_key(word) || self.declared.contains_key(word) || word == "inf",
+                None => self.inst.dims.contains_key(word) || self.declared().contains_key(word) || word == "inf",
             },
         }
     }

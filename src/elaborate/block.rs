@@ -35,7 +35,7 @@ impl<'a> Elab<'a> {
             (None, Some((path, span))) => self.paths.add(self.scope, Adds::Written(path, span)),
             (None, None) => self.paths.add(self.scope, Adds::Word(app.word.into())),
         };
-        let inst = Inst { name: block.name.text.clone(), hypers, ..Inst::default() };
+        let inst = Inst { hypers, ..Inst::of(block) };
         let caller = std::mem::replace(&mut self.inst, inst);
         let tail = self.tail.take();
         let (it, scope) = (self.it.take(), std::mem::replace(&mut self.scope, node));
@@ -117,7 +117,7 @@ impl<'a> Elab<'a> {
             }
         }
         let caller = std::mem::take(&mut self.inst);
-        self.inst.name = block.name.text.clone();
+        self.inst = Inst::of(block);
         let mut shown = vec![];
         let mut missing = None;
         for (param, given) in block.params.iter().zip(slots) {

@@ -302,6 +302,7 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
         Domain::NonNegative => x >= 0.0,
         Domain::Probability => (0.0..=1.0).contains(&x),
         Domain::HalfOpen => (0.0..1.0).contains(&x),
+        Domain::Unit => x == 1.0,
     };
     let must = match domain {
         Domain::Any => "a number",
@@ -309,6 +310,7 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
         Domain::NonNegative => "at least 0",
         Domain::Probability => "between 0 and 1",
         Domain::HalfOpen => "at least 0 and below 1",
+        Domain::Unit => "1, which opts out of deep norm (another gain is `init = xavier_normal(gain)`)",
     };
     let sound = match &attr {
         Attr::Int(n) => inside(*n as f64),

@@ -80,7 +80,7 @@ impl<'a> Elab<'a> {
         };
         let mut symbols = self.shapes.dims.symbols(a);
         symbols.extend(self.shapes.dims.symbols(b));
-        symbols.iter().all(|name| self.declared.contains_key(name) || self.contract_names.contains(name))
+        symbols.iter().all(|name| self.declared().contains_key(name) || self.contract_names.contains(name))
     }
 
     fn report_output(&mut self, port: &'a Port, value: ValueId, open: Option<Condition>) {
@@ -114,7 +114,7 @@ impl<'a> Elab<'a> {
     fn different_dims(&self, wanted: &[Dim], found: &[Dim]) -> Option<String> {
         wanted.iter().zip(found).filter(|(a, b)| a != b).find_map(|(&a, &b)| {
             let (a, b) = (self.shapes.dims.show(a), self.shapes.dims.show(b));
-            let declared = |name: &String| self.declared.contains_key(name);
+            let declared = |name: &String| self.declared().contains_key(name);
             (declared(&a) && declared(&b)).then(|| format!("`{a}` and `{b}` are different dims: they never match"))
         })
     }
@@ -197,7 +197,7 @@ impl<'a> Elab<'a> {
                 let mut names = vec![];
                 dim_names(expr, &mut names);
                 names.iter().any(|name| {
-                    self.declared.contains_key(name)
+                    self.declared().contains_key(name)
                         && !self.inst.dims.contains_key(name)
                         && !self.inst.hypers.contains_key(name)
                 })

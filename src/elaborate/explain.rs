@@ -433,7 +433,7 @@ impl Elab<'_> {
     fn different(&self, misfit: &Misfit) -> Option<String> {
         let (found, wanted) = (misfit.found?, misfit.wanted?);
         let (a, b) = (self.shapes.dims.show(found), self.shapes.dims.show(wanted));
-        let both = self.declared.contains_key(&a) && self.declared.contains_key(&b) && a != b;
+        let both = self.declared().contains_key(&a) && self.declared().contains_key(&b) && a != b;
         both.then(|| format!("`{a}` and `{b}` are different dims: they never match"))
     }
 

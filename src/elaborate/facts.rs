@@ -33,7 +33,7 @@ impl<'a> Elab<'a> {
         }
         let symbol = |name: &String| match self.inst.hypers.get(name) {
             Some((value, _)) => matches!(value, Static::Dim(_)),
-            None => self.declared.contains_key(name),
+            None => self.declared().contains_key(name),
         };
         names.iter().any(symbol)
     }

@@ -90,7 +90,7 @@ impl<'a> Elab<'a> {
         section: &mut Section,
     ) -> Option<Tail> {
         let Some((setting, _)) = settings.iter().find(|(setting, _)| setting.name.text == "loss") else {
-            let known = |name: &str| SETTINGS.contains(&name) || self.declared.contains_key(name);
+            let known = |name: &str| SETTINGS.contains(&name) || self.declared().contains_key(name);
             let broken = |setting: &ast::Setting| {
                 let wrong = matches!(setting.value, SettingValue::Broken) || self.faulty(setting.span);
                 wrong || !known(&setting.name.text)

@@ -135,8 +135,8 @@ struct Elab<'a> {
     /// All blocks, of all files.
     blocks: Vec<&'a ast::Block>,
     block_names: IndexMap<String, usize>,
-    /// Declared dims.
-    declared: IndexMap<String, Span>,
+    /// The dims that each file declares.
+    declared: Vec<IndexMap<String, Span>>,
     /// What was reported.
     reports: Vec<report::Report>,
     /// Where something was reported, and which unknown names.
@@ -212,7 +212,7 @@ impl<'a> Elab<'a> {
             last_scope: Default::default(),
             blocks: vec![],
             block_names: IndexMap::new(),
-            declared: IndexMap::new(),
+            declared: vec![IndexMap::new(); files.len().max(1)],
             reports: vec![],
             told: HashMap::new(),
             told_names: HashMap::new(),
@@ -341,7 +341,7 @@ impl<'a> Elab<'a> {
         for (i, file) in files.iter().enumerate() {
             for entry in &file.entries {
                 match entry {
-                    Entry::Dim(names, _) => names.iter().for_each(|name| self.declare_dim(name, i == 0)),
+                    Entry::Dim(names, _) => names.iter().for_each(|name| self.declare_dim(name, i)),
                     Entry::Block(block) => self.declare_block(block),
                     Entry::Model(model) if i == 0 => {
                         let name = &model.name;
@@ -357,18 +357,22 @@ impl<'a> Elab<'a> {
         }
     }
 
-    fn declare_dim(&mut self, name: &ast::Name, own: bool) {
-        match self.declared.get(&name.text).copied() {
-            Some(first) if own && first.file == name.span.file => {
+    fn declare_dim(&mut self, name: &ast::Name, file: usize) {
+        match self.declared[file].get(&name.text).copied() {
+            Some(first) => {
                 let text = format!("the dim `{}` is declared twice", name.text);
                 let report = Diagnostic::error("name::dim_twice", text, name.span, "again here");
                 self.report(report.label(first, "first here"));
             }
-            Some(_) => {}
             None => {
-                self.declared.insert(name.text.clone(), name.span);
+                self.declared[file].insert(name.text.clone(), name.span);
             }
         }
+    }
+
+    /// The dims of the file whose model or block is being read.
+    fn declared(&self) -> &IndexMap<String, Span> {
+        &self.declared[self.inst.file]
     }
 
     fn declare_block(&mut self, block: &'a ast::Block) {

@@ -29,7 +29,7 @@ impl<'a> Elab<'a> {
     /// Reads a model; its region and values stay open for losses and metrics.
     pub(super) fn read_model(&mut self, model: &'a Block, overrides: &[(String, Static, Span)]) -> Option<Read> {
         self.fresh();
-        self.inst = Inst { name: model.name.text.clone(), model: true, ..Inst::default() };
+        self.inst = Inst { model: true, ..Inst::of(model) };
         self.fact_home = (model.header, !model.conds.is_empty());
         self.chain.push(Frame::Model(model.name.text.clone()));
         self.model_hypers(model, overrides);

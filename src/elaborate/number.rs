@@ -110,7 +110,7 @@ impl<'a> Elab<'a> {
         if let Some(dim) = self.inst.dims.get(word) {
             return Static::Dim(*dim);
         }
-        if self.declared.contains_key(word) {
+        if self.declared().contains_key(word) {
             return self.declared_dim(call);
         }
         if self.inst.lookup(word).is_some() {

@@ -104,7 +104,7 @@ impl<'a> Elab<'a> {
         if let Some(op) = ops::find(word) {
             return Resolved::Stage(Target::Op(op), given);
         }
-        if self.inst.dims.contains_key(word) || self.declared.contains_key(word) {
+        if self.inst.dims.contains_key(word) || self.declared().contains_key(word) {
             let value = Static::Dim(self.shapes.dims.symbol(word));
             return self.resolve_static(call, value, given);
         }

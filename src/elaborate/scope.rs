@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::dim::Dim;
 use crate::ops;
 use crate::ops::foreign;
-use crate::syntax::ast::Name;
+use crate::syntax::ast::{Block, Name};
 use crate::text::Span;
 use indexmap::IndexMap;
 
@@ -15,6 +15,8 @@ use indexmap::IndexMap;
 pub(super) struct Inst {
     /// The model or block's name.
     pub name: String,
+    /// The file that it stands in: its dims are those that the file declares.
+    pub file: usize,
     /// Whether it is the model: its dims are rigid, its undecided equalities are errors.
     pub model: bool,
     /// Hyperparameters.
@@ -54,6 +56,11 @@ pub(super) const WORDS: &[&str] = &["it", "true", "false", "none", "inf"];
 pub(super) const FUNCTIONS: &[&str] = &["floor", "ceil", "round", "min", "max", "len", "range", "sqrt", "log"];
 
 impl Inst {
+    /// A model or block about to be read.
+    pub(super) fn of(block: &Block) -> Inst {
+        Inst { name: block.name.text.clone(), file: usize::from(block.name.span.file), ..Inst::default() }
+    }
+
     /// The meaning of a name in the bodies, innermost first.
     pub(super) fn lookup(&self, name: &str) -> Option<&Bound> {
         self.scopes.iter().rev().find_map(|scope| scope.get(name))
@@ -140,7 +147,7 @@ impl Elab<'_> {
         }
         let scoped = self.inst.scopes.iter().flatten().filter(|(_, bound)| matches!(bound.what, Meaning::Static(_)));
         let names = scoped.map(|(name, _)| name.as_str()).chain(self.inst.hypers.keys().map(String::as_str));
-        let dims = self.declared.keys().map(String::as_str);
+        let dims = self.declared().keys().map(String::as_str);
         near(word, names.chain(dims).chain(FUNCTIONS.iter().copied())).map(str::to_string)
     }
 }

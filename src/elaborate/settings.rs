@@ -93,7 +93,7 @@ impl<'a> Elab<'a> {
         let mut seen: IndexMap<&str, Span> = IndexMap::new();
         for setting in &train.settings {
             let name = setting.name.text.as_str();
-            let known = SETTINGS.contains(&name) || self.declared.contains_key(name);
+            let known = SETTINGS.contains(&name) || self.declared().contains_key(name);
             if !known {
                 if !self.unknown_dims.iter().any(|dim| dim == name) && !self.faulty(setting.span) {
                     self.report_setting(setting);
@@ -112,7 +112,7 @@ impl<'a> Elab<'a> {
             settings.push((setting, None));
         }
         for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
-            if !SETTINGS.contains(&set.key.as_str()) && !self.declared.contains_key(&set.key) {
+            if !SETTINGS.contains(&set.key.as_str()) && !self.declared().contains_key(&set.key) {
                 continue;
             }
             self.used_sets.insert(index);
@@ -134,7 +134,7 @@ impl<'a> Elab<'a> {
         let name = &setting.name;
         let text = format!("a train section has no setting `{}`", name.text);
         let report = Diagnostic::error("train::setting", text, name.span, "unknown");
-        let dims = self.declared.keys().map(String::as_str);
+        let dims = self.declared().keys().map(String::as_str);
         let listed = foreign::listed(foreign::SETTINGS, &name.text);
         let elsewhere = foreign::listed(foreign::ELSEWHERE, &name.text);
         let near = || near(&name.text, SETTINGS.iter().copied().chain(dims));
@@ -466,7 +466,7 @@ impl<'a> Elab<'a> {
     pub(super) fn set_optimizer_attrs(&mut self, made: &mut Made) {
         let sets: &'a [Set] = self.sets;
         for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
-            let known = SETTINGS.contains(&set.key.as_str()) || self.declared.contains_key(&set.key);
+            let known = SETTINGS.contains(&set.key.as_str()) || self.declared().contains_key(&set.key);
             if known || set.key.starts_with('.') {
                 continue;
             }

@@ -143,14 +143,14 @@ impl<'a> Elab<'a> {
                     report = report.also(Span::new(expr.span.file, at, at + 4), "batch");
                 }
             }
-            if !self.declared.contains_key("batch") {
+            if !self.declared().contains_key("batch") {
                 report = report.also(Span { start: 0, end: 0, ..expr.span }, "dim batch\n\n");
             }
             return self.report(report);
         }
         let text = format!("there is no dim `{word}`");
         let report = Diagnostic::error("name::dim", text, expr.span, "not declared");
-        let names = self.declared.keys().chain(self.inst.hypers.keys()).map(String::as_str);
+        let names = self.declared().keys().chain(self.inst.hypers.keys()).map(String::as_str);
         let report = match near(word, names) {
             Some(meant) => self.meant_name(report, expr.span, meant),
             None => report.note("dims are declared at the top of the file"),
@@ -255,7 +255,7 @@ impl<'a> Elab<'a> {
     fn bare_dim<'e>(&self, expr: &'e Expr) -> Option<&'e str> {
         match &expr.kind {
             ExprKind::Call(call) if call.args.is_none() && !self.inst.hypers.contains_key(&call.name.text) => {
-                Some(call.name.text.as_str()).filter(|name| self.declared.contains_key(*name))
+                Some(call.name.text.as_str()).filter(|name| self.declared().contains_key(*name))
             }
             _ => None,
         }
@@ -266,7 +266,7 @@ impl<'a> Elab<'a> {
         let mut names = vec![];
         dim_names(expr, &mut names);
         names.retain(|name| {
-            self.declared.contains_key(name)
+            self.declared().contains_key(name)
                 && !self.inst.hypers.contains_key(name)
                 && !self.inst.dims.contains_key(name)
         });

@@ -190,7 +190,7 @@ impl<'a> Elab<'a> {
     /// `train m(d = 64)`: the section's own hyperparameters.
     fn overrides(&mut self, train: &'a ast::Train, model: &'a Block) -> Vec<(String, Static, Span)> {
         let Some(args) = &train.model.args else { return vec![] };
-        self.inst = super::scope::Inst { name: model.name.text.clone(), model: true, ..Default::default() };
+        self.inst = super::scope::Inst { model: true, ..super::scope::Inst::of(model) };
         let given = self.given(args);
         let mut overrides = vec![];
         for (i, arg) in given.into_iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use super::kinds::LAYERS;
 use super::{Check, Cx, Flow, Lint, Maker, Site, follow};
+use crate::diagnostic::Severity;
 use crate::ir::attr::{Attr, Init};
 
 lints! { LINTS;
@@ -83,6 +84,33 @@ model m : (x: f32[batch, 16]) -> f32[batch, 3] {
 }
 ",
     check: Check::Flow(plain_deep_default_init),
+    ..Lint::DEFAULT
+};
+
+/// Selu stands without what its argument rests on.
+///
+/// It keeps mean 0 and variance 1 from layer to layer only with LeCun's initial weights and nothing between that changes
+/// the statistics: no batch norm, no plain dropout.
+SELU_MISUSE = Lint {
+    code: "lint::selu_misuse",
+    severity: Severity::Info,
+    why: "selu norms itself only with `init = lecun_normal` before it, and without batch norm or plain dropout around it",
+    source: "Klambauer et al. 2017",
+    fires: "dim batch
+model m : (x: f32[batch, 16]) -> f32[batch, 3] {
+  linear(32)
+  selu
+  linear(3)
+}
+",
+    quiet: "dim batch
+model m : (x: f32[batch, 16]) -> f32[batch, 3] {
+  linear(32, init = lecun_normal)
+  selu
+  linear(3)
+}
+",
+    check: Check::Flow(selu_misuse),
     ..Lint::DEFAULT
 };
 
@@ -302,5 +330,26 @@ fn dead_relu_bias(cx: &mut Cx<'_>) {
             let report = cx.at(layer, text, format!("sums spread by {spread:.2} around {bias}"));
             cx.found(report.label(flow.span(relu), "gives 0 below 0"));
         }
+    }
+}
+
+fn selu_misuse(cx: &mut Cx<'_>) {
+    let flow = cx.flow;
+    for site in flow.sites_of(&["selu"]) {
+        let Some(before) = flow.before(site) else { continue };
+        let lecun =
+            matches!(flow.op(before).attrs.get("init"), Attr::Init(Init::KaimingNormal(gain, false)) if *gain == 1.0);
+        let behind = flow.after(site).iter().find_map(|reader| match reader {
+            super::Reader::Op(next, 0) if flow.drops(*next).is_some() => Some(*next),
+            _ => None,
+        });
+        let (other, label) = match behind {
+            Some(dropout) => (dropout, "changes mean and variance"),
+            None if flow.is(before, &["batchnorm"]) => (before, "norms already"),
+            None if flow.is(before, LAYERS) && !lecun => (before, "begins with other weights than LeCun's"),
+            None => continue,
+        };
+        let report = cx.at(site, "`selu` does not norm itself here", "keeps mean 0 and variance 1 only on its terms");
+        cx.found(report.label(flow.span(other), label));
     }
 }

@@ -53,6 +53,29 @@ model m : (x: f32[batch, 3, 32, 32]) -> f32[batch, 8, 8, 8] {
     ..Lint::DEFAULT
 };
 
+/// A transposed convolution whose kernel is no multiple of its stride.
+///
+/// Neighbouring outputs are then sums of different numbers of weights, which shows as a checkerboard in pictures. A kernel
+/// that the stride divides, or upsampling before a plain convolution, has no such pattern to unlearn.
+CHECKERBOARD = Lint {
+    code: "lint::checkerboard",
+    severity: Severity::Info,
+    why: "neighbouring outputs are sums of different numbers of weights: pictures begin with a checkerboard",
+    source: "Odena et al. 2016",
+    fires: "dim batch
+model m : (x: f32[batch, 8, 8, 8]) -> f32[batch, 3, 17, 17] {
+  conv_transpose(3, 3, stride = 2)
+}
+",
+    quiet: "dim batch
+model m : (x: f32[batch, 8, 8, 8]) -> f32[batch, 3, 16, 16] {
+  conv_transpose(3, 4, stride = 2, pad = 1)
+}
+",
+    check: Check::Flow(checkerboard),
+    ..Lint::DEFAULT
+};
+
 /// The width of a head is no multiple of 8.
 ///
 /// It computes the same; what stands behind the last full vector goes element by element.
@@ -209,6 +232,23 @@ fn stride_skips(cx: &mut Cx<'_>) {
             report.severity = Severity::Info;
         }
         cx.found(report);
+    }
+}
+
+fn checkerboard(cx: &mut Cx<'_>) {
+    let flow = cx.flow;
+    for site in flow.sites_of(&["conv_transpose"]) {
+        let axes = flow.dims_in(site).len().saturating_sub(2);
+        let [Some(kernel), Some(stride)] = ["kernel", "stride"].map(|name| flow.per_axis(site, name, axes)) else {
+            continue;
+        };
+        if let Some(axis) = (0..axes).find(|&axis| kernel[axis] % stride[axis].max(1) != 0) {
+            let (kernel, stride) = (kernel[axis], stride[axis]);
+            let text = format!(
+                "a transposed convolution of {kernel} by stride {stride}: the stride does not divide the kernel"
+            );
+            cx.found(cx.at(site, text, format!("{kernel} is no multiple of {stride}")));
+        }
     }
 }
 

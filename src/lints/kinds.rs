@@ -23,7 +23,7 @@ impl Flow<'_> {
 
     /// A nonlinearity, elementwise.
     pub fn is_activation(&self, site: Site) -> bool {
-        ops::family(self.op(site).op) == "Activations"
+        ops::family(self.op(site).op).starts_with("Activations")
     }
 
     /// Only metadata changes.
@@ -33,14 +33,18 @@ impl Flow<'_> {
 
     /// A dropout that drops something.
     pub fn drops(&self, site: Site) -> Option<f64> {
-        let op = self.op(site);
-        op.attrs.float("p").filter(|&p| p > 0.0 && op.op.facts.random && op.op.facts.by_mode)
+        self.op(site).attrs.float("p").filter(|&p| p > 0.0 && self.is_dropout(site))
+    }
+
+    /// What draws random numbers in training and does nothing in eval.
+    pub fn is_dropout(&self, site: Site) -> bool {
+        let op = self.op(site).op;
+        op.facts.random && op.facts.by_mode && ops::family(op) == "Randomness"
     }
 
     /// Values pass it unchanged in eval mode: a view, dropout.
     pub fn is_plain(&self, site: Site) -> bool {
-        let facts = self.op(site).op.facts;
-        facts.view || (facts.random && facts.by_mode)
+        self.is_view(site) || self.is_dropout(site)
     }
 
     /// It takes means, sums or maxima over whole axes or windows, and nothing else.

@@ -103,6 +103,37 @@ train m {
     ..Lint::DEFAULT
 };
 
+/// A sigmoid stands before a loss that has its own.
+///
+/// `bce_with_logits` takes logits. Squeezed into 0 … 1 first, none can say less than one half: the probabilities it sees lie
+/// in 0.5 … 0.731.
+BCE_PAIRING = Lint {
+    code: "lint::bce_pairing",
+    why: "bce_with_logits takes logits and does its own sigmoid, without its overflow",
+    source: "PyTorch, BCEWithLogitsLoss",
+    fires: "dim batch
+model m : (x: f32[batch, 4]) -> f32[batch, 3] {
+  linear(3)
+  sigmoid
+}
+train m {
+  target y: f32[batch, 3]
+  loss   bce_with_logits
+}
+",
+    quiet: "dim batch
+model m : (x: f32[batch, 4]) -> f32[batch, 3] {
+  linear(3)
+}
+train m {
+  target y: f32[batch, 3]
+  loss   bce_with_logits
+}
+",
+    check: Check::Flow(bce_pairing),
+    ..Lint::DEFAULT
+};
+
 /// A cross entropy over one class is 0 whatever the model says.
 ///
 /// With two classes and one logit the loss is `bce_with_logits`, or there are two logits.
@@ -241,6 +272,20 @@ fn nll_needs_log(cx: &mut Cx<'_>) {
             _ if is == "logits" => cx.renamed(report, loss, "cross_entropy"),
             _ => report,
         })
+    });
+}
+
+fn bce_pairing(cx: &mut Cx<'_>) {
+    fed(cx, &["bce_with_logits"], |cx, maker, loss| {
+        let word = cx.flow.op(maker).op.name;
+        let made = match word {
+            "sigmoid" | "softmax" => "makes probabilities",
+            "logsigmoid" | "log_softmax" => "makes log-probabilities",
+            _ => return None,
+        };
+        let report = cx.at(maker, format!("`{word}` stands before `bce_with_logits`, which takes logits"), made);
+        let report = report.label(cx.flow.span(loss), "does its own sigmoid");
+        Some(cx.without(report, maker))
     });
 }
 

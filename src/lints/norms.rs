@@ -7,6 +7,7 @@ use crate::ir::dim::Dim;
 use crate::ir::op::Role;
 use crate::ir::params;
 use crate::ir::training::Training;
+use std::collections::BTreeSet;
 
 lints! { LINTS;
 
@@ -302,7 +303,7 @@ fn dead_bias(cx: &mut Cx<'_>) {
 
 fn dropout_then_bn(cx: &mut Cx<'_>) {
     let flow = cx.flow;
-    let mut pairs: Vec<(Site, Site)> = vec![];
+    let mut pairs: BTreeSet<(Site, Site)> = BTreeSet::new();
     follow(
         flow,
         |site, known| -> Option<Site> {
@@ -311,7 +312,7 @@ fn dropout_then_bn(cx: &mut Cx<'_>) {
             }
             if flow.is_norm(site) {
                 let dropped = known.operand(0).filter(|_| flow.is(site, &["batchnorm"]));
-                pairs.extend(dropped.map(|dropout| (dropout, site)).filter(|pair| !pairs.contains(pair)));
+                pairs.extend(dropped.map(|dropout| (dropout, site)));
                 return None;
             }
             known.operands().find_map(|known| *known)

@@ -4,6 +4,7 @@ use super::kinds::HEADS;
 use super::{Check, Cx, Flow, Lint, Reader, Site, follow};
 use crate::ir::structured::{Item, OpItem, Region};
 use crate::text::Span;
+use std::collections::BTreeMap;
 
 lints! { LINTS;
 
@@ -187,7 +188,7 @@ fn ends(flow: &Flow<'_>, site: Site, steps: usize) -> bool {
 
 fn missing_final_norm(cx: &mut Cx<'_>) {
     let flow = cx.flow;
-    let mut heads: Vec<(Site, Row)> = vec![];
+    let mut heads: BTreeMap<Site, Row> = BTreeMap::new();
     let known = follow(
         flow,
         |site, known| match placement(flow, site) {
@@ -195,8 +196,7 @@ fn missing_final_norm(cx: &mut Cx<'_>) {
             Some(Placement::Plain) => known.operand(0),
             Some(Placement::Post | Placement::Deep) => Row::default(),
             None if flow.is(site, HEADS) => {
-                heads.retain(|(head, _)| *head != site);
-                heads.push((site, known.operand(0)));
+                heads.insert(site, known.operand(0));
                 Row::default()
             }
             None if flow.is_plain(site) || flow.pools(site) => known.operand(0),

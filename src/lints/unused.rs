@@ -95,7 +95,8 @@ fn names(subject: &Subject<'_>) -> Vec<Diagnostic> {
 
 fn hyperparameters(block: &Block, outside: &[Span], words: &Words<'_>) -> Vec<Diagnostic> {
     let used = |name: &str, own: u32| {
-        words.read(name).any(|at| at != own && (inside(block.span, at) || outside.iter().any(|&span| inside(span, at))))
+        let spans = std::iter::once(&block.span).chain(outside);
+        spans.flat_map(|&span| words.read_in(name, span)).any(|at| at != own)
     };
     let idle =
         block.params.iter().filter(|param| !idle(&param.name.text) && !used(&param.name.text, param.name.span.start));
@@ -140,9 +141,11 @@ impl<'t> Words<'t> {
         self.places.get(word).into_iter().flatten().map(|(at, _)| *at)
     }
 
-    /// The places where it is read.
-    fn read(&self, word: &str) -> impl Iterator<Item = u32> {
-        self.places.get(word).into_iter().flatten().filter(|(_, given)| !given).map(|(at, _)| *at)
+    /// The places within a span where it is read.
+    fn read_in(&self, word: &str, span: Span) -> impl Iterator<Item = u32> {
+        let places = self.places.get(word).map_or(&[][..], Vec::as_slice);
+        let places = &places[places.partition_point(|(at, _)| *at < span.start)..];
+        places.iter().take_while(move |(at, _)| *at < span.end).filter(|(_, given)| !given).map(|(at, _)| *at)
     }
 }
 

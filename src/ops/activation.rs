@@ -101,7 +101,7 @@ RELU6 = OpDef {
     source: "Krizhevsky 2010; Howard et al. 2017",
     torch: "nn.ReLU6",
     example: "x: f32[3] = [-1, 2, 7] -> [0, 2, 6]",
-    facts: Facts { kinks: &[0.0, 6.0], ..Facts::NONE },
+    facts: Facts { kinks: &[0.0, 6.0], range: (0.0, 6.0), fixed: Some((0.0, 6.0)), ..Facts::NONE },
     body: Body::Expand(|cx| vec![at_most(cx.x(0).op(&RELU), 6.0)]),
     ..OpDef::DEFAULT
 };

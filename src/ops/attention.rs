@@ -54,6 +54,7 @@ const ATTRS: &[AttrDef] = &[
     DROPOUT,
     SCALE,
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .within(Domain::Unit)
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the projections").named(),
     AttrDef::new("out_init", &[AttrKind::Init], AttrDefault::None, "of the output projection; `init` otherwise")

@@ -1,7 +1,7 @@
 //! Convolution over one to three axes.
 
 use super::linear::{bias_init, check_pin, weight_init};
-use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{
@@ -34,6 +34,7 @@ const CONV_ATTRS: &[AttrDef] = &[
     )
     .torch("padding_mode"),
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .within(Domain::Unit)
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),

@@ -197,7 +197,7 @@ SELU = OpDef {
     source: "Klambauer et al. 2017",
     torch: "nn.SELU",
     example: "x: f32[2] = [-1, 1] -> [-1.1113307, 1.050701]",
-    facts: KINK,
+    facts: Facts { range: (-1.7582, f64::INFINITY), ..KINK },
     body: Body::Expand(|cx| vec![cx.x(0).then(&ELU, &[("alpha", Attr::Float(SELU_ALPHA))]) * SELU_LAMBDA]),
     ..OpDef::DEFAULT
 };
@@ -214,7 +214,7 @@ SOFTPLUS = OpDef {
         AttrDef::new("beta", &[AttrKind::Number], AttrDefault::Float(1.0), "how sharp the knee is").within(Domain::Positive),
         AttrDef::new("threshold", &[AttrKind::Number], AttrDefault::Float(20.0), "linear above"),
     ],
-    facts: Facts { kinks: &[0.25, 1.5], ..Facts::NONE },
+    facts: Facts { kinks: &[0.25, 1.5], range: Facts::NOT_NEGATIVE, ..Facts::NONE },
     body: Body::Map { op: &map::ops::SOFTPLUS_SCALED, imm: |attrs| numbers(attrs, "beta", "threshold") },
     gradient: Gradient::Formula(|cx| chain_with(cx, &SOFTPLUS_SLOPE, numbers(cx.attrs, "beta", "threshold"))),
     ..map_op("softplus", &map::ops::SOFTPLUS_SCALED, ONE)
@@ -226,6 +226,7 @@ LOGSIGMOID = OpDef {
     formula: "ln sigmoid(x) = -softplus(-x)",
     torch: "nn.LogSigmoid",
     example: "x: f32[2] = [0, -200] -> [-0.6931472, -200]",
+    facts: Facts { range: (f64::NEG_INFINITY, 0.0), ..Facts::NONE },
     body: Body::Expand(|cx| vec![-(-cx.x(0)).op(&SOFTPLUS_EXACT)]),
     ..OpDef::DEFAULT
 };
@@ -237,6 +238,7 @@ MISH = OpDef {
     source: "Misra 2019",
     torch: "nn.Mish",
     example: "x: f32[3] = [-1, 0, 0.5] -> [-0.30340146, 0, 0.37524524]",
+    facts: Facts { range: (-0.309, f64::INFINITY), ..Facts::NONE },
     body: Body::Expand(|cx| vec![cx.x(0) * cx.x(0).op(&SOFTPLUS_EXACT).op(&TANH)]),
     ..OpDef::DEFAULT
 };
@@ -273,7 +275,7 @@ HARDSIGMOID = OpDef {
     source: "Courbariaux et al. 2015",
     torch: "nn.Hardsigmoid",
     example: "x: f32[3] = [-4, 0, 1.5] -> [0, 0.5, 0.75]",
-    facts: Facts { kinks: &[-3.0, 3.0], ..Facts::NONE },
+    facts: Facts { kinks: &[-3.0, 3.0], range: (0.0, 1.0), ..Facts::NONE },
     body: Body::Expand(|cx| vec![hardsigmoid(cx.x(0))]),
     ..OpDef::DEFAULT
 };
@@ -285,7 +287,7 @@ HARDSWISH = OpDef {
     source: "Howard et al. 2019",
     torch: "nn.Hardswish",
     example: "x: f32[3] = [-4, 1, 5] -> [0, 0.6666667, 5]",
-    facts: Facts { kinks: &[-3.0, 3.0], ..Facts::NONE },
+    facts: Facts { kinks: &[-3.0, 3.0], range: (-0.3751, f64::INFINITY), ..Facts::NONE },
     body: Body::Expand(|cx| vec![cx.x(0) * hardsigmoid(cx.x(0))]),
     ..OpDef::DEFAULT
 };
@@ -297,6 +299,7 @@ SOFTSIGN = OpDef {
     source: "Bergstra et al. 2009",
     torch: "nn.Softsign",
     example: "x: f32[2] = [-1, 3] -> [-0.5, 0.75]",
+    facts: Facts { range: (-1.0, 1.0), ..Facts::NONE },
     body: Body::Expand(|cx| vec![cx.x(0) / (cx.x(0).op(&super::arithmetic::ABS) + 1.0)]),
     ..OpDef::DEFAULT
 };

@@ -1,16 +1,18 @@
 //! Text to checked models: parse, follow `use`, elaborate, and try every proposed fix.
 
-use crate::diagnostic::{Checked as FixChecked, Diagnostic, Severity};
+use crate::diagnostic::{Checked as FixChecked, Diagnostic, Fix, Severity};
 use crate::elaborate::{Request, elaborate_around, sharpen, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::lints::{Subject, is_lint};
 use crate::syntax::ast::File;
 use crate::syntax::parse;
-use crate::text::{Files, Source, Sources, Span};
+use crate::text::{FileError, Files, Source, Sources, Span};
 
 /// The longest file that `use` brings in.
 const LIMIT: u64 = 16 << 20;
+/// How many files one check reads.
+const MOST_FILES: usize = 256;
 /// How many reports have their fixes tried, and how many bytes are read again for that: a check is never slow for the
 /// sake of advice.
 const MOST_FIXES: usize = 24;
@@ -88,6 +90,11 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         let parsed = parse(id, &sources.0[id as usize].text);
         diagnostics.extend(parsed.diagnostics);
         for (path, span) in uses(&parsed.file) {
+            if sources.0.len() + waiting.len() >= MOST_FILES {
+                let text = format!("more than {MOST_FILES} files use each other");
+                diagnostics.push(Diagnostic::error("name::use", text, span, "one too many"));
+                break;
+            }
             match open(&folder, path, span, files) {
                 Ok(source)
                     if sources
@@ -150,7 +157,8 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
         let note = "check it as a file: `wythe check FILE`";
         return Err(refuse("a text without a folder cannot use files".into(), "no folder to look in", note));
     };
-    let name = format!("{folder}{path}");
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let name = format!("{folder}{}", parts.join("/"));
     match files.read(&name, LIMIT).map(String::from_utf8) {
         Ok(Ok(text)) => Ok(Source::new(name, text.strip_prefix('\u{feff}').unwrap_or(&text))),
         Ok(Err(_)) => Err(refuse(format!("{name} is not UTF-8"), "this file", "save it as UTF-8")),
@@ -173,17 +181,12 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
         let mut kept = vec![];
         for mut fix in fixes {
             tried += 1;
-            if tried > most || fix.span.file != 0 {
+            if tried > most {
                 continue;
             }
             let report = &found.diagnostics[index];
-            let text = &found.sources.0[0].text;
-            let Some(mended) = fix.applied(0, text).filter(|_| fix.also.iter().all(|(span, _)| span.file == 0)) else {
-                continue;
-            };
-            let mended = Source::new(found.sources.0[0].name.clone(), mended);
-            let after = once(mended, request, files).diagnostics;
-            let at = |report: &Diagnostic| report.labels.first().map(|label| label.span.start);
+            let Some(after) = again(&found.sources, &fix, request, files) else { continue };
+            let at = |report: &Diagnostic| report.labels.first().map(|label| (label.span.file, label.span.start));
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
             let left = errors(&after);
             // A slip mended may let other mistakes be seen for the first time.
@@ -199,5 +202,51 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
             }
         }
         found.diagnostics[index].fixes = kept;
+    }
+}
+
+/// The reports once more, with a fix applied to the files that it is for.
+fn again(sources: &Sources, fix: &Fix, request: &Request, files: Option<&dyn Files>) -> Option<Vec<Diagnostic>> {
+    let mut places = vec![fix.span.file];
+    places.extend(fix.also.iter().map(|(span, _)| span.file));
+    let mut mended = vec![];
+    for file in places {
+        let source = sources.0.get(usize::from(file))?;
+        mended.push(Source::new(source.name.clone(), fix.applied(file, &source.text)?));
+    }
+    let first = &sources.0[0];
+    let own = mended.iter().find(|source| source.name == first.name).unwrap_or(first);
+    let own = Source::new(own.name.clone(), own.text.clone());
+    let found = match files {
+        None => once(own, request, None),
+        Some(files) => once(own, request, Some(&Mended { files, mended })),
+    };
+    Some(found.diagnostics)
+}
+
+/// Files, some of which read differently.
+struct Mended<'a> {
+    files: &'a dyn Files,
+    mended: Vec<Source>,
+}
+
+impl Files for Mended<'_> {
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
+        match self.mended.iter().find(|source| source.name == path) {
+            Some(source) => Ok(source.text.clone().into_bytes()),
+            None => self.files.read(path, limit),
+        }
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.files.write(path, bytes)
+    }
+
+    fn append(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.files.append(path, bytes)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.files.exists(path)
     }
 }

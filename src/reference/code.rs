@@ -14,14 +14,7 @@ pub(super) fn family(code: &Code) -> &'static str {
 pub(super) fn page(code: &Code) -> Page {
     let (first, text) = lead(code.means);
     let title = CODE_FAMILIES.iter().find(|(word, _)| *word == family(code)).map_or("", |(_, title)| title);
-    let mut examples = vec![];
-    if !code.example.is_empty() {
-        let text = code.example.to_string();
-        examples.push(Example { says: "For example:".into(), text, kind: ExampleKind::Model });
-        let source = Source::new("example.model", code.example);
-        let report = check(source, &Request::default(), Some(&NoFiles)).render();
-        examples.push(Example { says: "which is answered so:".into(), text: report, kind: ExampleKind::Report });
-    }
+    let examples = answered(code.example);
     Page {
         name: code.code.into(),
         kind: "code of a report".into(),
@@ -32,4 +25,16 @@ pub(super) fn page(code: &Code) -> Page {
         examples,
         curve: None,
     }
+}
+
+/// A text that is wrong, and the report that it gets; nothing of an empty one.
+pub(super) fn answered(text: &str) -> Vec<Example> {
+    if text.is_empty() {
+        return vec![];
+    }
+    let report = check(Source::new("example.model", text), &Request::default(), Some(&NoFiles)).render();
+    vec![
+        Example { says: "For example:".into(), text: text.into(), kind: ExampleKind::Model },
+        Example { says: "which is answered so:".into(), text: report, kind: ExampleKind::Report },
+    ]
 }

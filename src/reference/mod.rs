@@ -6,6 +6,7 @@
 mod code;
 mod codes;
 pub mod example;
+mod lint;
 mod operator;
 mod page;
 mod plot;
@@ -18,6 +19,7 @@ pub use plot::{Curve, Drawing};
 pub use questions::{QUESTIONS, Question};
 
 use crate::ir::op::OpDef;
+use crate::lints::{self, Lint};
 use crate::ops::FAMILIES;
 use crate::optim::{OPTIMIZERS, OptimizerDef, SCHEDULES, ScheduleDef};
 
@@ -32,6 +34,8 @@ pub enum Topic {
     Schedule(&'static ScheduleDef),
     /// The code of a report.
     Code(&'static Code),
+    /// A lint, by the code of its reports.
+    Lint(&'static Lint),
     /// A question that learners ask.
     Question(&'static Question),
 }
@@ -44,6 +48,7 @@ impl Topic {
             Topic::Optimizer(def) => def.name,
             Topic::Schedule(def) => def.name,
             Topic::Code(code) => code.code,
+            Topic::Lint(lint) => lint.code,
             Topic::Question(question) => question.name,
         }
     }
@@ -55,6 +60,7 @@ impl Topic {
             Topic::Optimizer(def) => page::lead(def.doc).0,
             Topic::Schedule(def) => page::lead(def.doc).0,
             Topic::Code(code) => page::lead(code.means).0,
+            Topic::Lint(lint) => page::lead(lint.doc).0,
             Topic::Question(question) => question.asks.to_string(),
         }
     }
@@ -66,6 +72,7 @@ impl Topic {
             Topic::Optimizer(def) => training::optimizer(def),
             Topic::Schedule(def) => training::schedule(def),
             Topic::Code(code) => code::page(code),
+            Topic::Lint(lint) => lint::page(lint),
             Topic::Question(question) => question.page(),
         }
     }
@@ -92,6 +99,7 @@ pub fn sections() -> Vec<Section> {
         title,
         topics: CODES.iter().filter(|code| code::family(code) == *family).map(Topic::Code).collect(),
     }));
+    all.push(Section { title: "Lints", topics: lints::all().map(Topic::Lint).collect() });
     all.push(Section { title: "Questions", topics: QUESTIONS.iter().map(Topic::Question).collect() });
     all
 }

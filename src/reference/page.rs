@@ -65,10 +65,9 @@ pub fn lead(doc: &str) -> (String, Vec<String>) {
     let paragraphs: Vec<String> = doc.split("\n\n").map(joined).filter(|text| !text.is_empty()).collect();
     let Some((first, rest)) = paragraphs.split_first() else { return Default::default() };
     // A sentence ends in a full stop before a space and a capital: not in "e.g. this" or "0.5".
-    let end = first
-        .match_indices(". ")
-        .map(|(at, _)| at + 1)
-        .find(|&at| first[at..].trim_start().starts_with(|sign: char| sign.is_uppercase() || sign == '`'));
+    let end = first.match_indices(". ").map(|(at, _)| at + 1).find(|&at| {
+        first[at..].trim_start().starts_with(|sign: char| sign.is_uppercase() || sign == '`' || sign == '(')
+    });
     let (sentence, after) = first.split_at(end.unwrap_or(first.len()));
     let after = Some(after.trim().to_string()).filter(|text| !text.is_empty());
     (sentence.trim().to_string(), after.into_iter().chain(rest.iter().cloned()).collect())

@@ -44,6 +44,8 @@ pub struct Trainer<'a> {
     fingerprint: String,
     pub(super) best: Option<f64>,
     pub(super) last_loss: Option<f64>,
+    /// What is logged of the last step, where its evaluation was interrupted: it is made up for when the run goes on.
+    pub(super) pending: Option<String>,
 }
 
 /// The training graph, and the graph that evaluates, in a trainer's session.
@@ -100,6 +102,7 @@ impl<'a> Trainer<'a> {
             fingerprint,
             best,
             last_loss,
+            pending: None,
         };
         trainer.session.init(seed);
         if let Some(weights) = options.weights.clone() {
@@ -149,6 +152,7 @@ impl<'a> Trainer<'a> {
             plateau.resume(word);
         }
         self.last_loss = snapshot.loss;
+        self.pending = snapshot.pending;
         let t = self.training;
         self.batches = Batches::new(self.data.train.rows, t.batch as usize, t.shuffle, t.drop_last, snapshot.seed);
         Ok(())
@@ -210,14 +214,23 @@ impl<'a> Trainer<'a> {
 
     /// Loss and metrics on the held-out rows, weighed by rows; nothing where none are held out.
     pub fn evaluate(&mut self) -> Result<Vec<(String, f64)>, TrainError> {
-        let (Some(evaluation), Some(set)) = (&self.held_out, &self.data.valid) else { return Ok(vec![]) };
-        let found = evaluation.run(&mut self.session, set, &self.host);
+        Ok(self.evaluate_unless(&|| false)?.unwrap_or_default())
+    }
+
+    /// The same; none where `stop` said so on the way, and then nothing has changed.
+    pub(super) fn evaluate_unless(
+        &mut self,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<(String, f64)>>, TrainError> {
+        let (Some(evaluation), Some(set)) = (&self.held_out, &self.data.valid) else { return Ok(Some(vec![])) };
+        let found = evaluation.run(&mut self.session, set, &self.host, stop);
         let found = found.map_err(|error| super::explain::of_rows(self.training, set, error))?;
+        let Some(found) = found else { return Ok(None) };
         let loss = found.iter().find(|(name, _)| name == "loss");
         if let (Some(plateau), Some((_, loss))) = (&mut self.plateau, loss) {
             plateau.evaluated(*loss);
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Everything that a run is, between two steps; refused where a number in it is not finite.
@@ -245,6 +258,7 @@ impl<'a> Trainer<'a> {
             loss: self.last_loss,
             best: self.best,
             plateau: self.plateau.as_ref().map(Plateau::word),
+            pending: self.pending.clone(),
             program: self.program.clone(),
             data: self.fingerprint.clone(),
             vocabulary: self.data.train.vocabulary.clone(),

@@ -349,7 +349,7 @@ fn rows(case: &OptimizerCase) -> Memory {
 /// The parameter after each step of a run in f32: the training loop with its data, batches and schedule.
 fn trained(case: &OptimizerCase, training: &Training) -> Result<Vec<Vec<f64>>, String> {
     let file = rows(case);
-    let data = load_data(training, None, "", &file).map_err(|error| error.to_string())?;
+    let data = load_data(training, None, "", &file, &[]).map_err(|error| error.to_string())?;
     let param = tensor(&case.param.shape, case.param.data.clone());
     let tensors = [("w".to_string(), param)].into_iter().collect();
     let weights = Weights { file: "case".into(), tensors, about: About::default(), notes: vec![] };

@@ -1,0 +1,9 @@
+//! The promises of the README that a whole run or a whole file decides, each by a test that is named after it.
+
+#[cfg(all(unix, feature = "cli"))]
+mod limit;
+mod readers;
+mod resume;
+#[cfg(all(unix, feature = "cli"))]
+mod stop;
+mod world;
