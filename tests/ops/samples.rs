@@ -213,6 +213,7 @@ fn values(def: &AttrDef, rank: usize) -> Vec<Attr> {
             Domain::NonNegative => x >= 0.0,
             Domain::Probability => (0.0..=1.0).contains(&x),
             Domain::HalfOpen => (0.0..1.0).contains(&x),
+            Domain::Unit => x == 1.0,
         })
     });
     found
