@@ -85,6 +85,7 @@ def rectifiers():
     gate = lambda x, beta=1.0: x * torch.sigmoid(beta * x)
     one("swish", None, [("swish", F.silu), ("swish(0.5)", lambda x: gate(x, 0.5)), ("swish(beta = 1.702)", lambda x: make.gelu(x, "sigmoid"))], knees)
     case("learned", "swish(learned = true)", {"x": rand(3, 4)}, lambda x, p: gate(x, p["swish.beta"]), {"swish.beta": rand(1, shift=1)})
+    one("relu_squared", lambda x: F.relu(x) ** 2, corners=knees, edges=EDGES)
     begin("prelu")
     for channels, shape in [(1, (3, 5)), (5, (3, 5)), (3, (2, 3, 4)), (3, (2, 3, 2, 2)), (4, (4,)), (1, ()), (3, (0, 3))]:
         axis = 0 if len(shape) == 1 else 1
