@@ -391,8 +391,6 @@ def by_number():
 
 def shapes():
     plain = lambda op, calls, shape=(2, 3, 4): [case(call, call, {"x": rand(*shape)}, fn) for call, fn in calls]
-    begin("view")
-    plain("view", [("view(6, 4)", lambda x: x.reshape(6, 4)), ("view([2, -1])", lambda x: x.reshape(2, -1)), ("view(24)", lambda x: x.reshape(24)), ("view(shape = [4, 3, 2])", lambda x: x.reshape(4, 3, 2))])
     begin("unflatten")
     plain("unflatten", [("unflatten(2, [2, 2])", lambda x: x.unflatten(2, (2, 2))), ("unflatten(-1, [-1, 2])", lambda x: x.unflatten(-1, (-1, 2))),
                         ("unflatten(0, [1, 2])", lambda x: x.unflatten(0, (1, 2))), ("unflatten(axis = 1, sizes = [3, 1])", lambda x: x.unflatten(1, (3, 1)))])
