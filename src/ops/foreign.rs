@@ -205,6 +205,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["CosineEmbeddingLoss"], "cosine_embedding", "margin -size_average -reduce reduction"),
     same(&["CosineSimilarity"], "cosine_similarity", "dim=axis eps"),
     same(&["PairwiseDistance"], "pairwise_distance", "p eps keepdim=keep"),
+    same(&["CTCLoss", "ctc_loss"], "ctc", "blank -reduction zero_infinity"),
     // Metrics.
     same(&["Accuracy", "acc", "sparse_categorical_accuracy", "top1"], "accuracy", ""),
     // Optimizers and schedules.
