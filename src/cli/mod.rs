@@ -16,7 +16,7 @@
 //! | `graph` | `stage`, `text` |
 //! | `run` | `tensors`: for each name `dtype`, `shape`, `data` (row-major) |
 //! | `init` | `file`, `seed`, `tensors`, `elements` |
-//! | `train` | `steps`, `loss`, `valid` (by name), `checkpoint`, `interrupted` |
+//! | `train` | `steps`, `loss`, `valid` (by name), `checkpoint`, `interrupted`, `memory` (bytes, said before the start) |
 //! | `eval` | `rows`, `results` (by name) |
 //! | `explain` | `pages`, or without a topic `sections` |
 

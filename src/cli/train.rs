@@ -93,6 +93,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         threads: args.threads.count(),
         memory: memory::available(),
     };
+    let held = memory::held();
     let mut trainer = Trainer::new(training, data, &options, &world.files)?;
     let memory = trainer.session().memory();
     if memory.total() > WORTH_SAYING {
@@ -105,7 +106,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     if let Some(progress) = shown.progress.take() {
         progress.finish();
     }
-    finish(args, world, &report?)
+    finish(args, world, &report?, held + memory.total())
 }
 
 /// So much memory is said before it is taken.
@@ -150,13 +151,13 @@ impl Watch for Shown<'_> {
 }
 
 /// What is said at the end.
-fn finish(args: &Args, world: &mut World, report: &Report) -> Result<Verdict, Failure> {
+fn finish(args: &Args, world: &mut World, report: &Report, memory: u64) -> Result<Verdict, Failure> {
     if args.json {
         let valid: serde_json::Map<String, serde_json::Value> =
             report.valid.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
         let object = serde_json::json!({
             "version": 1, "steps": report.steps, "loss": report.losses.last(), "valid": valid,
-            "checkpoint": report.checkpoint, "interrupted": report.stopped,
+            "checkpoint": report.checkpoint, "interrupted": report.stopped, "memory": memory,
         });
         world.out.line(&object.to_string())?;
     } else {

@@ -2,8 +2,8 @@
 
 use super::Elab;
 use super::scope::near;
-use super::settings::Made;
 use super::settings::Section;
+use super::settings::{Made, PATTERNED};
 use super::value::{Elem, Static, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
@@ -75,7 +75,8 @@ impl<'a> Elab<'a> {
         let params: Vec<params::Param> = params::parameters(model).collect();
         for (setting, _) in settings {
             let Some((pattern, span)) = &setting.pattern else { continue };
-            if setting.name.text != "freeze" && matches!(setting.value, ast::SettingValue::None) {
+            let value = setting.name.text != "freeze" && matches!(setting.value, ast::SettingValue::None);
+            if value || !PATTERNED.contains(&setting.name.text.as_str()) {
                 // A value in quotes, and told as that.
                 continue;
             }

@@ -2,8 +2,11 @@
 
 #[cfg(all(unix, feature = "cli"))]
 mod limit;
+#[cfg(all(target_os = "linux", feature = "cli"))]
+mod memory;
 mod readers;
 mod resume;
+mod section;
 #[cfg(all(unix, feature = "cli"))]
 mod stop;
 mod world;
