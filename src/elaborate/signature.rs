@@ -110,6 +110,9 @@ impl<'a> Elab<'a> {
 
     fn report_unknown_dim(&mut self, word: &str, expr: &Expr) {
         self.unknown_dims.push(word.to_string());
+        if self.lost_name(word) {
+            return;
+        }
         let text = format!("there is no dim `{word}`");
         let report = Diagnostic::error("name::dim", text, expr.span, "not declared");
         let names = self.declared.keys().chain(self.inst.hypers.keys()).map(String::as_str);

@@ -1,6 +1,6 @@
 //! Statements, flows and settings.
 
-use super::header::ternary;
+use super::header::{missing_body, ternary};
 use super::{Kind, Mend, Name, around, first_token, quoted, said};
 use crate::diagnostic::Diagnostic;
 use crate::text::Span;
@@ -108,6 +108,9 @@ fn second_stage(text: &str, good: Span, at: Span, junk: Span) -> Diagnostic {
     if let Some(ours) = ours {
         let message = format!("there is no `{first}` here: {ours}");
         return Diagnostic::error("syntax::foreign_word", message, good, "not a word of the language");
+    }
+    if said(text, at) == "skip" && said(text, good).ends_with('}') {
+        return missing_body(text, at);
     }
     let second = quoted(said(text, junk));
     let message = format!("`{second}` follows on the same line: one stage a line, or `;` between them");

@@ -146,10 +146,22 @@ impl Scanner<'_> {
         let inside = self.suspects.iter().copied().filter(|&token| token > open.token).max();
         let guilty = inside.unwrap_or(open.token);
         self.suspects.retain(|&token| token < open.token);
+        self.mute_swallowed(guilty, at);
         let place = noticed.unwrap_or(Span::new(self.file, self.text.trim_end().len(), self.text.trim_end().len()));
         self.fault(|scanner| {
             errors::missing_brace(scanner.text, scanner.span(guilty), place, noticed.and(at).map(|at| scanner.say(at)))
         });
+    }
+
+    /// What a parallel or a train section has swallowed are no branches or settings of it.
+    fn mute_swallowed(&mut self, brace: usize, at: Option<usize>) {
+        let start = self.tokens[brace].start;
+        let line = &self.text[self.line_start(start)..start];
+        let entry = (0..brace).rev().find(|&i| self.enters(i)).map_or("", |i| self.say(i));
+        if line.contains("parallel") || entry == "train" {
+            let end = at.filter(|&at| at < self.tokens.len()).map_or(self.text.len(), |at| self.tokens[at].start);
+            self.scan.muted.push((start, end));
+        }
     }
 
     /// Where a closing bracket is missing in the line of `start`: after its last token, before a body and comments.
