@@ -55,6 +55,15 @@ impl Elab<'_> {
         self.refuse_stages(span, "blocks and loops make more than 20,000 different stages");
     }
 
+    /// Counts a block that is looked at: an instance costs as much as a stage or two.
+    pub(super) fn count_block(&mut self, span: Span) -> bool {
+        self.limits.looked_at += 2;
+        if self.limits.looked_at > self.most_looked_at() {
+            self.refuse_different(span);
+        }
+        !self.limits.over
+    }
+
     /// Refuses a model of too many stages.
     pub(super) fn check_stages(&mut self, span: Span) {
         if self.limits.nodes > NODES {
@@ -87,6 +96,11 @@ impl Elab<'_> {
         if rank > MAX_RANK {
             let text = format!("a tensor has at most {MAX_RANK} axes, and {} has {rank}", self.shapes.show(ty));
             self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
+            return false;
+        }
+        if self.shapes.dims(ty).iter().any(|&dim| self.shapes.dims.is_too_long(dim)) {
+            let text = "a size of this tensor would be a formula of more than 1,000 dims";
+            self.report(Diagnostic::error("limit::size", text, span, "made here"));
             return false;
         }
         let count = self.known_elements(self.shapes.dims(ty));

@@ -24,16 +24,28 @@ pub type Term = (Box<[u32]>, i64);
 /// A sum of terms, sorted by their atoms; no term has coefficient 0.
 type Poly = Box<[Term]>;
 
+/// The longest size, in symbols: nobody writes such a one, and products of longer ones would grow without bound.
+const LONGEST: u32 = 1000;
+
+/// How the symbol of a size that is too long begins.
+const TOO_LONG: &str = "…";
+
 /// The interner of sizes.
 #[derive(Clone, Debug)]
 pub struct Dims {
     atoms: IndexSet<Atom>,
     polys: IndexSet<Poly>,
+    /// How long each atom and each polynomial is, written out; `u32::MAX`: too long.
+    atom_lengths: Vec<u32>,
+    lengths: Vec<u32>,
+    /// How many sizes were too long: each is a symbol of its own, equal to nothing.
+    too_long: u32,
 }
 
 impl Default for Dims {
     fn default() -> Dims {
-        let mut dims = Dims { atoms: IndexSet::new(), polys: IndexSet::new() };
+        let mut dims =
+            Dims { atoms: IndexSet::new(), polys: IndexSet::new(), atom_lengths: vec![], lengths: vec![], too_long: 0 };
         for value in [0, 1] {
             dims.constant(value);
         }
@@ -59,12 +71,44 @@ impl Dims {
     }
 
     fn atom(&mut self, atom: Atom) -> Dim {
-        let (id, _) = self.atoms.insert_full(atom);
+        let length = match &atom {
+            Atom::Symbol(name) if name.starts_with(TOO_LONG) => u32::MAX,
+            Atom::Symbol(_) => 1,
+            Atom::Floor(a, b) => self.length(*a).saturating_add(self.length(*b)),
+        };
+        let (id, new) = self.atoms.insert_full(atom);
+        if new {
+            self.atom_lengths.push(length);
+        }
         self.intern(vec![(Box::from([id as u32]), 1)])
     }
 
     fn intern(&mut self, terms: Vec<Term>) -> Dim {
-        Dim(self.polys.insert_full(terms.into_boxed_slice()).0 as u32)
+        let of_term = |(atoms, _): &Term| {
+            let atoms = atoms.iter().map(|&id| self.atom_lengths[id as usize]);
+            atoms.fold(1, u32::saturating_add)
+        };
+        let length = terms.iter().map(of_term).fold(0, u32::saturating_add);
+        let (id, new) = self.polys.insert_full(terms.into_boxed_slice());
+        if new {
+            self.lengths.push(length);
+        }
+        Dim(id as u32)
+    }
+
+    fn length(&self, dim: Dim) -> u32 {
+        self.lengths[dim.0 as usize]
+    }
+
+    /// Whether a size is too long to calculate with: a limit refuses it.
+    pub fn is_too_long(&self, dim: Dim) -> bool {
+        self.length(dim) > LONGEST
+    }
+
+    /// In place of a size that is too long: a symbol that is equal to nothing else.
+    fn instead(&mut self) -> Dim {
+        self.too_long += 1;
+        self.symbol(&format!("{TOO_LONG}{}", self.too_long))
     }
 
     /// The terms of the normal form.
@@ -88,6 +132,9 @@ impl Dims {
 
     /// `a + b`; saturates at the ends of i64, which every limit refuses.
     pub fn add(&mut self, a: Dim, b: Dim) -> Dim {
+        if self.is_too_long(a) || self.is_too_long(b) {
+            return self.instead();
+        }
         let terms = self.terms(a).iter().chain(self.terms(b)).cloned().collect();
         self.collect(terms)
     }
@@ -106,6 +153,9 @@ impl Dims {
 
     /// `a * b`.
     pub fn mul(&mut self, a: Dim, b: Dim) -> Dim {
+        if self.is_too_long(a) || self.is_too_long(b) || self.length(a).saturating_mul(self.length(b)) > 4 * LONGEST {
+            return self.instead();
+        }
         let mut terms = vec![];
         for (left, c) in self.terms(a) {
             for (right, d) in self.terms(b) {
@@ -126,6 +176,9 @@ impl Dims {
     pub fn floor_div(&mut self, a: Dim, b: Dim) -> Dim {
         if let Some(exact) = self.exact_div(a, b) {
             return exact;
+        }
+        if self.length(a).saturating_add(self.length(b)) > LONGEST {
+            return self.instead();
         }
         if let (Some(x), Some(y)) = (self.as_const(a), self.as_const(b)) {
             return if y == 0 { Dims::ZERO } else { self.constant(x.div_euclid(y)) };
@@ -290,6 +343,26 @@ impl Dims {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_grows_without_bound_ends() {
+        let mut dims = Dims::default();
+        let (h, w) = (dims.symbol("h"), dims.symbol("w"));
+        let mut size = dims.add(h, w);
+        for _ in 0..100 {
+            size = dims.mul(size, size);
+        }
+        assert!(dims.is_too_long(size) && !dims.is_too_long(h));
+        let (again, less) = (dims.mul(size, h), dims.sub(size, size));
+        assert!(dims.is_too_long(again) && dims.is_too_long(less), "it is equal to nothing, not even to itself");
+        let mut nested = dims.symbol("n");
+        for _ in 0..100 {
+            let square = dims.mul(nested, nested);
+            let sum = dims.add(square, nested);
+            nested = dims.floor_div(sum, h);
+        }
+        assert!(dims.show(nested).len() < 20_000, "it can be written out");
+    }
 
     #[test]
     fn normal_forms_are_equal_where_the_sizes_are() {
