@@ -144,7 +144,12 @@ impl<'t> Tree<'t> {
     /// The place of a pair, without the white space that the grammar takes in at its end.
     fn span(&self, pair: &Pair<'_, Rule>) -> Span {
         let start = pair.as_span().start();
-        Span::new(self.file, start, start + pair.as_str().trim_end().len())
+        let mut end = start + pair.as_str().trim_end().len();
+        // Of a sign that the scan has blanked a part may be left.
+        while !self.text.is_char_boundary(end) {
+            end += 1;
+        }
+        Span::new(self.file, start, end)
     }
 
     /// An empty place right after a span.
