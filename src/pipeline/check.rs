@@ -13,7 +13,7 @@ const LIMIT: u64 = 16 << 20;
 /// How many reports have their fixes tried, and how many bytes are read again for that: a check is never slow for the
 /// sake of advice.
 const MOST_FIXES: usize = 24;
-const MOST_REREAD: usize = 4 << 20;
+const MOST_REREAD: usize = 1 << 20;
 /// More reports than this are counted and not told: nobody reads them.
 const MOST_REPORTS: usize = 100;
 
@@ -145,7 +145,7 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
     let errors = |reports: &[Diagnostic]| reports.iter().filter(|r| r.severity == Severity::Error).count();
     let slips = |reports: &[Diagnostic]| reports.iter().filter(|r| r.code.starts_with("syntax::")).count();
     let (before, slips_before, mut tried) = (errors(&found.diagnostics), slips(&found.diagnostics), 0);
-    let most = MOST_FIXES.min(MOST_REREAD / found.sources.0[0].text.len().max(1)).max(1);
+    let most = MOST_FIXES.min(MOST_REREAD / found.sources.0[0].text.len().max(1));
     for index in 0..found.diagnostics.len() {
         let fixes = std::mem::take(&mut found.diagnostics[index].fixes);
         let mut kept = vec![];
