@@ -1,14 +1,39 @@
 //! The one schema of a report, for people, tools and editors.
 //!
 //! A [`Diagnostic`] is data; it is drawn or printed in a line by [`render`], or serialised by
-//! [`json`].
+//! [`json`], [`github`] or [`sarif`].
 
+pub mod github;
 pub mod json;
 pub mod render;
+pub mod sarif;
 mod snippet;
 
 use crate::text::Span;
 use serde::Serialize;
+
+/// The families of codes, and what a code of each says.
+pub const FAMILIES: [(&str, &str); 13] = [
+    ("syntax", "The text does not follow the grammar"),
+    ("name", "A name that is not there, or that two things have"),
+    ("type", "Something stands where another kind of thing is wanted"),
+    ("attr", "An argument that an operator or block does not take, or a value that it cannot have"),
+    ("flow", "A value that is dropped, missing or in the wrong place of the flow"),
+    ("shape", "Shapes that do not fit each other"),
+    ("where", "A fact that does not hold, or that nothing proves"),
+    ("path", "Two layers whose parameters would have one path"),
+    ("limit", "More than this program, or any machine, can take"),
+    ("train", "A train section that cannot be followed"),
+    ("data", "Data that do not fit the model"),
+    ("weights", "Weights that do not fit the model"),
+    ("lint", "It runs, and is probably a mistake"),
+];
+
+/// What a code says, by its family.
+pub fn family(code: &str) -> &'static str {
+    let family = code.split("::").next().unwrap_or(code);
+    FAMILIES.iter().find(|(name, _)| *name == family).map_or("A mistake", |(_, words)| words)
+}
 
 /// How grave a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,8 +50,7 @@ pub enum Severity {
 /// One mistake, with everything a reader needs to mend it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnostic {
-    /// `family::name`, for instance `shape::residual`. Families: syntax, name, type, attr, shape, where, path, limit,
-    /// train, data, weights, lint.
+    /// `family::name`, for instance `shape::residual`; see [`FAMILIES`].
     pub code: &'static str,
     /// How grave.
     pub severity: Severity,
@@ -60,6 +84,8 @@ pub struct Fix {
     pub span: Span,
     /// By what.
     pub replacement: String,
+    /// What else must be replaced for it to hold: the same name in other lines, a declaration.
+    pub also: Vec<(Span, String)>,
     /// What `fix:` shows: the mended line or a sentence.
     pub shown: String,
     /// Whether it was applied in memory and re-checked, and how far that went.
@@ -76,6 +102,27 @@ pub enum Checked {
     ThisErrorGoes,
     /// The file type-checks with it.
     FileChecks,
+}
+
+impl Fix {
+    /// The text of file `file` with every edit of this fix in that file made; none where a place is not in the text.
+    pub fn applied(&self, file: u16, text: &str) -> Option<String> {
+        let mut edits = vec![(self.span, self.replacement.as_str())];
+        edits.extend(self.also.iter().map(|(span, by)| (*span, by.as_str())));
+        edits.retain(|(span, _)| span.file == file);
+        edits.sort_by_key(|(span, _)| std::cmp::Reverse((span.start, span.end)));
+        let mut mended = text.to_string();
+        let mut before = text.len();
+        for (span, by) in edits {
+            let (start, end) = (span.start as usize, span.end as usize);
+            if end > before || text.get(start..end).is_none() {
+                return None;
+            }
+            mended.replace_range(start..end, by);
+            before = start;
+        }
+        Some(mended)
+    }
 }
 
 impl Diagnostic {
@@ -113,8 +160,17 @@ impl Diagnostic {
 
     /// With a fix that replaces `span` by `replacement`.
     pub fn fix(mut self, span: Span, replacement: impl Into<String>, shown: impl Into<String>) -> Diagnostic {
-        let fix = Fix { span, replacement: replacement.into(), shown: shown.into(), checked: Checked::No };
+        let fix =
+            Fix { span, replacement: replacement.into(), also: vec![], shown: shown.into(), checked: Checked::No };
         self.fixes.push(fix);
+        self
+    }
+
+    /// The fix that was added last replaces this as well.
+    pub fn also(mut self, span: Span, replacement: impl Into<String>) -> Diagnostic {
+        if let Some(fix) = self.fixes.last_mut() {
+            fix.also.push((span, replacement.into()));
+        }
         self
     }
 }

@@ -23,7 +23,7 @@
 //!         |                +-----------+
 //!         |                |  kernels  |  numbers only: views in, views out
 //!         |                +-----------+
-//!         |   structured graph + diagnostics (repeats kept, composites kept)   --> summary, reports
+//!         |   structured graph + diagnostics (repeats kept, composites kept)   --> lints, summary, reports
 //!         v
 //!   +---------------------------------------------------+
 //!   | passes: expand(mode) -> autodiff -> update        |   each: graph -> graph
@@ -44,6 +44,7 @@
 //! | [`text`], [`diagnostic`], [`tensor`] | sources and places in them, reports as data, arrays at the edge |
 //! | [`syntax`] | text to tree; never fails: a tree and reports. Knows no operator |
 //! | [`elaborate`] | what was written becomes what was meant: names found, shapes inferred and proved. The only place where tree and graph meet |
+//! | [`lints`] | what runs and is probably a mistake: a catalogue that reads the structured graph. Changes nothing |
 //! | [`ir`] | graphs, shapes, symbolic sizes: data that the rooms below and above hand on |
 //! | [`ops`] | the catalogue: each operator once, with signature, parameters, shape rule, gradient, kernel |
 //! | [`optim`], [`data`] | catalogues of the same pattern: optimizers and schedules; sources of rows, readers of files |
@@ -53,6 +54,7 @@
 //! | [`export`] | the summary, weights as files, graphs as text |
 //! | [`train`] | the loop, its log, its checkpoints |
 //! | [`embed`] | the types below |
+//! | [`reference`] | a page for each operator, optimizer, schedule and question |
 //! | [`cli`] | the program; one file a command |
 //!
 //! A room uses only rooms that stand lower; `tests/architecture.rs` holds the table and reports every arrow that points
@@ -104,6 +106,7 @@
 //! * **dim**, **symbol**: a size, perhaps by name. **shape**: sizes. **type**: element type and shape.
 //! * **signature**: the types of inputs and outputs. **rule**: how an op's output shapes follow from its operands'.
 //!   **misfit**: a rule that failed, as data. **precondition**: what a block needs of its callers.
+//! * **lint**: an entry of the catalogue of probable mistakes. **flow** (in lints): who makes and who reads each value.
 //! * **diagnostic**: one mistake. **code**: `family::name`. **label**: an underlined place. **fix**: an edit that was tried.
 //! * **structured graph**: the user's, checked. **flat graph**: for one mode, written out. **plan**: **steps** over
 //!   **slots** of one arena, with the sizes bound; a **split** says how a step's work is cut among threads.
@@ -121,10 +124,12 @@ pub mod embed;
 pub mod exec;
 pub mod export;
 pub mod ir;
+pub mod lints;
 pub mod ops;
 pub mod optim;
 pub mod passes;
 pub mod pipeline;
+pub mod reference;
 pub mod syntax;
 pub mod tensor;
 pub mod text;

@@ -37,6 +37,11 @@ impl DType {
         }
     }
 
+    /// The element type of a word.
+    pub fn of_word(word: &str) -> Option<DType> {
+        [DType::F32, DType::F64, DType::I64, DType::Bool].into_iter().find(|dtype| dtype.word() == word)
+    }
+
     /// Whether it is a float of either width.
     pub fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F64)

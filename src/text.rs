@@ -63,10 +63,21 @@ impl Source {
 
     /// Line and column of a byte offset, both from 1; the column counts characters.
     pub fn position(&self, offset: u32) -> (usize, usize) {
+        let (line, before) = self.before(offset);
+        (line, before.chars().count() + 1)
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts UTF-16 code units, as editors and SARIF do.
+    pub fn position_utf16(&self, offset: u32) -> (usize, usize) {
+        let (line, before) = self.before(offset);
+        (line, before.encode_utf16().count() + 1)
+    }
+
+    /// The line of a byte offset, and what stands before it there.
+    fn before(&self, offset: u32) -> (usize, &str) {
         let offset = (offset as usize).min(self.text.len()) as u32;
         let line = self.lines.partition_point(|&start| start <= offset) - 1;
-        let before = self.text.get(self.lines[line] as usize..offset as usize).unwrap_or("");
-        (line + 1, before.chars().count() + 1)
+        (line + 1, self.text.get(self.lines[line] as usize..offset as usize).unwrap_or(""))
     }
 
     /// The line (from 0) of a byte.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Rooms by level: a room may use the rooms of lower levels, and of its own level only what `SIDEWAYS` lists.
-const LEVELS: [&[&str]; 10] = [
+const LEVELS: [&[&str]; 11] = [
     &["text", "diagnostic", "tensor"],
     &["syntax", "ir", "kernels"],
     &["ops"],
@@ -16,6 +16,7 @@ const LEVELS: [&[&str]; 10] = [
     &["pipeline"],
     &["train"],
     &["embed"],
+    &["reference"],
     &["cli", "lsp"],
 ];
 

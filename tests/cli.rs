@@ -187,6 +187,70 @@ fn check_ends_with_0_1_or_2() {
     folder.run(&["check", "m.model", "--set", "d=-3"]).ends(1);
 }
 
+/// A lint: two linear layers with nothing between. And one of severity error: nll on logits.
+const PAIR: &str = "dim batch\nmodel m : (x: f32[batch, 4]) -> f32[batch, 3] {\n  linear(8)\n  linear(3)\n}\n";
+const NLL: &str = "dim batch\nmodel m : (x: f32[batch, 4]) -> f32[batch, 3] {\n  linear(3)\n}\n\ntrain m {\n  target y: i64[batch]\n  loss   nll\n}\n";
+
+#[test]
+fn lints_are_denied_allowed_and_told() {
+    let place = Box::new();
+    let pair = place.put("pair.model", PAIR);
+    place.run(&["check", &pair]).ends(0).refuses(&["warning[lint::collapse]", "pair.model:4:3"]);
+    for code in ["collapse", "lint::collapse", "warnings"] {
+        place.run(&["check", &pair, "--deny", code]).ends(1).refuses(&["error[lint::collapse]"]);
+    }
+    let silent = place.run(&["check", &pair, "--deny", "warnings", "--allow", "collapse"]).ends(0);
+    assert_eq!(silent.err, "");
+    place.run(&["check", &pair, "--deny", "colapse"]).ends(2).refuses(&["`collapse` is one"]);
+    let object = place.run(&["check", &pair, "--json"]).ends(0).json();
+    assert_eq!(object["diagnostics"][0]["code"], "lint::collapse");
+    assert_eq!(object["diagnostics"][0]["severity"], "warning");
+    // A remark is told when it is asked for, or denied.
+    let narrow = place.put("narrow.model", PAIR.replace("linear(8)", "linear(2)"));
+    assert_eq!(place.run(&["check", &narrow]).ends(0).err, "");
+    place.run(&["check", &narrow, "--info"]).ends(0).refuses(&["info[lint::collapse]"]);
+    place.run(&["check", &narrow, "--deny", "collapse"]).ends(1).refuses(&["error[lint::collapse]"]);
+}
+
+#[test]
+fn a_lint_of_severity_error_stops_check_and_train_and_nothing_else() {
+    let place = Box::new();
+    let nll = place.put("nll.model", NLL);
+    place.run(&["check", &nll]).ends(1).refuses(&["error[lint::nll_needs_log]"]);
+    let run = place.run(&["run", &nll, "--input", "[[1, 2, 3, 4]]"]).ends(0).says(&["out  f32[1, 3]"]);
+    assert!(run.err.contains("error[lint::nll_needs_log]"), "it is told all the same: {}", run.err);
+    place.run(&["summary", &nll]).ends(0).says(&["linear"]);
+    place.run(&["graph", &nll]).ends(0);
+    place.put("rows.csv", "a,b,c,d,y\n1,2,3,4,0\n2,3,4,5,1\n");
+    let train = ["train", &nll, "--data", "rows.csv", "--epochs", "1", "--out", "run"];
+    place.run(&train).ends(1).refuses(&["stops a training before it begins", "// allow(CODE)"]);
+    assert!(!place.has("run"));
+    place.put("nll.model", NLL.replace("loss   nll", "loss   nll   // allow(nll_needs_log)"));
+    place.run(&["check", &nll]).ends(0);
+    place.run(&train).ends(0);
+}
+
+#[test]
+fn tools_read_reports_from_standard_output() {
+    let folder = full();
+    let github = folder.run(&["check", "bad.model", "m.model", "--format", "github"]).ends(1);
+    assert_eq!((github.out.lines().count(), github.err.as_str()), (1, ""), "{}", github.out);
+    github.says(&[
+        "::error file=bad.model,line=6,col=10,endLine=6,endColumn=19,title=shape%3A%3A",
+        "%0A",
+        "f32[batch, 3]",
+    ]);
+    let sarif = folder.run(&["check", "bad.model", "--format", "sarif"]).ends(1);
+    let log: Value = serde_json::from_str(&sarif.out).expect("it is JSON");
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], log["runs"][0]["tool"]["driver"]["rules"][0]["id"]);
+    assert_eq!(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "bad.model");
+    let well = folder.run(&["check", "m.model", "--format", "sarif"]).ends(0);
+    let log: Value = serde_json::from_str(&well.out).expect("it is JSON");
+    assert_eq!(log["runs"][0]["results"], serde_json::json!([]));
+    assert_eq!(folder.run(&["check", "m.model", "--format", "github"]).ends(0).out, "");
+}
+
 #[test]
 fn every_verb_has_an_object_with_a_version() {
     let folder = full();

@@ -36,13 +36,16 @@ fn unexpected_number(name: &str, diagnostics: &[Diagnostic]) -> Option<String> {
 
 /// The first fix, applied, removes its report and brings no other in its place.
 fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<String> {
-    let mended = format!("{}{}{}", &text[..fix.span.start as usize], fix.replacement, &text[fix.span.end as usize..]);
+    let mended = fix.applied(0, text).expect("the edits of a fix lie in the text, apart");
     let (before, _) = support::check(name, text);
     let (after, sources) = support::check(name, &mended);
     let count = |all: &[Diagnostic]| all.iter().filter(|d| d.code == report.code).count();
-    // A slip mended may let other mistakes be seen for the first time.
-    let slip = report.code.starts_with("syntax::");
-    let gone = count(&after) < count(&before) && (slip || after.len() < before.len());
+    // What is read or known for the first time may be seen to be wrong for the first time, and a file without errors is
+    // looked at by lints.
+    let seen_first = ["syntax::", "name::", "attr::"].iter().any(|family| report.code.starts_with(family));
+    let lints = report.code.starts_with("lint::");
+    let left = after.iter().filter(|d| lints || !d.code.starts_with("lint::")).count();
+    let gone = count(&after) < count(&before) && (seen_first || left < before.len());
     (!gone).then(|| format!("{name}: the fix does not mend:\n{mended}\n{}", support::report(&after, &sources)))
 }
 
@@ -54,6 +57,7 @@ const WITHOUT_A_TEXT: &[&str] = &["shape::divides", "shape::rule", "shape::small
 fn every_code_has_its_picture() {
     let pictures = texts("tests/snapshots", "snap");
     let source = texts("src/syntax/errors", "rs") + &texts("src/elaborate", "rs") + &texts("src/pipeline", "rs");
+    let source = source + &texts("src/lints", "rs");
     let codes: std::collections::BTreeSet<_> = source.split('"').filter(|text| is_code(text)).collect();
     let shown = |code: &&&str| pictures.contains(&format!("[{code}]"));
     println!("{} of {} codes are shown", codes.iter().filter(shown).count(), codes.len());
@@ -61,6 +65,15 @@ fn every_code_has_its_picture() {
     assert!(missing.is_empty(), "no gallery file shows {missing:#?}");
     let idle: Vec<_> = WITHOUT_A_TEXT.iter().filter(|code| shown(code) || !codes.contains(*code)).collect();
     assert!(idle.is_empty(), "these need no exception: {idle:?}");
+}
+
+#[test]
+fn every_code_belongs_to_a_family() {
+    let source = texts("src/syntax/errors", "rs") + &texts("src/elaborate", "rs") + &texts("src/pipeline", "rs");
+    for code in source.split('"').filter(|text| is_code(text)) {
+        let known = wythe::diagnostic::FAMILIES.iter().any(|(name, _)| code.split("::").next() == Some(name));
+        assert!(known, "{code}: FAMILIES says nothing of it");
+    }
 }
 
 /// `shape::residual`.
@@ -93,4 +106,20 @@ fn no_report_names_a_rule_of_the_grammar() {
             assert!(!inner.iter().any(|name| words.contains(name)), "{}: {}", path.display(), report.message);
         }
     });
+}
+
+#[test]
+fn every_mistake_of_the_list_has_its_file() {
+    let list = std::fs::read_to_string("tests/diagnostics/README.md").expect("the list is there");
+    let rows: Vec<&str> = list.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert!(rows.len() > 40, "the table has {} rows", rows.len());
+    for row in rows {
+        let files = row.trim_end_matches([' ', '|']).rsplit(" | ").next().expect("a row has two columns");
+        let names: Vec<&str> = files.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no file stands in `{row}`");
+        for name in names {
+            let there = std::path::Path::new(&format!("tests/diagnostics/{name}.model")).exists();
+            assert!(there, "`{name}` of `{row}` is not in the gallery");
+        }
+    }
 }

@@ -16,7 +16,9 @@ fn reports(text: &str) -> Vec<String> {
 fn examples() -> Vec<(String, char, String)> {
     let mut rule = String::new();
     let mut found = vec![];
-    for line in page("README.md").lines() {
+    let page = page("README.md");
+    let reading = page.split("\n# The rules").next().unwrap_or("");
+    for line in reading.lines() {
         if let Some(name) = line.strip_prefix("### `") {
             rule = name.trim_end_matches('`').to_string();
         } else if let (false, Some(text)) = (rule.is_empty(), line.strip_prefix("+ ")) {

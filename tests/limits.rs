@@ -127,7 +127,7 @@ fn texts_have_a_limit_of_depth() {
 fn formulas_have_a_limit() {
     let head = "dim a, b, c, d\nmodel m : (x: f32[a * b + c, b * c + d]) {\n";
     let square = "flatten(0)\nunsqueeze(0)\n(it |> transpose, it) |> matmul\n".repeat(8);
-    refused(vec![("polynomial", "limit::size", format!("{head}{square}}}\n"))]);
+    refused(vec![("polynomial", "limit::tensor", format!("{head}{square}}}\n"))]);
 }
 
 /// The limit is one: what takes more than it is killed.

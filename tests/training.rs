@@ -121,7 +121,7 @@ fn training(text: &str) -> Training {
 /// The rows of `d.csv`, or of `t.txt`.
 fn data(training: &Training, files: &Memory) -> Loaded {
     let path = if files.exists("t.txt") { "t.txt" } else { "d.csv" };
-    load_data(training, Some(&source_of_path(path).expect("known")), "", files).expect("good data")
+    load_data(training, Some(&source_of_path(path).expect("known")), "", files, &[]).expect("good data")
 }
 
 /// So many steps in all, with everything written to `r`.
@@ -542,14 +542,14 @@ fn a_single_row_for_batchnorm_is_refused_before_the_start() {
 #[test]
 fn what_is_wrong_with_the_data_is_said_with_its_place() {
     let no_data = training(&mlp(""));
-    let said = load_data(&no_data, None, "", &csv(9, 6)).expect_err("none");
+    let said = load_data(&no_data, None, "", &csv(9, 6), &[]).expect_err("none");
     assert!(said.code() == "train::data" && said.to_string().contains("--data"), "{said}");
 
     let mut rows: Vec<String> = table(45, 6).lines().map(String::from).collect();
     let last = rows[20].rfind(',').expect("a comma");
     rows[20].replace_range(last.., ",7");
     let files = Memory::with(&[("d.csv", rows.join("\n") + "\n")]);
-    let load = |text: &str| load_data(&training(text), Some(&source_of_path("d.csv").expect("known")), "", &files);
+    let load = |text: &str| load_data(&training(text), Some(&source_of_path("d.csv").expect("known")), "", &files, &[]);
     let said = load(&mlp("")).expect_err("a label of 7");
     assert!(said.code() == "data::label" && said.to_string().contains("d.csv, line 21"), "{said}");
     // Where a class is ignored the range is known only when the loss is computed.

@@ -37,7 +37,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let opened = open::open(world, &args.model)?;
     let training = opened.training()?;
     let weights = weights::load(&world.files, &args.weights)?;
-    let data = open::data(world, &opened, training, args.data.as_deref())?;
+    let data = open::data(world, &opened, training, args.data.as_deref(), &weights.about.vocabulary)?;
     open::tell_notes(world, &data.notes)?;
     let found = evaluate(training, &data, weights, args.threads.count(), memory::available())?;
     open::tell_notes(world, &found.notes)?;

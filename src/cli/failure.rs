@@ -67,9 +67,17 @@ impl Failure {
         Failure::Usage { message: message.into(), help: None }
     }
 
+    /// A text that checks, and is refused for what it says: exit code 1.
+    pub fn refused(code: &'static str, message: impl Into<String>) -> Failure {
+        Failure::Run { code, message: message.into(), wanting: true }
+    }
+
     /// With a way out.
     pub fn help(self, help: impl Into<String>) -> Failure {
         match self {
+            Failure::Run { code, message, wanting } => {
+                Failure::Run { code, message: format!("{message}\n  help: {}", help.into()), wanting }
+            }
             Failure::Usage { message, .. } => Failure::Usage { message, help: Some(help.into()) },
             other => other,
         }

@@ -5,21 +5,24 @@ use super::open::{self, Opened};
 use super::{Failure, Verdict, World};
 use crate::exec::bind::Binding;
 use crate::exec::session::RunError;
-use crate::export::structured;
+use crate::export::{picture, structured};
 use crate::ir::build as ir;
 use crate::ir::graph::Graph;
 use crate::passes::plan::{Persistent, plan};
 use crate::pipeline;
 use crate::tensor::DType;
+use crate::text::Files;
 use clap::ValueEnum;
 
 /// Prints a model's graph at a stage of the pipeline
 ///
 /// From what was written to what runs: the structured graph (repeats kept), the flat one, with gradients, with
 /// elementwise chains fused, and the plan with its buffers. The text is stable, so that two versions can be compared.
+/// A picture of the structured graph is one command: --format svg draws it, repeats folded; dot and mermaid leave the
+/// drawing to others.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples:\n  wythe graph models/mlp.model --stage flat\n  wythe graph models/mlp.model --stage plan --mode train --bind batch=8"
+    after_long_help = "Examples:\n  wythe graph models/mlp.model --stage flat\n  wythe graph models/gpt.model --format svg -o gpt.svg"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -41,6 +44,10 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub format: Format,
 
+    /// Writes a file (- for standard output) instead
+    #[arg(short = 'o', long = "out", value_name = "PATH", conflicts_with = "json")]
+    pub out: Option<String>,
+
     /// One JSON object with the text in it
     #[arg(long)]
     pub json: bool,
@@ -51,6 +58,12 @@ pub struct Args {
 pub enum Format {
     /// A line a node
     Text,
+    /// A picture (structured only)
+    Svg,
+    /// For Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
 }
 
 /// `--stage`.
@@ -83,20 +96,15 @@ impl Stage {
 /// Checks the file and prints the stage.
 pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let opened = open::open(world, &args.model)?;
-    let text = match args.stage {
-        Stage::Structured => structured::show(opened.model()?),
-        Stage::Flat => graph(&opened, args, pipeline::Stage::Flat)?.show(),
-        Stage::Gradient => graph(&opened, args, pipeline::Stage::Gradient)?.show(),
-        Stage::Fused => graph(&opened, args, pipeline::Stage::Fused)?.show(),
-        Stage::Plan => {
-            let graph = graph(&opened, args, pipeline::Stage::Fused)?;
-            let binding = binding_of(&opened, args)?;
-            let mut layout = Persistent::default();
-            layout.add(&graph);
-            let plan = plan(&graph, &|name| binding.get(name).copied(), &layout, DType::F32).map_err(RunError::from)?;
-            plan.show(&graph)
-        }
+    let text = match args.format {
+        Format::Text => text(&opened, args)?,
+        Format::Svg | Format::Dot | Format::Mermaid => picture(&opened, args)?,
     };
+    if let Some(path) = args.out.as_deref().filter(|path| *path != "-") {
+        world.files.write(path, (text.trim_end().to_string() + "\n").as_bytes())?;
+        world.err.line(&format!("wrote {path}"))?;
+        return Ok(Verdict::Well);
+    }
     if args.json {
         let object = serde_json::json!({ "version": 1, "stage": args.stage.word(), "text": text });
         world.out.line(&object.to_string())?;
@@ -104,6 +112,48 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         world.out.line(text.trim_end())?;
     }
     Ok(Verdict::Well)
+}
+
+fn text(opened: &Opened, args: &Args) -> Result<String, Failure> {
+    Ok(match args.stage {
+        Stage::Structured => structured::show(opened.model()?),
+        Stage::Flat => graph(opened, args, pipeline::Stage::Flat)?.show(),
+        Stage::Gradient => graph(opened, args, pipeline::Stage::Gradient)?.show(),
+        Stage::Fused => graph(opened, args, pipeline::Stage::Fused)?.show(),
+        Stage::Plan => {
+            let graph = graph(opened, args, pipeline::Stage::Fused)?;
+            let binding = binding_of(opened, args)?;
+            let mut layout = Persistent::default();
+            layout.add(&graph);
+            let plan = plan(&graph, &|name| binding.get(name).copied(), &layout, DType::F32).map_err(RunError::from)?;
+            plan.show(&graph)
+        }
+    })
+}
+
+/// The structured graph has a picture of its own; flat ones are for tools that lay out thousands of boxes.
+fn picture(opened: &Opened, args: &Args) -> Result<String, Failure> {
+    let model = opened.model()?;
+    let stage = match args.stage {
+        Stage::Structured => None,
+        Stage::Flat => Some(pipeline::Stage::Flat),
+        Stage::Gradient => Some(pipeline::Stage::Gradient),
+        Stage::Fused => Some(pipeline::Stage::Fused),
+        Stage::Plan => {
+            return Err(Failure::usage("a plan is a list of steps, and has no picture").help("--format text shows it"));
+        }
+    };
+    match (stage, args.format) {
+        (None, Format::Dot) => Ok(picture::dot(model)),
+        (None, Format::Mermaid) => Ok(picture::mermaid(model)),
+        (None, Format::Svg | Format::Text) => Ok(picture::svg(model)),
+        (Some(stage), Format::Dot) => Ok(picture::dot_flat(&model.name, &graph(opened, args, stage)?)),
+        (Some(stage), Format::Mermaid) => Ok(picture::mermaid_flat(&graph(opened, args, stage)?)),
+        (Some(_), Format::Svg | Format::Text) => {
+            let message = format!("svg draws the structured graph, and {} is asked for", args.stage.word());
+            Err(Failure::usage(message).help("leave --stage out, or take --format dot"))
+        }
+    }
 }
 
 /// A training step where the model has a train section and the mode is train (or not said, from gradient on).

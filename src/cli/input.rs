@@ -64,7 +64,11 @@ impl Given {
     pub fn look(&self, whole: bool, notes: &mut Vec<String>) -> Result<(DType, Vec<usize>), DataError> {
         match &self.value {
             Value::Literal(literal) => {
-                let dtype = if whole && literal.is_whole() { DType::I64 } else { DType::F32 };
+                let dtype = match () {
+                    () if literal.is_bool() => DType::Bool,
+                    () if whole && literal.is_whole() => DType::I64,
+                    () => DType::F32,
+                };
                 let missing = || {
                     let name = self.name.clone().unwrap_or_default();
                     let error =

@@ -8,6 +8,12 @@ pub fn available() -> Option<u64> {
     [free(), container(), address_space()].into_iter().flatten().min()
 }
 
+/// What this process holds now: the program, and the rows that were read.
+pub fn held() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").ok();
+    status.and_then(|status| kilobytes(&status, "VmRSS:")).unwrap_or(0)
+}
+
 /// `MemAvailable` of /proc/meminfo.
 fn free() -> Option<u64> {
     kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")

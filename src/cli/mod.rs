@@ -16,12 +16,14 @@
 //! | `graph` | `stage`, `text` |
 //! | `run` | `tensors`: for each name `dtype`, `shape`, `data` (row-major) |
 //! | `init` | `file`, `seed`, `tensors`, `elements` |
-//! | `train` | `steps`, `loss`, `valid` (by name), `checkpoint`, `interrupted` |
+//! | `train` | `steps`, `loss`, `valid` (by name), `checkpoint`, `interrupted`, `memory` (bytes, said before the start) |
 //! | `eval` | `rows`, `results` (by name) |
+//! | `explain` | `pages`, or without a topic `sections` |
 
 mod check;
 mod curve;
 mod eval;
+mod explain;
 mod failure;
 mod files;
 mod fmt;
@@ -85,6 +87,7 @@ enum Command {
     Init(init::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Explain(explain::Args),
 }
 
 /// What a command works with.
@@ -139,6 +142,7 @@ fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
         Command::Init(args) => init::run(args, world),
         Command::Train(args) => train::run(args, world),
         Command::Eval(args) => eval::run(args, world),
+        Command::Explain(args) => explain::run(args, world),
     }
 }
 

@@ -123,11 +123,17 @@ pub fn check_statistics(model: &Structured, bound: &Binding) -> Result<(), Failu
     }
 }
 
-/// The data of a train section, or those of `--data`.
-pub fn data(world: &World, opened: &Opened, training: &Training, given: Option<&str>) -> Result<Loaded, Failure> {
+/// The data of a train section, or those of `--data`. `known`: what ids stand for in the weights.
+pub fn data(
+    world: &World,
+    opened: &Opened,
+    training: &Training,
+    given: Option<&str>,
+    known: &[String],
+) -> Result<Loaded, Failure> {
     let source = given.map(source_of_path).transpose()?;
     let base = if source.is_some() { "" } else { folder(&opened.file) };
-    Ok(load_data(training, source.as_ref(), base, &world.files)?)
+    Ok(load_data(training, source.as_ref(), base, &world.files, known)?)
 }
 
 /// Says what was converted on the way.

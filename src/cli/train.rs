@@ -5,6 +5,7 @@ use super::progress::Progress;
 use super::{Failure, Verdict, World, curve, interrupt, memory, open};
 use crate::export::weights;
 use crate::ir::training::Length;
+use crate::lints::may_train;
 use crate::text::Files;
 use crate::train::checkpoint;
 use crate::train::fit::{Options, Report, Trainer, Watch};
@@ -67,10 +68,17 @@ pub struct Args {
 /// Trains, shows the curve, says where the weights are.
 pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let opened = open::open(world, &args.model)?;
+    if !may_train(&opened.checked.diagnostics) {
+        let help = "mend it, or say that it is meant: `// allow(CODE)` at the end of its line";
+        return Err(
+            Failure::refused("train::lint", "a lint of this gravity stops a training before it begins").help(help)
+        );
+    }
     let training = opened.training()?;
-    let data = open::data(world, &opened, training, args.data.as_deref())?;
-    open::tell_notes(world, &data.notes)?;
     let weights = args.weights.as_ref().map(|path| weights::load(&world.files, path)).transpose()?;
+    let known = weights.as_ref().map_or(&[][..], |weights| &weights.about.vocabulary);
+    let data = open::data(world, &opened, training, args.data.as_deref(), known)?;
+    open::tell_notes(world, &data.notes)?;
     let name = match (&training.label, open::stem(&args.model.file)) {
         (Some(label), _) => label,
         (None, "-") => training.model.name.as_str(),
@@ -85,6 +93,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         threads: args.threads.count(),
         memory: memory::available(),
     };
+    let held = memory::held();
     let mut trainer = Trainer::new(training, data, &options, &world.files)?;
     let memory = trainer.session().memory();
     if memory.total() > WORTH_SAYING {
@@ -97,7 +106,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     if let Some(progress) = shown.progress.take() {
         progress.finish();
     }
-    finish(args, world, &report?)
+    finish(args, world, &report?, held + memory.total())
 }
 
 /// So much memory is said before it is taken.
@@ -142,13 +151,13 @@ impl Watch for Shown<'_> {
 }
 
 /// What is said at the end.
-fn finish(args: &Args, world: &mut World, report: &Report) -> Result<Verdict, Failure> {
+fn finish(args: &Args, world: &mut World, report: &Report, memory: u64) -> Result<Verdict, Failure> {
     if args.json {
         let valid: serde_json::Map<String, serde_json::Value> =
             report.valid.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
         let object = serde_json::json!({
             "version": 1, "steps": report.steps, "loss": report.losses.last(), "valid": valid,
-            "checkpoint": report.checkpoint, "interrupted": report.stopped,
+            "checkpoint": report.checkpoint, "interrupted": report.stopped, "memory": memory,
         });
         world.out.line(&object.to_string())?;
     } else {

@@ -4,17 +4,20 @@
 //! then they are numbered in alphabetical order, and the vocabulary goes with the data.
 
 use super::error::near_or_all;
+use super::room::{no_room, room};
 use super::{DataError, Dataset, Port};
 use crate::tensor::{DType, Tensor};
 use ndarray::{ArrayD, IxDyn};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// The rows of a table. `label` renames the column of the first target.
+/// The rows of a table. `label` renames the column of the first target; `known` words keep their numbers.
 pub fn read(
     bytes: &[u8],
     file: &str,
     inputs: &[Port],
     targets: &[Port],
     label: Option<&str>,
+    known: &[String],
     notes: &mut Vec<String>,
 ) -> Result<Dataset, DataError> {
     let [input] = inputs else {
@@ -23,29 +26,49 @@ pub fn read(
         return Err(DataError::new("data::csv", file, reason).help("use npz(\"…\"), which has an array a name"));
     };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let records = scan(bytes, file)?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let header = reader.byte_headers().map_err(|error| broken(file, &error))?.clone();
-    let names: Vec<String> = header.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+    if header.len() > COLUMNS {
+        let error =
+            DataError::new("data::limit", file, format!("{} columns, over the limit of {COLUMNS}", header.len()));
+        return Err(error.at("line 1").help("use npz(\"…\") for rows so wide"));
+    }
+    let mut names: Vec<String> = vec![];
+    for cell in &header {
+        let name = std::str::from_utf8(cell).map_err(|_| {
+            let error = DataError::new("data::csv", file, "the header is not UTF-8 text").at("line 1");
+            error.help("save the table as UTF-8")
+        })?;
+        names.push(name.into());
+    }
     let plan = Plan::new(file, &names, input, targets, label)?;
 
-    let mut table = Table { features: vec![], labels: vec![vec![]; plan.labels.len()], lines: vec![] };
+    let mut table = Table::new(file, records, bytes.len(), &plan)?;
     let (mut record, mut lines) = (csv::ByteRecord::new(), Lines { bytes, at: 0, line: 1 });
     while reader.read_byte_record(&mut record).map_err(|error| broken(file, &error))? {
         let line = lines.of(record.position().map_or(0, csv::Position::byte) as usize);
         table.add(file, &names, &plan, &record, line, input.dtype)?;
     }
     let rows = table.lines.len();
-    let mut columns = vec![features(table.features, input, rows)];
-    let (mut vocabulary, mut labels) = (vec![], table.labels.into_iter());
+    let mut columns = vec![features(file, table.features, input, rows)?];
+    let (mut vocabulary, mut labels): (Vec<String>, _) = (vec![], table.labels.into_iter());
     for (port, columns_of) in targets.iter().zip(&plan.targets) {
-        let cells: Vec<Vec<String>> = labels.by_ref().take(columns_of.len()).collect();
+        let cells: Vec<Cells> = labels.by_ref().take(columns_of.len()).collect();
         let name = &names[columns_of[0]];
-        let (tensor, words) = target(file, name, port, cells, &table.lines)?;
+        let (tensor, words) = target(file, name, port, &cells, &table.lines, known)?;
         if !words.is_empty() {
+            if !vocabulary.is_empty() {
+                let reason = format!("`{name}` is the second target that holds words");
+                let error = DataError::new("data::label", file, reason).at("line 1");
+                return Err(error.help("number the labels of one of them in the file"));
+            }
             let shown: Vec<String> =
                 words.iter().take(12).enumerate().map(|(i, word)| format!("{word} = {i}")).collect();
             let more = if words.len() > 12 { ", …" } else { "" };
-            notes.push(format!("{file}: `{name}` holds words, numbered {}{more}", shown.join(", ")));
+            if known.is_empty() {
+                notes.push(format!("{file}: `{name}` holds words, numbered {}{more}", shown.join(", ")));
+            }
             vocabulary = words;
         }
         columns.push(tensor);
@@ -54,6 +77,60 @@ pub fn read(
     let mut set = Dataset::new(file, &ports, columns, table.lines, notes)?;
     set.vocabulary = vocabulary;
     Ok(set)
+}
+
+/// The most columns, and the longest row in bytes: a quote that is never closed makes one row of a whole file.
+const COLUMNS: usize = 1_000_000;
+const ROW: usize = 16 << 20;
+
+/// Counts the rows (blank lines among them), and refuses what would take the reader long: a quote that is never closed,
+/// rows without end.
+fn scan(bytes: &[u8], file: &str) -> Result<usize, DataError> {
+    let bad = |code, reason: String, line: usize| DataError::new(code, file, reason).at(format!("line {line}"));
+    let (mut line, mut records, mut begun, mut opened) = (1, 0, (0, 1), None);
+    let mut fresh = true;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match (byte, opened) {
+            (b'"', None) if fresh => opened = Some(line),
+            // A quote that is doubled closes and opens.
+            (b'"', Some(_)) => opened = None,
+            (b'"', None) if at > 0 && bytes[at - 1] == b'"' => opened = Some(line),
+            (b'\n', None) => (records, begun) = (records + 1, (at, line + 1)),
+            _ => {}
+        }
+        fresh = matches!(byte, b',' | b'\n' | b'\r') && opened.is_none();
+        line += usize::from(byte == b'\n');
+        if at - begun.0 > ROW {
+            return Err(match opened {
+                Some(line) => bad("data::csv", "a quote is opened that is never closed".into(), line)
+                    .help("close it, or double a quote that belongs to the text"),
+                None => bad("data::limit", format!("a row of more than {} MB", ROW >> 20), begun.1)
+                    .help("use npz(\"…\") for rows so wide"),
+            });
+        }
+    }
+    match opened {
+        Some(line) => Err(bad("data::csv", "a quote is opened that is never closed".into(), line)
+            .help("close it, or double a quote that belongs to the text")),
+        None => Ok(records + 1),
+    }
+}
+
+/// The cells of a column, one after the other in one text.
+struct Cells {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    fn get(&self, row: usize) -> &str {
+        let from = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.text[from..self.ends[row]]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map(|row| self.get(row))
+    }
 }
 
 /// Counts lines up to where rows begin.
@@ -105,8 +182,12 @@ impl Plan {
             let error = bad("numbers where the names of the columns belong".into());
             return Err(error.help("put a first line that names the columns, such as a,b,c,y"));
         }
-        if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-            return Err(bad(format!("two columns are called `{}`", twice.1)));
+        let mut places = HashMap::new();
+        for (column, name) in names.iter().enumerate() {
+            if places.insert(name.as_str(), column).is_some() {
+                let error = bad(format!("two columns are called `{}`", clip(name)));
+                return Err(error.help("give each column a name of its own"));
+            }
         }
         if let [only] = names
             && only.contains([';', '\t'])
@@ -124,7 +205,7 @@ impl Plan {
             };
             let mut columns = vec![];
             for wanted in &wanted {
-                let Some(column) = names.iter().position(|name| name == wanted) else {
+                let Some(&column) = places.get(wanted.as_str()) else {
                     let shown: Vec<&str> = names.iter().map(String::as_str).collect();
                     let near = near_or_all(wanted, &shown);
                     let error = bad(format!("no column is called `{wanted}`, like the target"));
@@ -135,7 +216,8 @@ impl Plan {
             plan.labels.extend(&columns);
             plan.targets.push(columns);
         }
-        plan.features = (0..names.len()).filter(|column| !plan.labels.contains(column)).collect();
+        let labels: HashSet<usize> = plan.labels.iter().copied().collect();
+        plan.features = (0..names.len()).filter(|column| !labels.contains(column)).collect();
         let unknown = input.axes.iter().filter(|axis| axis.is_none()).count();
         if unknown == 0 && input.width() != Some(plan.features.len())
             || unknown > 1
@@ -159,11 +241,26 @@ impl Plan {
 struct Table {
     features: Vec<f64>,
     /// One list a target column.
-    labels: Vec<Vec<String>>,
+    labels: Vec<Cells>,
     lines: Vec<u64>,
 }
 
 impl Table {
+    /// With room for all that so many rows of a file of so many bytes can hold: a cell takes two of them at least.
+    fn new(file: &str, rows: usize, bytes: usize, plan: &Plan) -> Result<Table, DataError> {
+        let cells = |columns: usize| rows.saturating_mul(columns).min(bytes / 2 + 1);
+        let mut table = Table { features: vec![], labels: vec![], lines: vec![] };
+        let fits = |done: Result<(), std::collections::TryReserveError>| done.map_err(|_| no_room(file, 8 * bytes));
+        fits(table.features.try_reserve_exact(cells(plan.features.len())))?;
+        fits(table.lines.try_reserve_exact(cells(1)))?;
+        for _ in &plan.labels {
+            let mut column = Cells { text: String::new(), ends: vec![] };
+            fits(column.ends.try_reserve_exact(cells(plan.labels.len()) / plan.labels.len() + 1))?;
+            table.labels.push(column);
+        }
+        Ok(table)
+    }
+
     fn add(
         &mut self,
         file: &str,
@@ -179,11 +276,15 @@ impl Table {
             return Err(bad("data::csv", reason).help("a cell with a comma in it needs quotes"));
         }
         if self.lines.len() >= u32::MAX as usize {
-            return Err(bad("data::limit", format!("more than {} rows", u32::MAX)));
+            let error = bad("data::limit", format!("more than {} rows", u32::MAX));
+            return Err(error.help("split the file"));
         }
         let text = |column: usize| {
             let cell = &record[column];
-            std::str::from_utf8(cell).map_err(|_| bad("data::csv", format!("`{}` is not UTF-8 text", names[column])))
+            std::str::from_utf8(cell).map_err(|_| {
+                let error = bad("data::csv", format!("`{}` is not UTF-8 text", names[column]));
+                error.help("save the table as UTF-8")
+            })
         };
         for &column in &plan.features {
             let cell = text(column)?;
@@ -209,7 +310,10 @@ impl Table {
             }
         }
         for (cells, &column) in self.labels.iter_mut().zip(&plan.labels) {
-            cells.push(text(column)?.to_string());
+            let cell = text(column)?;
+            cells.text.try_reserve(cell.len()).map_err(|_| no_room(file, cells.text.len()))?;
+            cells.text.push_str(cell);
+            cells.ends.push(cells.text.len());
         }
         self.lines.push(line);
         Ok(())
@@ -217,11 +321,14 @@ impl Table {
 }
 
 /// The input as a tensor.
-fn features(values: Vec<f64>, port: &Port, rows: usize) -> Tensor {
+fn features(file: &str, values: Vec<f64>, port: &Port, rows: usize) -> Result<Tensor, DataError> {
     let width = values.len().checked_div(rows).unwrap_or(0);
     let axes = port.axes.iter().map(|axis| axis.unwrap_or(width));
     let shape: Vec<usize> = std::iter::once(rows).chain(axes).collect();
-    numbers(values, &shape, port.dtype)
+    if !room(8 * values.len()) {
+        return Err(no_room(file, 8 * values.len()));
+    }
+    Ok(numbers(values, &shape, port.dtype))
 }
 
 /// Numbers that were checked, as a tensor of this type.
@@ -243,8 +350,9 @@ fn target(
     file: &str,
     name: &str,
     port: &Port,
-    columns: Vec<Vec<String>>,
+    columns: &[Cells],
     lines: &[u64],
+    known: &[String],
 ) -> Result<(Tensor, Vec<String>), DataError> {
     let rows = lines.len();
     let shape: Vec<usize> = std::iter::once(rows).chain(port.axes.iter().map(|axis| axis.unwrap_or(1))).collect();
@@ -253,17 +361,26 @@ fn target(
         && columns.len() == 1
         && columns[0].iter().all(|cell| !cell.is_empty() && cell.parse::<f64>().is_err());
     if words && rows > 0 {
-        let mut vocabulary = columns[0].clone();
-        vocabulary.sort();
-        vocabulary.dedup();
-        let id = |cell: &String| vocabulary.binary_search(cell).unwrap_or(0) as f64;
-        let ids = columns[0].iter().map(id).collect();
+        let found: BTreeSet<&str> = if known.is_empty() { columns[0].iter().collect() } else { BTreeSet::new() };
+        let words = found.into_iter().chain(known.iter().map(String::as_str));
+        let vocabulary: Vec<String> = words.map(String::from).collect();
+        let places: HashMap<&str, usize> = vocabulary.iter().enumerate().map(|(i, word)| (word.as_str(), i)).collect();
+        let mut ids = vec![];
+        for (cell, line) in columns[0].iter().zip(lines) {
+            let Some(&id) = places.get(cell) else {
+                let reason = format!("the target `{name}` is `{}`, which the training data did not have", clip(cell));
+                let some: Vec<&str> = vocabulary.iter().map(String::as_str).collect();
+                let error = DataError::new("data::label", file, reason).at(format!("line {line}"));
+                return Err(error.help(near_or_all(cell, &some)));
+            };
+            ids.push(id as f64);
+        }
         return Ok((numbers(ids, &shape, DType::I64), vocabulary));
     }
     let mut values = vec![];
     for (row, line) in lines.iter().enumerate() {
-        for cells in &columns {
-            let cell = &cells[row];
+        for cells in columns {
+            let cell = cells.get(row);
             let value: Option<f64> = cell.parse().ok();
             let (fits, want) = match (port.dtype, value) {
                 (DType::F32, v) => (v.is_some_and(|v| (v as f32).is_finite()), "a finite number"),
@@ -277,7 +394,8 @@ fn target(
                 Some(value) if fits => values.push(value),
                 _ => {
                     let reason = format!("the target `{name}` is `{}`, not {want}", clip(cell));
-                    return Err(DataError::new("data::label", file, reason).at(format!("line {line}")));
+                    let error = DataError::new("data::label", file, reason).at(format!("line {line}"));
+                    return Err(error.help("mend the value, or remove the row"));
                 }
             }
         }
@@ -294,7 +412,7 @@ fn clip(cell: &str) -> String {
 fn broken(file: &str, error: &csv::Error) -> DataError {
     let place = error.position().map(|position| format!("line {}", position.line()));
     let error = DataError::new("data::csv", file, format!("cannot be read as a table ({error})"));
-    DataError { place, ..error }
+    DataError { place, ..error }.help("save it as comma-separated UTF-8 text with a header")
 }
 
 #[cfg(test)]
@@ -312,7 +430,7 @@ mod tests {
     fn labelled(text: &str, label: Option<&str>) -> Result<(Dataset, Vec<String>), String> {
         let (x, y) = ([port("x", DType::F32, &[2], None)], [port("y", DType::I64, &[], Some(3))]);
         let mut notes = vec![];
-        let set = read(text.as_bytes(), "d.csv", &x, &y, label, &mut notes);
+        let set = read(text.as_bytes(), "d.csv", &x, &y, label, &[], &mut notes);
         set.map(|set| (set, notes)).map_err(|error| error.to_string())
     }
 
@@ -360,14 +478,15 @@ mod tests {
             let said = table(text).expect_err(word);
             assert!(said.contains(word) && said.starts_with("d.csv"), "{text:?}: {said}");
         }
-        let said = read(b"a,b,y\n1,\xff,0\n", "d.csv", &[port("x", DType::F32, &[2], None)], &[], None, &mut vec![]);
+        let said =
+            read(b"a,b,y\n1,\xff,0\n", "d.csv", &[port("x", DType::F32, &[2], None)], &[], None, &[], &mut vec![]);
         assert!(said.is_err());
     }
 
     #[test]
     fn a_target_may_take_several_columns() {
         let (x, y) = ([port("x", DType::F64, &[1], None)], [port("y", DType::F32, &[2], None)]);
-        let set = read(b"y.1,a,y.0\n1,2,3\n", "d.csv", &x, &y, None, &mut vec![]).expect("two columns");
+        let set = read(b"y.1,a,y.0\n1,2,3\n", "d.csv", &x, &y, None, &[], &mut vec![]).expect("two columns");
         assert_eq!(set.column("y"), Some(&Tensor::F32(ndarray::array![[3.0, 1.0]].into_dyn())));
     }
 }

@@ -1,6 +1,7 @@
 //! Rows in memory: one column an input or target of the model, checked against it.
 
 use super::DataError;
+use super::room::{no_room, room};
 use crate::tensor::{DType, SliceMut, Tensor};
 use ndarray::{ArrayD, Axis, Slice};
 use sha2::{Digest, Sha256};
@@ -57,30 +58,41 @@ impl Dataset {
         notes: &mut Vec<String>,
     ) -> Result<Dataset, DataError> {
         let mut set = Dataset { file: file.into(), columns: vec![], rows: 0, vocabulary: vec![], lines };
+        let shapes: Vec<Option<Vec<usize>>> = found.iter().map(|tensor| Some(tensor.shape().to_vec())).collect();
+        set.rows = Dataset::fits(file, ports, &shapes)?;
         for (i, (port, tensor)) in ports.iter().zip(found).enumerate() {
-            let Some((&rows, axes)) = tensor.shape().split_first() else {
-                let reason = format!("`{}` is a single number, not one for each row", port.name);
-                return Err(DataError::new("data::shape", file, reason));
-            };
-            let fits = axes.len() == port.axes.len()
-                && axes.iter().zip(&port.axes).all(|(size, want)| want.is_none_or(|want| want == *size));
-            if !fits {
-                let reason = format!("`{}` has shape {:?}, the model wants {}", port.name, tensor.shape(), port.show());
-                return Err(DataError::new("data::shape", file, reason).help("the first axis is the sample"));
-            }
-            if i > 0 && rows != set.rows {
-                let reason = format!("`{}` has {rows} rows, `{}` has {}", port.name, set.columns[0].0, set.rows);
-                return Err(DataError::new("data::shape", file, reason));
-            }
-            set.rows = rows;
             let tensor = convert(tensor, port.dtype, file, &port.name, notes)?;
             set.columns.push((port.name.clone(), tensor));
             set.check(i, port)?;
         }
         if set.rows == 0 {
-            return Err(DataError::new("data::empty", file, "holds no row"));
+            return Err(DataError::new("data::empty", file, "holds no row").help("training needs one at least"));
         }
         Ok(set)
+    }
+
+    /// The number of rows, where the shapes (those that are known) are what the ports want.
+    pub(super) fn fits(file: &str, ports: &[&Port], shapes: &[Option<Vec<usize>>]) -> Result<usize, DataError> {
+        let bad = |reason: String| DataError::new("data::shape", file, reason).help("the first axis is the sample");
+        let mut first: Option<(&str, usize)> = None;
+        for (port, shape) in ports.iter().zip(shapes) {
+            let Some(shape) = shape else { continue };
+            let Some((&rows, axes)) = shape.split_first() else {
+                return Err(bad(format!("`{}` is a single number, not one for each row", port.name)));
+            };
+            let fits = axes.len() == port.axes.len()
+                && axes.iter().zip(&port.axes).all(|(size, want)| want.is_none_or(|want| want == *size));
+            if !fits {
+                return Err(bad(format!("`{}` has shape {shape:?}, the model wants {}", port.name, port.show())));
+            }
+            match first {
+                Some((name, all)) if all != rows => {
+                    return Err(bad(format!("`{}` has {rows} rows, `{name}` has {all}", port.name)));
+                }
+                _ => first = Some((&port.name, rows)),
+            }
+        }
+        Ok(first.map_or(0, |(_, rows)| rows))
     }
 
     /// Numbers finite, ids in range.
@@ -157,12 +169,20 @@ impl Dataset {
         }
     }
 
+    /// What its columns take in memory.
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(|(_, tensor)| tensor.len() * tensor.dtype().size()).sum()
+    }
+
     /// Splits a share off for validation: rows drawn by the seed, both parts in the order of the file.
     pub fn hold_out(&self, share: f64, seed: u64) -> Result<(Dataset, Dataset), DataError> {
         let held = (self.rows as f64 * share).round() as usize;
         if held == 0 || held >= self.rows {
             let reason = format!("a share of {share} of {} rows leaves one part empty", self.rows);
             return Err(DataError::new("data::split", &self.file, reason).help("`valid 0.2` holds a fifth out"));
+        }
+        if !room(self.bytes() + 16 * self.rows) {
+            return Err(no_room(&self.file, self.bytes()));
         }
         let order = super::permutation(self.rows, seed, HOLD_OUT);
         let (mut valid, mut train) = (order[..held].to_vec(), order[held..].to_vec());
@@ -174,12 +194,14 @@ impl Dataset {
     /// A hash of names, shapes and values: a resume on other data is refused by it.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        let mut bytes = vec![];
         for (name, tensor) in &self.columns {
             hash.update(format!("{name}:{}{:?};", tensor.dtype(), tensor.shape()));
-            bytes.clear();
-            super::tensors::extend(&mut bytes, tensor);
-            hash.update(&bytes);
+            match tensor {
+                Tensor::F32(a) => hash_all(&mut hash, a.iter().map(|x| x.to_le_bytes())),
+                Tensor::F64(a) => hash_all(&mut hash, a.iter().map(|x| x.to_le_bytes())),
+                Tensor::I64(a) => hash_all(&mut hash, a.iter().map(|x| x.to_le_bytes())),
+                Tensor::Bool(a) => hash_all(&mut hash, a.iter().map(|&x| [u8::from(x)])),
+            }
         }
         hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -194,6 +216,19 @@ impl Dataset {
             Tensor::Bool(a) => Tensor::Bool(a.slice_axis(Axis(0), slice).to_owned()),
         }
     }
+}
+
+/// Hashes elements, a few thousand at a time.
+fn hash_all<const N: usize>(hash: &mut Sha256, elements: impl Iterator<Item = [u8; N]>) {
+    let mut part = Vec::with_capacity(4096 * N);
+    for element in elements {
+        part.extend(element);
+        if part.len() == 4096 * N {
+            hash.update(&part);
+            part.clear();
+        }
+    }
+    hash.update(&part);
 }
 
 /// Copies rows of a dense array, one after the other; false if they do not fill `out`.
@@ -227,6 +262,8 @@ pub fn convert(
 ) -> Result<Tensor, DataError> {
     match (tensor, dtype) {
         (tensor, dtype) if tensor.dtype() == dtype => Ok(tensor),
+        (Tensor::F32(a), DType::F64) if !room(8 * a.len()) => Err(no_room(file, 8 * a.len())),
+        (Tensor::F64(a), DType::F32) if !room(4 * a.len()) => Err(no_room(file, 4 * a.len())),
         (Tensor::F32(a), DType::F64) => Ok(Tensor::F64(a.mapv(f64::from))),
         (Tensor::F64(a), DType::F32) => {
             if let Some(value) = a.iter().find(|v| v.is_finite() && !(**v as f32).is_finite()) {

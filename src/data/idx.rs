@@ -1,44 +1,33 @@
 //! IDX: the format of MNIST and its kin, plain or gzipped.
 
-use super::{DataError, EXPANDED_LIMIT, npy};
+use super::room::{Unpack, collect, no_room, peek, unpack};
+use super::{DataError, EXPANDED_LIMIT, FILE_LIMIT, npy};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, IxDyn};
-use std::io::Read;
 
-/// The array of an IDX file; u8 with `scale` becomes f32 in 0 … 1, without it i64.
-pub fn read(bytes: &[u8], file: &str) -> Result<Tensor, DataError> {
-    let bad =
-        |reason: String| DataError::new("data::idx", file, reason).help("idx(images, labels) reads MNIST's files");
+/// The array of an IDX file, and whether its elements are bytes. Integers become i64.
+pub fn read(bytes: &[u8], file: &str) -> Result<(Tensor, bool), DataError> {
     let unpacked;
-    let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
-        unpacked = gunzip(bytes, file)?;
+    let bytes = if is_packed(bytes) {
+        // What comes out is compared with what the header in it claims before more than that is kept.
+        let start = peek(flate2::read::MultiGzDecoder::new(bytes), 4 + 4 * 255).map_err(|e| broken(file, &e))?;
+        let claimed = Header::parse(&start, file)?.length(file)?;
+        unpacked = gunzip_within(bytes, file, claimed)?;
         &unpacked[..]
     } else {
         bytes
     };
-    let Some(&[0, 0, kind, rank]) = bytes.get(..4) else {
-        return Err(bad("not an IDX file: it does not begin with two zero bytes".into()));
-    };
-    let sizes = bytes.get(4..4 + 4 * usize::from(rank)).ok_or_else(|| bad("cut short inside the header".into()))?;
-    let shape: Vec<usize> = sizes.as_chunks::<4>().0.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
-    let data = &bytes[4 + sizes.len()..];
-    let size = match kind {
-        8 | 9 => 1,
-        11 => 2,
-        12 | 13 => 4,
-        14 => 8,
-        _ => return Err(bad(format!("elements of kind 0x{kind:02x} are not known")).at("byte 2")),
-    };
-    let wanted = npy::count(&shape).and_then(|count| count.checked_mul(size));
-    if wanted != Some(data.len()) || shape.len() > 32 {
-        let reason = format!("the shape {shape:?} does not fit the {} bytes that follow", data.len());
-        return Err(bad(reason).at(format!("byte {}", 4 + sizes.len())));
+    let header = Header::parse(bytes, file)?;
+    let shape = header.shape.clone();
+    if header.length(file)? != bytes.len() as u64 {
+        return Err(header.misfit(file, (bytes.len() - header.data) as u64));
     }
+    let data = &bytes[header.data..];
     fn array<T, const N: usize>(data: &[u8], shape: &[usize], of: impl Fn([u8; N]) -> T) -> Option<ArrayD<T>> {
-        let values = data.as_chunks::<N>().0.iter().map(|&cell| of(cell)).collect();
-        ArrayD::from_shape_vec(IxDyn(shape), values).ok()
+        let cells = data.as_chunks::<N>().0;
+        ArrayD::from_shape_vec(IxDyn(shape), collect(cells.len(), cells.iter().map(|&cell| of(cell)))?).ok()
     }
-    let tensor = match kind {
+    let tensor = match header.kind {
         8 => array(data, &shape, |[byte]: [u8; 1]| i64::from(byte)).map(Tensor::I64),
         9 => array(data, &shape, |cell| i64::from(i8::from_be_bytes(cell))).map(Tensor::I64),
         11 => array(data, &shape, |cell| i64::from(i16::from_be_bytes(cell))).map(Tensor::I64),
@@ -46,21 +35,78 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Tensor, DataError> {
         13 => array(data, &shape, f32::from_be_bytes).map(Tensor::F32),
         _ => array(data, &shape, f64::from_be_bytes).map(Tensor::F64),
     };
-    tensor.ok_or_else(|| bad(format!("the shape {shape:?} is too large")))
+    let tensor = tensor.ok_or_else(|| no_room(file, 8 * data.len()))?;
+    Ok((tensor, header.kind == 8))
+}
+
+/// What the first bytes say.
+struct Header {
+    kind: u8,
+    shape: Vec<usize>,
+    /// Where the elements begin.
+    data: usize,
+}
+
+impl Header {
+    fn parse(bytes: &[u8], file: &str) -> Result<Header, DataError> {
+        let Some(&[0, 0, kind, rank]) = bytes.get(..4) else {
+            return Err(bad(file, "not an IDX file: it does not begin with two zero bytes".into()).at("byte 0"));
+        };
+        let data = 4 + 4 * usize::from(rank);
+        let sizes = bytes.get(4..data).ok_or_else(|| bad(file, "cut short inside the header".into()).at("byte 4"))?;
+        let shape = sizes.as_chunks::<4>().0.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
+        Ok(Header { kind, shape, data })
+    }
+
+    /// How long the whole file must be.
+    fn length(&self, file: &str) -> Result<u64, DataError> {
+        let size = match self.kind {
+            8 | 9 => 1,
+            11 => 2,
+            12 | 13 => 4,
+            14 => 8,
+            kind => return Err(bad(file, format!("elements of kind 0x{kind:02x} are not known")).at("byte 2")),
+        };
+        let bytes = npy::count(&self.shape).filter(|_| self.shape.len() <= 32).and_then(|n| n.checked_mul(size));
+        let too_large = || bad(file, format!("the shape {:?} is too large", self.shape)).at("byte 4");
+        let bytes = bytes.filter(|&bytes| bytes as u64 <= FILE_LIMIT).ok_or_else(too_large)?;
+        Ok((self.data + bytes) as u64)
+    }
+
+    fn misfit(&self, file: &str, found: u64) -> DataError {
+        let reason = format!("the shape {:?} does not fit the {found} bytes that follow", self.shape);
+        bad(file, reason).at(format!("byte {}", self.data))
+    }
+}
+
+fn bad(file: &str, reason: String) -> DataError {
+    DataError::new("data::idx", file, reason).help("idx(images, labels) reads MNIST's files: get it again")
+}
+
+fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+fn broken(file: &str, error: &std::io::Error) -> DataError {
+    DataError::new("data::gzip", file, format!("cannot be unpacked ({error})")).help("get the file again")
 }
 
 /// What a gzip stream holds, counted while it comes.
 pub fn gunzip(bytes: &[u8], file: &str) -> Result<Vec<u8>, DataError> {
-    let mut out = vec![];
-    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(EXPANDED_LIMIT + 1);
-    let read = reader.read_to_end(&mut out);
-    read.map_err(|e| {
-        DataError::new("data::gzip", file, format!("cannot be unpacked ({e})")).help("get the file again")
-    })?;
-    if out.len() as u64 > EXPANDED_LIMIT {
-        return Err(DataError::new("data::limit", file, format!("unpacks to more than {} GB", EXPANDED_LIMIT >> 30)));
-    }
-    Ok(out)
+    gunzip_within(bytes, file, EXPANDED_LIMIT)
+}
+
+fn gunzip_within(bytes: &[u8], file: &str, limit: u64) -> Result<Vec<u8>, DataError> {
+    unpack(flate2::read::MultiGzDecoder::new(bytes), limit.min(EXPANDED_LIMIT)).map_err(|why| match why {
+        Unpack::Damaged(error) => broken(file, &error),
+        Unpack::TooLong => DataError::new(
+            "data::limit",
+            file,
+            format!("unpacks to more than the {limit} bytes that its header claims"),
+        )
+        .help("the file is damaged, or means harm: get it again"),
+        Unpack::NoRoom => no_room(file, limit as usize),
+    })
 }
 
 #[cfg(test)]
@@ -75,11 +121,11 @@ mod tests {
     #[test]
     fn plain_and_gzipped() {
         let want = Tensor::I64(ndarray::array![[[0, 255]], [[7, 8]]].into_dyn());
-        assert_eq!(read(&images(), "i"), Ok(want.clone()));
+        assert_eq!(read(&images(), "i"), Ok((want.clone(), true)));
         let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
         packed.write_all(&images()).expect("into memory");
         let packed = packed.finish().expect("into memory");
-        assert_eq!(read(&packed, "i.gz"), Ok(want));
+        assert_eq!(read(&packed, "i.gz"), Ok((want, true)));
         for cut in 2..packed.len() {
             assert!(read(&packed[..cut], "i.gz").is_err(), "cut at {cut}");
         }
@@ -91,7 +137,7 @@ mod tests {
             assert!(read(&images()[..cut], "i").is_err(), "cut at {cut}");
         }
         let huge = [&[0, 0, 14, 4][..], &[255; 16]].concat();
-        assert!(read(&huge, "i").expect_err("huge").to_string().contains("does not fit"));
+        assert!(read(&huge, "i").expect_err("huge").to_string().contains("too large"));
         assert!(read(&[0, 0, 10, 0], "i").expect_err("kind").to_string().contains("0x0a"));
         assert!(read(b"P5 28 28", "i").is_err());
     }

@@ -88,6 +88,12 @@ impl Literal {
         matches!(self, Literal::List(values, _) if values.iter().all(|value| matches!(value, Number::Int(_))))
     }
 
+    /// Whether it is a list of `true` and `false` alone.
+    pub fn is_bool(&self) -> bool {
+        let truth = |value: &Number| matches!(value, Number::Bool(_));
+        matches!(self, Literal::List(values, _) if !values.is_empty() && values.iter().all(truth))
+    }
+
     /// The tensor for the input `name`; `shape` is the model's, for words without sizes.
     ///
     /// Normal numbers are a function of seed, name and place: another input changes nothing.

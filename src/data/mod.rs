@@ -14,6 +14,7 @@ pub mod literal;
 mod memory;
 pub mod npy;
 pub mod npz;
+mod room;
 mod sources;
 pub mod tensors;
 mod text_file;

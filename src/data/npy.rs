@@ -5,6 +5,7 @@
 //! Declared sizes are claims: everything is compared with the bytes that are there before it is allocated.
 
 use super::DataError;
+use super::room::{collect, room};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, IxDyn};
 
@@ -31,6 +32,7 @@ pub fn read(bytes: &[u8], file: &str, notes: &mut Vec<String>) -> Result<Tensor,
         .at(format!("byte {}", header.data)));
     }
     let cells = data.chunks_exact(size.max(1));
+    let no_room = || super::room::no_room(file, 8 * count);
     let cell = |chunk: &[u8]| {
         let mut raw = [0u8; 8];
         raw[..size].copy_from_slice(chunk);
@@ -42,31 +44,60 @@ pub fn read(bytes: &[u8], file: &str, notes: &mut Vec<String>) -> Result<Tensor,
     let signed = |raw: u64| (raw << (64 - 8 * size)) as i64 >> (64 - 8 * size);
     let shape = &header.shape;
     let fortran = header.fortran;
+    // In Fortran order the elements are brought in order as a copy.
+    if fortran && !room(16 * count) {
+        return Err(no_room());
+    }
+    fn all<T>(
+        count: usize,
+        values: impl Iterator<Item = T>,
+        no_room: impl Fn() -> DataError,
+    ) -> Result<Vec<T>, DataError> {
+        collect(count, values).ok_or_else(no_room)
+    }
     match (kind, size) {
-        ('f', 4) => shaped(cells.map(|c| f32::from_bits(cell(c) as u32)).collect(), shape, fortran).map(Tensor::F32),
-        ('f', 8) => shaped(cells.map(|c| f64::from_bits(cell(c))).collect(), shape, fortran).map(Tensor::F64),
+        ('f', 4) => {
+            let values = all(count, cells.map(|c| f32::from_bits(cell(c) as u32)), no_room)?;
+            shaped(values, shape, fortran).map(Tensor::F32)
+        }
+        ('f', 8) => {
+            shaped(all(count, cells.map(|c| f64::from_bits(cell(c))), no_room)?, shape, fortran).map(Tensor::F64)
+        }
         ('f', _) => {
             notes.push(format!("{file}: f16 was read as f32"));
-            shaped(cells.map(|c| half(cell(c) as u16)).collect(), shape, fortran).map(Tensor::F32)
+            shaped(all(count, cells.map(|c| half(cell(c) as u16)), no_room)?, shape, fortran).map(Tensor::F32)
         }
         ('b', _) => {
             if let Some(at) = data.iter().position(|&byte| byte > 1) {
                 let at_byte = format!("byte {}", header.data + at);
                 return Err(bad(format!("{} is neither true (1) nor false (0)", data[at])).at(at_byte));
             }
-            shaped(data.iter().map(|&byte| byte == 1).collect(), shape, fortran).map(Tensor::Bool)
+            shaped(all(count, data.iter().map(|&byte| byte == 1), no_room)?, shape, fortran).map(Tensor::Bool)
         }
-        ('i', _) => shaped(cells.map(|c| signed(cell(c))).collect(), shape, fortran).map(Tensor::I64),
+        ('i', _) => shaped(all(count, cells.map(|c| signed(cell(c))), no_room)?, shape, fortran).map(Tensor::I64),
         _ => {
-            let values: Vec<u64> = cells.map(cell).collect();
-            if let Some(value) = values.iter().find(|&&value| value > i64::MAX as u64) {
-                return Err(bad(format!("{value} is too large for i64")));
+            if let Some((at, value)) = cells.clone().map(cell).enumerate().find(|(_, value)| *value > i64::MAX as u64) {
+                let at_byte = format!("byte {}", header.data + at * size);
+                return Err(bad(format!("{value} is too large for i64")).at(at_byte));
             }
-            shaped(values.into_iter().map(|value| value as i64).collect(), shape, fortran).map(Tensor::I64)
+            shaped(all(count, cells.map(|c| cell(c) as i64), no_room)?, shape, fortran).map(Tensor::I64)
         }
     }
     .ok_or_else(|| bad(format!("the shape {:?} is too large", header.shape)))
 }
+
+/// How long a `.npy` file is that begins with these bytes, and the most that a header takes; none where it cannot be told.
+pub(super) fn claimed(start: &[u8]) -> Option<u64> {
+    Header::parse(start).ok()?.length()
+}
+
+/// The shape that a `.npy` file claims which begins with these bytes.
+pub(super) fn shape(start: &[u8]) -> Option<Vec<usize>> {
+    Header::parse(start).ok().map(|header| header.shape)
+}
+
+/// So much of a file tells its length.
+pub(super) const START: usize = HEADER_LIMIT + 12;
 
 /// What the header says.
 struct Header {
@@ -98,6 +129,12 @@ impl Header {
         let header = words.dict().ok_or_else(|| format!("the header `{}` is not that of an array", shown(text)))?;
         let (descr, fortran, shape) = header;
         Ok(Header { descr, fortran, shape, data: from + length })
+    }
+
+    /// How long the whole file must be.
+    fn length(&self) -> Option<u64> {
+        let (_, size, _) = self.element().ok()?;
+        Some((count(&self.shape)?.checked_mul(size)?).checked_add(self.data)? as u64)
     }
 
     /// Kind (`f i u b`), bytes an element, whether big-endian.
@@ -173,9 +210,15 @@ impl<'a> Words<'a> {
             self.eat(':')?;
             match key {
                 // A list here is a record: several values an element.
-                "descr" => descr = Some(self.quoted()?.to_string()),
-                "fortran_order" => fortran = Some(self.word() == "True"),
-                "shape" => shape = Some(self.shape()?),
+                "descr" if descr.is_none() => descr = Some(self.quoted()?.to_string()),
+                "fortran_order" if fortran.is_none() => {
+                    fortran = match self.word() {
+                        "True" => Some(true),
+                        "False" => Some(false),
+                        _ => return None,
+                    };
+                }
+                "shape" if shape.is_none() => shape = Some(self.shape()?),
                 _ => return None,
             }
             if self.eat(',').is_none() {
@@ -183,6 +226,7 @@ impl<'a> Words<'a> {
                 break;
             }
         }
+        self.rest.trim().is_empty().then_some(())?;
         Some((descr?, fortran?, shape?))
     }
 }

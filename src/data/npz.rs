@@ -3,9 +3,10 @@
 //! A zip entry's declared size is a claim: what comes out is counted while it comes.
 
 use super::error::near_or_all;
+use super::room::{Unpack, no_room, peek, unpack};
 use super::{DataError, EXPANDED_LIMIT, npy};
 use crate::tensor::Tensor;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 /// The entries of an archive: a numpy file has a handful.
 const ENTRIES: usize = 10_000;
@@ -23,17 +24,27 @@ impl<'a> Npz<'a> {
         let bad = |reason: String| {
             DataError::new("data::npz", file, reason).help("write it with numpy.savez(path, x = …, y = …)")
         };
-        let zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| bad(format!("not a .npz file ({e})")))?;
-        if zip.len() > ENTRIES {
-            return Err(bad(format!("{} entries, over the limit of {ENTRIES}", zip.len())));
+        // The directory is a claim, too: so many of its headers must stand there.
+        let headers = bytes.windows(4).filter(|four| *four == b"PK\x01\x02").take(ENTRIES + 1).count();
+        if headers > ENTRIES {
+            return Err(bad(format!("more than {ENTRIES} entries")).at("its directory"));
         }
+        let zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| bad(format!("not a .npz file ({e})")))?;
         let mut names: Vec<String> = vec![];
         for name in zip.file_names() {
             let name = name.map_err(|e| bad(format!("an entry whose name cannot be read ({e})")))?;
             names.push(name.strip_suffix(".npy").unwrap_or(&name).to_string());
         }
         if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-            return Err(bad(format!("two entries are called `{}`", twice.1)));
+            return Err(bad(format!("two entries are called `{}`", twice.1)).at("its directory"));
+        }
+        // An archive keeps one entry a name: of two equal ones it would silently be the last.
+        if entries(bytes).is_some_and(|claimed| claimed != names.len()) {
+            let reason = format!(
+                "its directory does not list {} different entries, as it claims: a name is there twice",
+                entries(bytes).unwrap_or(0)
+            );
+            return Err(bad(reason).at("its directory"));
         }
         Ok(Npz { file, zip, names })
     }
@@ -43,6 +54,12 @@ impl<'a> Npz<'a> {
         self.names.iter().map(String::as_str).collect()
     }
 
+    /// The shape that an array claims, before anything is unpacked; none where it cannot be told.
+    pub fn shape(&mut self, name: &str) -> Option<Vec<usize>> {
+        let index = self.names.iter().position(|other| other == name)?;
+        npy::shape(&peek(self.zip.by_index(index).ok()?, npy::START).ok()?)
+    }
+
     /// One array.
     pub fn read(&mut self, name: &str, notes: &mut Vec<String>) -> Result<Tensor, DataError> {
         let file = self.file;
@@ -50,15 +67,32 @@ impl<'a> Npz<'a> {
             let error = DataError::new("data::name", file, format!("holds no array `{name}`"));
             return Err(error.help(near_or_all(name, &self.names())));
         };
-        let bad = |reason: String| DataError::new("data::npz", file, reason).at(format!("array `{name}`"));
-        let entry = self.zip.by_index(index).map_err(|e| bad(format!("cannot be read ({e})")))?;
-        let mut bytes = vec![];
-        entry.take(EXPANDED_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| bad(format!("is damaged ({e})")))?;
-        if bytes.len() as u64 > EXPANDED_LIMIT {
-            return Err(bad(format!("unpacks to more than {} GB", EXPANDED_LIMIT >> 30)));
-        }
-        npy::read(&bytes, file, notes).map_err(|error| DataError { place: Some(format!("array `{name}`")), ..error })
+        let bad = |reason: String| {
+            let error = DataError::new("data::npz", file, reason).at(format!("array `{name}`"));
+            error.help("get the file again, or write it with numpy.savez(path, x = …, y = …)")
+        };
+        let damaged = |error: std::io::Error| bad(format!("is damaged ({error})"));
+        let unreadable = |e: zip::result::ZipError| bad(format!("cannot be read ({e})"));
+        // What comes out is compared with what the array's own header claims before more than that is kept.
+        let start = peek(self.zip.by_index(index).map_err(unreadable)?, npy::START).map_err(damaged)?;
+        let inside = |error| DataError { place: Some(format!("array `{name}`")), ..error };
+        let Some(limit) = npy::claimed(&start).map(|claimed| claimed.min(EXPANDED_LIMIT)) else {
+            return npy::read(&start, file, notes).map_err(inside);
+        };
+        let bytes = unpack(self.zip.by_index(index).map_err(unreadable)?, limit).map_err(|why| match why {
+            Unpack::Damaged(error) => damaged(error),
+            Unpack::TooLong => bad(format!("unpacks to more than the {limit} bytes that its header claims")),
+            Unpack::NoRoom => no_room(file, limit as usize),
+        })?;
+        npy::read(&bytes, file, notes).map_err(inside)
     }
+}
+
+/// How many entries the directory's end claims, where it can say so (up to 65,534).
+fn entries(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(22).rposition(|window| window.starts_with(b"PK\x05\x06"))?;
+    let claimed = u16::from_le_bytes([bytes[end + 10], bytes[end + 11]]);
+    (claimed != u16::MAX).then_some(usize::from(claimed))
 }
 
 #[cfg(test)]

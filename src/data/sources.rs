@@ -1,6 +1,7 @@
 //! The sources that a train section can name, and the files that `--data` and `--input` take.
 
 use super::npz::Npz;
+use super::room::{no_room, room};
 use super::tensors::TensorFile;
 use super::{DataError, Dataset, FILE_LIMIT, Port, SourceDef, csv_file, digits, find_source, idx, npy, text_file};
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
@@ -9,7 +10,7 @@ use crate::tensor::{DType, Tensor};
 use crate::text::{Files, Span};
 
 /// All of them.
-pub static SOURCES: &[&SourceDef] = &[&DIGITS, &CSV, &NPZ, &SAFETENSORS, &IDX, &TEXT];
+pub static SOURCES: &[&SourceDef] = &[&DIGITS, &CSV, &NPY, &NPZ, &SAFETENSORS, &IDX, &TEXT];
 
 const TEXT_KIND: &[AttrKind] = &[AttrKind::Text];
 
@@ -28,6 +29,12 @@ static CSV: SourceDef = SourceDef {
         AttrDef::required("path", TEXT_KIND, "the file, from the model's folder"),
         AttrDef::new("label", TEXT_KIND, AttrDefault::None, "the column of the target, if it has another name").named(),
     ],
+};
+
+static NPY: SourceDef = SourceDef {
+    name: "npy",
+    doc: "A folder of arrays of numpy.save, one for each input and target: x.npy, y.npy; the first axis is the sample.",
+    attrs: &[AttrDef::required("folder", TEXT_KIND, "the folder, from the model's own")],
 };
 
 static NPZ: SourceDef = SourceDef {
@@ -78,7 +85,8 @@ pub struct Loaded {
 /// Loads a source for a model's inputs and targets.
 ///
 /// Paths are relative to the folder `base` (the model's; empty: where the program runs). A share for validation is drawn
-/// independently of the run's seed, so that `eval` and every seed see the same split.
+/// independently of the run's seed, so that `eval` and every seed see the same split. `known`: what the ids of a text or
+/// the numbers of words stand for already (a checkpoint says so); none: as the training rows have it.
 pub fn load(
     source: &Call,
     valid: Option<&Valid>,
@@ -86,18 +94,26 @@ pub fn load(
     targets: &[Port],
     base: &str,
     files: &dyn Files,
+    known: &[String],
 ) -> Result<Loaded, DataError> {
     let mut notes = vec![];
-    let all = read(source, inputs, targets, base, files, &mut notes)?;
+    let read = |source: &Call, known: &[String], notes: &mut Vec<String>| {
+        read(&At { source, base, files, known }, inputs, targets, notes)
+    };
+    let all = read(source, known, &mut notes)?;
     let (train, valid) = match valid {
         Some(Valid::Fraction(share)) => {
             let (train, valid) = all.hold_out(*share, 0)?;
             (train, Some(valid))
         }
         Some(Valid::Source(source)) => {
-            let valid = read(source, inputs, targets, base, files, &mut notes)?;
+            let valid = read(source, &all.vocabulary, &mut notes)?;
             if valid.vocabulary != all.vocabulary {
-                let error = DataError::new("data::label", &valid.file, "has other words than the training data");
+                let error = DataError::new(
+                    "data::label",
+                    &valid.file,
+                    "has words where the training data have numbers, or the reverse",
+                );
                 return Err(error.help("number the labels in the files, or hold a share out: `valid 0.2`"));
             }
             (all, Some(valid))
@@ -111,27 +127,45 @@ pub fn load(
     Ok(Loaded { train, valid, notes })
 }
 
+/// Which source, and from where.
+struct At<'a> {
+    source: &'a Call,
+    base: &'a str,
+    files: &'a dyn Files,
+    known: &'a [String],
+}
+
 /// All rows of a source.
-fn read(
-    source: &Call,
-    inputs: &[Port],
-    targets: &[Port],
-    base: &str,
-    files: &dyn Files,
-    notes: &mut Vec<String>,
-) -> Result<Dataset, DataError> {
+fn read(at: &At<'_>, inputs: &[Port], targets: &[Port], notes: &mut Vec<String>) -> Result<Dataset, DataError> {
+    let &At { source, base, files, known } = at;
     let path = |name: &str| beside(base, source.attrs.str(name).unwrap_or(""));
     let open = |path: &str| files.read(path, FILE_LIMIT).map_err(DataError::from);
     match source.name.as_str() {
         "digits" => digits::all(inputs, targets),
         "csv" => {
             let file = path("path");
-            csv_file::read(&open(&file)?, &file, inputs, targets, source.attrs.str("label"), notes)
+            csv_file::read(&open(&file)?, &file, inputs, targets, source.attrs.str("label"), known, notes)
+        }
+        "npy" => {
+            let folder = path("folder");
+            let folder = folder.trim_end_matches('/');
+            by_name(folder, inputs, targets, notes, |name, notes| {
+                let file = format!("{folder}/{name}.npy");
+                npy::read(&open(&file)?, &file, notes)
+            })
         }
         "npz" => {
             let file = path("path");
             let bytes = open(&file)?;
             let mut archive = Npz::open(&bytes, &file)?;
+            // Shapes are compared before anything is unpacked: a small archive may hold a large array.
+            let missing = |name: &str| !archive.names().contains(&name);
+            let all: Vec<&Port> = inputs.iter().chain(targets).collect();
+            if let Some(port) = all.iter().find(|port| missing(&port.name)) {
+                archive.read(&port.name, notes)?;
+            }
+            let shapes: Vec<Option<Vec<usize>>> = all.iter().map(|port| archive.shape(&port.name)).collect();
+            Dataset::fits(&file, &all, &shapes)?;
             by_name(&file, inputs, targets, notes, |name, notes| archive.read(name, notes))
         }
         "safetensors" => {
@@ -143,12 +177,24 @@ fn read(
         "idx" => {
             let (images, labels) = (path("images"), path("labels"));
             let pixels = idx::read(&open(&images)?, &images)?;
-            let digits = idx::read(&open(&labels)?, &labels)?;
+            let (digits, _) = idx::read(&open(&labels)?, &labels)?;
+            if let [target] = targets {
+                // The labels alone, so that what is wrong with them is said of their file.
+                Dataset::new(&labels, &[target], vec![digits.clone()], vec![], notes)?;
+            }
             images_and_labels(&images, pixels, digits, source.attrs.flag("scale"), inputs, targets, notes)
         }
         "text" => {
             let file = path("path");
-            text_file::read(&open(&file)?, &file, source.attrs.str("unit").unwrap_or("char"), inputs, targets, notes)
+            text_file::read(
+                &open(&file)?,
+                &file,
+                source.attrs.str("unit").unwrap_or("char"),
+                inputs,
+                targets,
+                known,
+                notes,
+            )
         }
         other => {
             let names: Vec<&str> = SOURCES.iter().map(|def| def.name).collect();
@@ -177,7 +223,7 @@ fn by_name(
 /// Images of bytes, scaled and brought into the input's shape, and their labels.
 fn images_and_labels(
     file: &str,
-    pixels: Tensor,
+    (pixels, bytes): (Tensor, bool),
     labels: Tensor,
     scale: bool,
     inputs: &[Port],
@@ -189,6 +235,13 @@ fn images_and_labels(
         let (inputs, targets) = (inputs.len(), targets.len());
         return Err(bad(format!("has one input and one target, the model wants {inputs} and {targets}")));
     };
+    if scale && !bytes && matches!(pixels, Tensor::I64(_)) && input.dtype.is_float() {
+        let error = bad("holds integers that are no bytes: they cannot be brought to 0 … 1".into());
+        return Err(error.help("idx(…, scale = false) takes them as they are"));
+    }
+    if !room(8 * pixels.len()) {
+        return Err(no_room(file, 8 * pixels.len()));
+    }
     let pixels = match (pixels, input.dtype) {
         (Tensor::I64(a), DType::F32) if scale => Tensor::F32(a.mapv(|v| v as f32 / 255.0)),
         (Tensor::I64(a), DType::F64) if scale => Tensor::F64(a.mapv(|v| v as f64 / 255.0)),
@@ -198,12 +251,8 @@ fn images_and_labels(
     };
     // An image may be wanted flat, or with a channel: the same pixels in the same order.
     let shape = pixels.shape().to_vec();
-    let rows = shape.first().copied().unwrap_or(0);
-    let image: usize = shape.iter().skip(1).product();
-    let pixels = match input.width() {
-        Some(width) if width == image => {
-            let axes = input.axes.iter().map(|axis| axis.unwrap_or(1));
-            let wanted: Vec<usize> = std::iter::once(rows).chain(axes).collect();
+    let pixels = match image_shape(&shape, &input.axes) {
+        Some(wanted) => {
             let reshaped = match pixels {
                 Tensor::F32(a) => a.into_shape_with_order(wanted).map(Tensor::F32),
                 Tensor::F64(a) => a.into_shape_with_order(wanted).map(Tensor::F64),
@@ -217,6 +266,24 @@ fn images_and_labels(
     Dataset::new(file, &[input, target], vec![pixels, labels], vec![], notes)
 }
 
+/// The shape of images as the input wants it: flat, or with one channel before or behind; none where it is another.
+fn image_shape(shape: &[usize], axes: &[Option<usize>]) -> Option<Vec<usize>> {
+    let (rows, image) = shape.split_first()?;
+    let fits = |axes: &[Option<usize>]| {
+        axes.len() == image.len() && axes.iter().zip(image).all(|(want, size)| want.is_none_or(|want| want == *size))
+    };
+    let with = |before: &[usize], behind: &[usize]| Some([&[*rows], before, image, behind].concat());
+    match axes {
+        [flat] if image.len() > 1 => {
+            let all: usize = image.iter().product();
+            flat.is_none_or(|flat| flat == all).then(|| vec![*rows, all])
+        }
+        [Some(1), rest @ ..] if fits(rest) => with(&[1], &[]),
+        [rest @ .., Some(1)] if fits(rest) => with(&[], &[1]),
+        _ => None,
+    }
+}
+
 /// The source that reads a file, from its ending: what `--data PATH` means.
 pub fn source_of_path(path: &str) -> Result<Call, DataError> {
     let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
@@ -226,13 +293,16 @@ pub fn source_of_path(path: &str) -> Result<Call, DataError> {
         "safetensors" => "safetensors",
         "txt" | "text" => "text",
         _ if path == "digits" => "digits",
+        _ if path.ends_with('/') => "npy",
         _ => {
             let error = DataError::new("data::source", path, "what kind of data this is cannot be told from its name");
-            return Err(error.help("--data takes .csv, .npz, .safetensors, .txt, or the word digits"));
+            return Err(
+                error.help("--data takes .csv, .npz, .safetensors, .txt, a folder/ of .npy, or the word digits")
+            );
         }
     };
     let def = find_source(name).expect("the names above stand in the list");
-    let given = [("path", Attr::Str(path.into()))];
+    let given = [(def.attrs.first().map_or("", |attr| attr.name), Attr::Str(path.into()))];
     let attrs = Attrs::with(def.attrs, if def.attrs.is_empty() { &[] } else { &given });
     Ok(Call { name: name.into(), attrs, span: Span::default() })
 }
@@ -271,6 +341,20 @@ pub fn read_tensor(spec: &str, files: &dyn Files, notes: &mut Vec<String>) -> Re
         return npy::read(&files.read(spec, FILE_LIMIT)?, spec, notes);
     }
     let error = DataError::new("data::source", spec, "neither an array's file nor numbers");
+    let numbers = |part: &str| part.trim().parse::<f64>().is_ok();
+    if spec.split([',', ' ', ';']).filter(|part| !part.is_empty()).all(numbers) {
+        let row = spec.split([',', ' ', ';']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        return Err(
+            error.help(format!("numbers stand in brackets, a row in a list of its own: '[[{}]]'", row.join(", ")))
+        );
+    }
+    let word = spec.split('[').next().unwrap_or("");
+    let makers = ["normal", "ones", "zeros", "range"];
+    if let Some(meant) =
+        makers.iter().find(|maker| strsim::damerau_levenshtein(maker, word) <= 2 && !spec.contains('.'))
+    {
+        return Err(error.help(format!("did you mean {}?", spec.replacen(word, meant, 1))));
+    }
     Err(error
         .help("give FILE.npy, FILE.npz:NAME, FILE.safetensors:NAME, '[[1, 2, 3]]', normal[2,3], ones, zeros or range"))
 }
@@ -311,10 +395,10 @@ mod tests {
     fn digits_have_their_own_fifth() {
         let (mut x, y) = (ports().0, [Port { below: Some(10), ..ports().1[0].clone() }]);
         x[0].axes = vec![Some(64)];
-        let loaded = load(&call("digits", &[]), None, &x, &y, "", &Memory::default()).expect("embedded");
+        let loaded = load(&call("digits", &[]), None, &x, &y, "", &Memory::default(), &[]).expect("embedded");
         assert_eq!((loaded.train.rows, loaded.valid.map(|set| set.rows)), (1442, Some(355)));
         let share = Valid::Fraction(0.5);
-        let loaded = load(&call("digits", &[]), Some(&share), &x, &y, "", &Memory::default()).expect("embedded");
+        let loaded = load(&call("digits", &[]), Some(&share), &x, &y, "", &Memory::default(), &[]).expect("embedded");
         assert_eq!((loaded.train.rows, loaded.valid.map(|set| set.rows)), (898, Some(899)));
     }
 
@@ -325,13 +409,13 @@ mod tests {
         let (a, b) = (Tensor::F64(ndarray::array![[1.0, 2.0]].into_dyn()), Tensor::I64(ndarray::array![2].into_dyn()));
         files.put("models/d.safetensors", &tensors::write(&[("x", &a), ("y", &b)], &Metadata::new()));
         let source = call("safetensors", &[("path", Attr::Str("d.safetensors".into()))]);
-        let loaded = load(&source, None, &x, &y, "models", &files).expect("both arrays");
+        let loaded = load(&source, None, &x, &y, "models", &files, &[]).expect("both arrays");
         assert_eq!(loaded.train.columns[0].1, Tensor::F32(ndarray::array![[1.0, 2.0]].into_dyn()));
         assert!(loaded.notes[0].contains("narrowed"), "{:?}", loaded.notes);
         let z = [Port { name: "z".into(), ..x[0].clone() }];
-        let said = load(&source, None, &z, &y, "models", &files).expect_err("no z").to_string();
+        let said = load(&source, None, &z, &y, "models", &files, &[]).expect_err("no z").to_string();
         assert!(said.contains("models/d.safetensors: holds no tensor `z`"), "{said}");
-        let said = load(&source, None, &x, &y, "elsewhere", &files).expect_err("no file").to_string();
+        let said = load(&source, None, &x, &y, "elsewhere", &files, &[]).expect_err("no file").to_string();
         assert!(said.contains("elsewhere/d.safetensors"), "{said}");
     }
 
@@ -346,9 +430,9 @@ mod tests {
                 [("images", Attr::Str("i".into())), ("labels", Attr::Str("l".into())), ("scale", Attr::Bool(scale))];
             call("idx", &given)
         };
-        let loaded = load(&source(true), None, &x, &y, "", &files).expect("two images");
+        let loaded = load(&source(true), None, &x, &y, "", &files, &[]).expect("two images");
         assert_eq!(loaded.train.columns[0].1, Tensor::F32(ndarray::array![[0.0, 1.0], [0.2, 0.0]].into_dyn()));
-        let loaded = load(&source(false), None, &x, &y, "", &files).expect("two images");
+        let loaded = load(&source(false), None, &x, &y, "", &files, &[]).expect("two images");
         assert_eq!(loaded.train.columns[0].1, Tensor::F32(ndarray::array![[0.0, 255.0], [51.0, 0.0]].into_dyn()));
     }
 

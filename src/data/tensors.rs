@@ -4,6 +4,7 @@
 //! bytes, so the writer is ours: metadata sorted, tensors with wide elements first (alignment), else in the order given.
 
 use super::error::near_or_all;
+use super::room::collect;
 use super::{DataError, npy};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, IxDyn};
@@ -12,6 +13,9 @@ use std::collections::BTreeMap;
 
 /// What a file says beside its tensors.
 pub type Metadata = BTreeMap<String, String>;
+
+/// The longest header: it is text, and takes many times its length once it is understood.
+const HEADER_LIMIT: u64 = 16 << 20;
 
 /// An open file over bytes: nothing is copied until a tensor is asked for.
 pub struct TensorFile<'a> {
@@ -27,12 +31,26 @@ impl<'a> TensorFile<'a> {
     /// Checks the header against the bytes.
     pub fn open(bytes: &'a [u8], file: &'a str) -> Result<TensorFile<'a>, DataError> {
         let bad = |error: SafeTensorError| {
+            let place = if matches!(error, SafeTensorError::MetadataIncompleteBuffer) {
+                format!("byte {}", bytes.len())
+            } else {
+                "its header".into()
+            };
             DataError::new("data::safetensors", file, explain(&error, bytes.len()))
+                .at(place)
                 .help("the file is damaged or no safetensors file: get it again, or write it with safetensors")
         };
+        if bytes
+            .first_chunk::<8>()
+            .is_some_and(|length| (HEADER_LIMIT..100 << 20).contains(&u64::from_le_bytes(*length)))
+        {
+            let error = DataError::new("data::safetensors", file, "its header claims more than 16 MB");
+            return Err(error.at("byte 0").help("split the file: that is the header of some hundred thousand tensors"));
+        }
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(bad)?;
         let names = header.offset_keys();
         let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        drop(header);
         let tensors = SafeTensors::deserialize(bytes).map_err(bad)?;
         Ok(TensorFile { file, tensors, names, metadata })
     }
@@ -55,7 +73,10 @@ impl<'a> TensorFile<'a> {
                 }
                 tensor
             })
-            .map_err(|reason| DataError::new("data::safetensors", self.file, reason).at(format!("tensor `{name}`")))
+            .map_err(|reason| {
+                let error = DataError::new("data::safetensors", self.file, reason).at(format!("tensor `{name}`"));
+                error.help("write it again, with safetensors and elements of type F32, F64, I64 or BOOL")
+            })
     }
 }
 
@@ -89,7 +110,8 @@ fn tensor(view: &TensorView<'_>) -> Result<(Tensor, Option<Dtype>), String> {
     }
     fn array<T, const N: usize>(data: &[u8], shape: &[usize], of: impl Fn([u8; N]) -> T) -> Result<ArrayD<T>, String> {
         let (cells, _) = data.as_chunks::<N>();
-        let values = cells.iter().map(|&cell| of(cell)).collect();
+        let values = collect(cells.len(), cells.iter().map(|&cell| of(cell)));
+        let values = values.ok_or_else(|| format!("{} elements are more than memory can hold", cells.len()))?;
         ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|_| format!("the shape {shape:?} does not fit its bytes"))
     }
     let dtype = view.dtype();

@@ -40,7 +40,7 @@ struct Place<'a> {
 struct Mending<'a> {
     shown: &'a str,
     checked: Checked,
-    edits: [Edit<'a>; 1],
+    edits: Vec<Edit<'a>>,
 }
 
 #[derive(Serialize)]
@@ -86,10 +86,13 @@ fn place<'a>(label: &'a Label, primary: bool, sources: &'a Sources) -> Place<'a>
 }
 
 fn mending<'a>(fix: &'a Fix, sources: &'a Sources) -> Mending<'a> {
-    let (file, line, column) = at(fix.span, sources);
-    let (start, length) = (fix.span.start, fix.span.len());
-    let edit = Edit { file, line, column, start, length, replacement: &fix.replacement };
-    Mending { shown: &fix.shown, checked: fix.checked, edits: [edit] }
+    let edit = |span: Span, replacement: &'a str| {
+        let (file, line, column) = at(span, sources);
+        Edit { file, line, column, start: span.start, length: span.len(), replacement }
+    };
+    let also = fix.also.iter().map(|(span, by)| edit(*span, by));
+    let edits = std::iter::once(edit(fix.span, &fix.replacement)).chain(also).collect();
+    Mending { shown: &fix.shown, checked: fix.checked, edits }
 }
 
 #[cfg(test)]

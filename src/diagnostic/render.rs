@@ -62,7 +62,7 @@ fn one(d: &Diagnostic, sources: &Sources, options: &RenderOptions) -> String {
         out.push_str(&wrapped("note:", note, options));
     }
     if let Some(fix) = d.fixes.first() {
-        out.push_str(&line("fix:", &fix_text(fix), options));
+        out.push_str(&line("fix:", &fix_text(d, fix, sources), options));
     }
     out
 }
@@ -94,14 +94,16 @@ fn by_file(labels: &[Label]) -> Vec<Vec<&Label>> {
 }
 
 /// What the `fix:` line says.
-fn fix_text(fix: &Fix) -> String {
+pub(super) fn fix_text(d: &Diagnostic, fix: &Fix, sources: &Sources) -> String {
+    let own = d.labels.first().is_none_or(|label| label.span.file == fix.span.file);
+    let shown = if own { fix.shown.clone() } else { format!("in {}: {}", sources.of(fix.span).name, fix.shown) };
     let aside = match fix.checked {
-        Checked::No => return fix.shown.clone(),
+        Checked::No => return shown,
         Checked::ThisErrorGoes => "(checked: this error goes)",
         Checked::FileChecks => "(checked: the file type-checks with this)",
     };
-    let gap = ASIDE.saturating_sub(fix.shown.chars().count()).max(2);
-    format!("{}{}{aside}", fix.shown, " ".repeat(gap))
+    let gap = ASIDE.saturating_sub(shown.chars().count()).max(2);
+    format!("{shown}{}{aside}", " ".repeat(gap))
 }
 
 fn line(key: &str, text: &str, options: &RenderOptions) -> String {

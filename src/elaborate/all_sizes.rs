@@ -27,7 +27,7 @@ impl<'a> Elab<'a> {
         let before = self.reports.len();
         self.symbolic = true;
         self.fact_home = (block.header, !block.conds.is_empty());
-        self.inst = Inst { name: block.name.text.clone(), ..Inst::default() };
+        self.inst = Inst::of(block);
         self.chain.push(Frame::Block(block.name.text.clone(), vec![]));
         self.contract_names = signature_names(block);
         let ports = || sig.ins.iter().chain(sig.outs.iter().flatten());
@@ -35,8 +35,10 @@ impl<'a> Elab<'a> {
         self.symbolic_hypers(block);
         self.symbolic_dims(block);
         for cond in &block.conds {
-            if let Truth::Open(condition) = self.truth(cond) {
-                self.prover.learn(&mut self.shapes.dims, condition);
+            match self.truth(cond) {
+                Truth::Open(condition) => self.prover.learn(&mut self.shapes.dims, condition),
+                Truth::Known(false) if self.speaks_of_sizes(cond) => self.report_never(cond),
+                Truth::Known(_) | Truth::Opaque | Truth::Silent => {}
             }
         }
         self.regions.push(Region::default());
@@ -62,7 +64,7 @@ impl<'a> Elab<'a> {
         self.fresh();
         let before = self.reports.len();
         (self.symbolic, self.open_rank) = (true, true);
-        self.inst = Inst { name: block.name.text.clone(), ..Inst::default() };
+        self.inst = Inst::of(block);
         self.chain.push(Frame::Block(block.name.text.clone(), vec![]));
         self.symbolic_hypers(block);
         self.regions.push(Region::default());
@@ -103,7 +105,7 @@ impl<'a> Elab<'a> {
             }
         }
         for name in names {
-            if self.declared.contains_key(&name) && !self.inst.hypers.contains_key(&name) {
+            if self.declared().contains_key(&name) && !self.inst.hypers.contains_key(&name) {
                 let symbol = self.shapes.dims.symbol(&name);
                 self.inst.dims.insert(name, symbol);
             }

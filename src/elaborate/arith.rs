@@ -47,8 +47,15 @@ impl<'a> Elab<'a> {
             Operand::Number(Static::Unknown) => self.unknown_stage(),
             Operand::Number(value) => {
                 let text = format!("{} does not flow: this line has no tensor in it", value.kind());
-                let report = Diagnostic::error("type::number_in_flow", text, expr.span, "a number");
-                self.report(report.note("to add something to what flows: `it + 1`"));
+                let report = Diagnostic::error("type::number_in_flow", text, expr.span, value.kind());
+                self.report(match &value {
+                    Static::Str(word) if ops::find(word).is_some() => {
+                        report.note("a stage is a bare word").fix(expr.span, word.clone(), self.mended(expr.span, word))
+                    }
+                    Static::Str(_) => report.note("strings are options, between the parentheses of a stage"),
+                    Static::List(_) => report.note("a body is the list of its stages: one a line"),
+                    _ => report.note("to add something to what flows: `it + 1`; a number with a name is `dim n = 10`"),
+                });
                 self.unknown_stage()
             }
         }
@@ -101,7 +108,7 @@ impl<'a> Elab<'a> {
             Some(Meaning::Value(_) | Meaning::Layer(_)) => false,
             None => match self.inst.hypers.get(word) {
                 Some((value, _)) => !matches!(value, Static::Stage(_) | Static::Layer(_)),
-                None => self.inst.dims.contains_key(word) || self.declared.contains_key(word) || word == "inf",
+                None => self.inst.dims.contains_key(word) || self.declared().contains_key(word) || word == "inf",
             },
         }
     }
@@ -153,6 +160,15 @@ impl<'a> Elab<'a> {
         let ExprKind::Call(call) = &list.kind else { return Operand::Number(self.eval(expr)) };
         if self.is_number(call) {
             return Operand::Number(self.eval(expr));
+        }
+        if let (None, Resolved::Stage(..)) = (&call.args, self.resolve(call)) {
+            let (word, inner) = (self.written(call.span), self.written(index.span));
+            let fixed = format!("{word}({inner})");
+            let text = format!("the numbers of a stage stand in parentheses: `{fixed}`");
+            let report = Diagnostic::error("type::bare_operand", text, expr.span, "brackets are for lists");
+            self.report(report.fix(expr.span, fixed.clone(), self.mended(expr.span, &fixed)));
+            self.it.iter_mut().for_each(|it| it.used = true);
+            return Operand::Tensor(Val::Unknown);
         }
         let Operand::Tensor(val) = self.named_operand(call) else { return Operand::Number(self.eval(expr)) };
         let index = self.eval(index);
@@ -257,7 +273,7 @@ impl<'a> Elab<'a> {
                 self.need_number(&number, span);
                 return Val::Unknown;
             };
-            attrs = attrs.replaced("value", Attr::Float(value)).replaced("flip", Attr::Bool(flip));
+            attrs = attrs.replaced("value", Attr::Float(value)).replaced("number_first", Attr::Bool(flip));
         }
         self.internal_op(def, attrs, &values, sign, span)
     }

@@ -7,6 +7,7 @@ use super::words::shown_float;
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, default};
 use crate::ir::shape::Type;
+use crate::ops::foreign;
 use crate::syntax::lex::is_keyword;
 use crate::text::Span;
 
@@ -48,14 +49,26 @@ impl<'a> Elab<'a> {
                 }
                 continue;
             }
-            let Some(slot) = self.slot(called, arg, &mut position) else {
+            let known = self.slot(called, arg, &given, &mut position);
+            if known.is_none()
+                && let Some(slot) = meant_slot(called.defs, arg).filter(|&slot| seen[slot].is_none())
+            {
+                // It is read as what it was meant to be: one mistake, one report.
+                seen[slot] = Some(arg.span);
+                slots[slot] = self.coerce(&called.defs[slot], arg, input).ok();
+                sound &= slots[slot].is_some() || keeps_shape(&called.defs[slot]);
+                continue;
+            }
+            let Some(slot) = known else {
                 sound &=
                     arg.name.as_ref().is_some_and(|name| name.text == "inplace" || called.defs.iter().all(keeps_shape));
                 continue;
             };
             if let Some(first) = seen[slot] {
                 let text = format!("`{}` of `{}` is given twice", called.defs[slot].name, called.word);
-                self.report(Diagnostic::error("attr::twice", text, arg.span, "again here").label(first, "first here"));
+                let (place, shown) = self.without_argument(called, arg, &given);
+                let report = Diagnostic::error("attr::twice", text, arg.span, "again here").label(first, "first here");
+                self.report(report.fix(place, "", shown));
                 continue;
             }
             seen[slot] = Some(arg.span);
@@ -129,7 +142,7 @@ impl<'a> Elab<'a> {
     }
 
     /// Which attribute an argument is meant for.
-    fn slot(&mut self, called: Called<'_>, arg: &Given, position: &mut usize) -> Option<usize> {
+    fn slot(&mut self, called: Called<'_>, arg: &Given, all: &[Given], position: &mut usize) -> Option<usize> {
         let Some(name) = &arg.name else {
             let positional: Vec<usize> = (0..called.defs.len()).filter(|&i| called.defs[i].positional).collect();
             let slot = positional.get(*position).copied();
@@ -142,7 +155,7 @@ impl<'a> Elab<'a> {
         if let Some(slot) = called.defs.iter().position(|def| def.name == name.text) {
             return Some(slot);
         }
-        self.report_unknown_attr(called, arg);
+        self.report_unknown_attr(called, arg, all);
         None
     }
 
@@ -159,7 +172,7 @@ impl<'a> Elab<'a> {
         self.report(report);
     }
 
-    fn report_unknown_attr(&mut self, called: Called<'_>, arg: &Given) {
+    fn report_unknown_attr(&mut self, called: Called<'_>, arg: &Given, all: &[Given]) {
         let Some(name) = &arg.name else { return };
         if is_keyword(&name.text) {
             // The parser has told what this option is called.
@@ -168,34 +181,70 @@ impl<'a> Elab<'a> {
         let word = called.word;
         let text = format!("`{word}` has no attribute `{}`", name.text);
         let report = Diagnostic::error("attr::unknown", text, name.span, "unknown");
-        let torch = called.defs.iter().find(|def| !def.torch.is_empty() && def.torch == name.text);
-        let has = |attr: &str| called.defs.iter().any(|def| def.name == attr);
         let report = match name.text.as_str() {
-            "momentum" if has("update") => {
-                let value = arg.value.float().map(|x| shown_float(1.0 - x));
-                let mut report = Diagnostic { code: "attr::momentum", ..report };
-                report.message = format!("`{word}` has no `momentum`: it has `update`, the weight of the new value");
-                let report =
-                    report.note("PyTorch's momentum is the weight of the new value, Keras' that of the old one");
-                match value {
-                    Some(value) => {
-                        let fixed = format!("update = {value}");
-                        report.fix(arg.span, fixed.clone(), self.mended(arg.span, &fixed))
-                    }
-                    None => report.fix(name.span, "update", self.mended(name.span, "update")),
-                }
-            }
-            "inplace" => report.note("values never change in place: leave it out"),
-            _ => match torch.map(|def| def.name).or_else(|| {
-                near(&name.text, called.defs.iter().map(|def| def.name).filter(|name| !name.starts_with('.')))
-            }) {
-                Some("in") => report.note("the input is inferred; pin it so: `in -> out` in the first place"),
+            "momentum" if called.defs.iter().any(|def| def.name == "update") => self.tell_momentum(report, word, arg),
+            "activation" | "act" | "activation_fn" | "nonlinearity" => self.tell_activation(report, called, arg, all),
+            "name" | "scope" => self.meant_name(report, name.span, "path"),
+            other => match meant_slot(called.defs, arg).map(|slot| called.defs[slot].name) {
+                Some("in") => self.tell_input(report, called, arg, all),
                 Some(meant) => self.meant_name(report, name.span, meant),
-                None if called.defs.is_empty() => report.note(format!("`{word}` has no attributes")),
-                None => report.note(format!("`{word}` is called so: {}", call_form(called))),
+                None => match foreign::listed(foreign::NEVER, other) {
+                    Some(why) if why.ends_with("leave it out") => {
+                        let (place, shown) = self.without_argument(called, arg, all);
+                        report.note(why).fix(place, "", shown)
+                    }
+                    Some(why) => report.note(why),
+                    None if called.defs.is_empty() => report.note(format!("`{word}` has no attributes")),
+                    None => report.note(format!("`{word}` is called so: {}", call_form(called))),
+                },
             },
         };
         self.report(report);
+    }
+
+    fn tell_momentum(&self, mut report: Diagnostic, word: &str, arg: &Given) -> Diagnostic {
+        report.code = "attr::momentum";
+        report.message = format!("`{word}` has no `momentum`: it has `update`, the weight of the new value");
+        let report = report.note("PyTorch's momentum is the weight of the new value, Keras' that of the old one");
+        let fixed = match arg.value.float() {
+            Some(x) => format!("update = {}", shown_float(1.0 - x)),
+            None => return report,
+        };
+        report.fix(arg.span, fixed.clone(), self.mended(arg.span, &fixed))
+    }
+
+    /// `linear(256, activation = relu)`.
+    fn tell_activation(&self, report: Diagnostic, called: Called<'_>, arg: &Given, all: &[Given]) -> Diagnostic {
+        let stage = self.written(arg.value_span).trim_matches('"').to_string();
+        let report = report.note(format!("an activation is a stage of its own, after `{}`", called.word));
+        let Some(op) = crate::ops::find(&stage) else { return report };
+        let (place, left) = self.without_argument(called, arg, all);
+        let end = Span { start: called.span.end, ..called.span };
+        let after = format!(" |> {}", op.name);
+        report.fix(place, "", format!("{left}{after}")).also(end, after)
+    }
+
+    /// `in_features = 784`.
+    fn tell_input(&self, report: Diagnostic, called: Called<'_>, arg: &Given, all: &[Given]) -> Diagnostic {
+        let (place, shown) = self.without_argument(called, arg, all);
+        report.note("the input is inferred; `784 -> 256` in the first place pins it").fix(place, "", shown)
+    }
+
+    /// The place of an argument with its comma, and the call without it.
+    fn without_argument(&self, called: Called<'_>, arg: &Given, all: &[Given]) -> (Span, String) {
+        let at = all.iter().position(|other| other.span == arg.span).unwrap_or(0);
+        let place = match (at.checked_sub(1).and_then(|before| all.get(before)), all.get(at + 1)) {
+            (Some(before), _) => Span { start: before.span.end, ..arg.span },
+            (None, Some(next)) => Span { end: next.span.start, ..arg.span },
+            (None, None) => arg.span,
+        };
+        let written = self.written(called.span);
+        let (from, to) = ((place.start - called.span.start) as usize, (place.end - called.span.start) as usize);
+        let call = match (written.get(..from), written.get(to..)) {
+            (Some(head), Some(tail)) => format!("{head}{tail}"),
+            _ => called.word.to_string(),
+        };
+        (place, call.strip_suffix("()").map_or(call.clone(), str::to_string))
     }
 
     /// `in -> out`: what stands before the arrow is the input, what stands behind it the attribute itself.
@@ -259,6 +308,19 @@ impl<'a> Elab<'a> {
         }
         sound.then(|| Attrs::new(called.defs, values))
     }
+}
+
+/// The attribute that an unknown name was meant to be: by another library's word, or a near one.
+fn meant_slot(defs: &[AttrDef], arg: &Given) -> Option<usize> {
+    let name = arg.name.as_ref()?.text.as_str();
+    if matches!(name, "momentum" | "activation" | "act" | "name") || is_keyword(name) {
+        return None;
+    }
+    let at = |word: &str| defs.iter().position(|def| def.name == word);
+    let torch = defs.iter().position(|def| !def.torch.is_empty() && def.torch == name);
+    let listed = || foreign::attr(name, |word| at(word).is_some()).and_then(at);
+    let close = || near(name, defs.iter().map(|def| def.name).filter(|word| !word.starts_with('.'))).and_then(at);
+    torch.or_else(listed).or_else(close)
 }
 
 /// Whether an attribute cannot change the shape of a result.

@@ -35,7 +35,7 @@ impl<'a> Elab<'a> {
             (None, Some((path, span))) => self.paths.add(self.scope, Adds::Written(path, span)),
             (None, None) => self.paths.add(self.scope, Adds::Word(app.word.into())),
         };
-        let inst = Inst { name: block.name.text.clone(), hypers, ..Inst::default() };
+        let inst = Inst { hypers, ..Inst::of(block) };
         let caller = std::mem::replace(&mut self.inst, inst);
         let tail = self.tail.take();
         let (it, scope) = (self.it.take(), std::mem::replace(&mut self.scope, node));
@@ -117,7 +117,7 @@ impl<'a> Elab<'a> {
             }
         }
         let caller = std::mem::take(&mut self.inst);
-        self.inst.name = block.name.text.clone();
+        self.inst = Inst::of(block);
         let mut shown = vec![];
         let mut missing = None;
         for (param, given) in block.params.iter().zip(slots) {
@@ -137,6 +137,10 @@ impl<'a> Elab<'a> {
         }
         let hypers = std::mem::take(&mut self.inst.hypers);
         self.inst = caller;
+        if !sound {
+            // An argument that fits nothing was told; what is missing may be what it was meant to be.
+            return None;
+        }
         if let Some(name) = missing {
             let text = format!("the block `{}` needs `{}`", app.word, name.text);
             let report = Diagnostic::error("attr::missing", text, app.span, format!("`{}` is missing", name.text));
@@ -155,6 +159,7 @@ impl<'a> Elab<'a> {
                 let report = Diagnostic::error("attr::hyperparameter", text, name.span, "unknown");
                 match near(&name.text, names) {
                     Some(meant) => self.meant_name(report, name.span, meant),
+                    None if block.params.len() == 1 => self.meant_name(report, name.span, &block.params[0].name.text),
                     None => report,
                 }
             }
@@ -162,7 +167,10 @@ impl<'a> Elab<'a> {
                 let count = block.params.len();
                 let count = if count == 1 { "1 argument".into() } else { format!("{count} arguments") };
                 let text = format!("the block `{}` takes {count}, not more", app.word);
-                Diagnostic::error("attr::too_many", text, arg.span, "one too many")
+                let before = app.given.iter().map(|given| given.span.end).filter(|&end| end <= arg.span.start).max();
+                let place = Span { start: before.unwrap_or(arg.span.start), ..arg.span };
+                let report = Diagnostic::error("attr::too_many", text, arg.span, "one too many");
+                report.fix(place, "", self.mended(place, ""))
             }
         };
         self.report(report.label(block.name.span, "defined here"));

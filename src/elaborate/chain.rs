@@ -123,6 +123,22 @@ impl Elab<'_> {
         span.or_else(|| self.producers[at.0 as usize].as_ref().map(|producer| producer.span))
     }
 
+    /// The stage that decided the width of a value: the last one that says one, even if it is the same as before.
+    pub(super) fn sizer(&self, value: ValueId) -> Option<Span> {
+        let mut at = value;
+        for _ in 0..1_000 {
+            let Some(producer) = &self.producers[at.0 as usize] else { break };
+            if let (false, Some((_, None))) = (producer.alias, self.out_argument(producer.span)) {
+                return Some(producer.span);
+            }
+            match producer.from {
+                Some(from) if producer.alias || self.ty(from) == self.ty(at) => at = from,
+                _ => break,
+            }
+        }
+        self.culprit(value)
+    }
+
     /// Where the stage stands that made a value.
     pub(super) fn origin(&self, value: ValueId) -> Option<Span> {
         let mut at = value;

@@ -221,6 +221,9 @@ impl<'a> Elab<'a> {
         let report = Diagnostic::error("attr::kind", text, span, format!("{wanted} is wanted"));
         self.report(match value {
             Static::Str(text) if text.parse::<f64>().is_ok() => report.fix(span, text.clone(), self.mended(span, text)),
+            Static::Float(x) if *x == x.trunc() && x.abs() < 1e15 => {
+                report.fix(span, format!("{x}"), self.mended(span, &format!("{x}")))
+            }
             _ => report,
         });
     }
@@ -259,7 +262,7 @@ impl<'a> Elab<'a> {
                         let quoted = format!("\"{bare}\"");
                         report.fix(span, quoted.clone(), self.mended(span, &quoted))
                     }
-                    None => match near(written.trim_matches('"'), options.iter().copied()) {
+                    None => match meant_option(written.trim_matches('"'), &options) {
                         Some(meant) => {
                             report.fix(span, format!("\"{meant}\""), self.mended(span, &format!("\"{meant}\"")))
                         }
@@ -268,6 +271,8 @@ impl<'a> Elab<'a> {
                 }
             }
             Wrong::Symbolic => {
+                // Whether it is a fraction does not matter, where a dim has no place.
+                self.forget("where::fraction", span);
                 let text = format!("`{name}` of `{word}` needs a number, and `{shown}` stands for any size");
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
                 report.note(super::number::ONLY_IN_SHAPES)
@@ -297,6 +302,7 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
         Domain::NonNegative => x >= 0.0,
         Domain::Probability => (0.0..=1.0).contains(&x),
         Domain::HalfOpen => (0.0..1.0).contains(&x),
+        Domain::Unit => x == 1.0,
     };
     let must = match domain {
         Domain::Any => "a number",
@@ -304,6 +310,7 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
         Domain::NonNegative => "at least 0",
         Domain::Probability => "between 0 and 1",
         Domain::HalfOpen => "at least 0 and below 1",
+        Domain::Unit => "1, which opts out of deep norm (another gain is `init = xavier_normal(gain)`)",
     };
     let sound = match &attr {
         Attr::Int(n) => inside(*n as f64),
@@ -323,6 +330,13 @@ fn choices(def: &AttrDef) -> impl Iterator<Item = &'static str> {
         AttrKind::Choice(options) => options.iter().copied(),
         _ => [].iter().copied(),
     })
+}
+
+/// The option that was meant: in other case, by another library's word, or a near one.
+fn meant_option<'o>(word: &str, options: &[&'o str]) -> Option<&'o str> {
+    let lower = word.to_lowercase();
+    let same = options.iter().copied().find(|option| *option == lower);
+    same.or_else(|| near(&lower, options.iter().copied()))
 }
 
 /// What an attribute wants, in words.

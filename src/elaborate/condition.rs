@@ -31,42 +31,53 @@ impl<'a> Elab<'a> {
                 other if self.is_open(&other) => Truth::Opaque,
                 other => {
                     let text = format!("a condition is true or false, this is {}", other.kind());
-                    self.report(Diagnostic::error("type::condition", text, cond.span, "compare it with something"));
+                    let report = Diagnostic::error("type::condition", text, cond.span, "compare it with something");
+                    let fixed = format!("{} > 0", self.written(cond.span));
+                    self.report(match other {
+                        Static::Int(_) => report.fix(cond.span, fixed.clone(), self.mended(cond.span, &fixed)),
+                        _ => report,
+                    });
                     Truth::Silent
                 }
             };
         };
         if let (ExprKind::Binary(BinOp::Rem, what, by), Cmp::Eq | Cmp::Ne) = (&cond.left.kind, cmp) {
-            let zero = self.eval(right);
-            if self.as_int(&zero) == Some(0) {
+            let rest = self.eval(right);
+            if let Some(rest) = self.as_int(&rest) {
                 let (what, by) = (self.eval(what), self.eval(by));
-                return self.remainder_truth(&what, &by, *cmp == Cmp::Eq, cond.span);
+                if let Some(truth) = self.remainder_truth(&what, &by, rest, *cmp == Cmp::Eq, cond.span) {
+                    return truth;
+                }
             }
         }
         let (left, right) = (self.eval(&cond.left), self.eval(right));
         self.compare(*cmp, &left, &right, cond.span)
     }
 
-    pub(super) fn remainder_truth(&mut self, what: &Static, by: &Static, divides: bool, span: Span) -> Truth {
+    /// `what % by == rest`, which is `(what - rest) % by == 0` for a rest that is one; `None` where it must be worked out.
+    fn remainder_truth(&mut self, what: &Static, by: &Static, rest: i64, equal: bool, span: Span) -> Option<Truth> {
         if matches!(what, Static::Unknown) || matches!(by, Static::Unknown) {
-            return Truth::Silent;
+            return Some(Truth::Silent);
         }
         let (what, by) = (self.plain(what), self.plain(by));
-        if let (Some(x), Some(y)) = (self.as_dim(&what), self.as_dim(&by)) {
-            if self.shapes.dims.as_const(y) == Some(0) {
+        let (x, y) = (self.as_dim(&what)?, self.as_dim(&by)?);
+        let dims = &mut self.shapes.dims;
+        match dims.as_const(y) {
+            Some(0) => {
                 let _ = self.arithmetic(BinOp::Rem, what, by, span);
-                return Truth::Silent;
+                return Some(Truth::Silent);
             }
-            let condition = Condition::Divides { what: x, by: y };
-            return match self.prover.decide(&mut self.shapes.dims, condition) {
-                Some(holds) => Truth::Known(holds == divides),
-                None if divides => Truth::Open(condition),
-                None => Truth::Opaque,
-            };
+            Some(k) if !(0..k.saturating_abs()).contains(&rest) => return Some(Truth::Known(!equal)),
+            None if rest != 0 => return None,
+            _ => {}
         }
-        let rest = self.arithmetic(BinOp::Rem, what, by, span);
-        let cmp = if divides { Cmp::Eq } else { Cmp::Ne };
-        self.compare(cmp, &rest, &Static::Int(0), span)
+        let rest = dims.constant(rest);
+        let condition = Condition::Divides { what: dims.sub(x, rest), by: y };
+        Some(match self.prover.decide(dims, condition) {
+            Some(holds) => Truth::Known(holds == equal),
+            None if equal => Truth::Open(condition),
+            None => Truth::Opaque,
+        })
     }
 
     pub(super) fn compare(&mut self, cmp: Cmp, left: &Static, right: &Static, span: Span) -> Truth {

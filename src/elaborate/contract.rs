@@ -80,12 +80,15 @@ impl<'a> Elab<'a> {
         };
         let mut symbols = self.shapes.dims.symbols(a);
         symbols.extend(self.shapes.dims.symbols(b));
-        symbols.iter().all(|name| self.declared.contains_key(name) || self.contract_names.contains(name))
+        symbols.iter().all(|name| self.declared().contains_key(name) || self.contract_names.contains(name))
     }
 
     fn report_output(&mut self, port: &'a Port, value: ValueId, open: Option<Condition>) {
         let ty = self.ty(value);
-        let place = self.culprit(value).or_else(|| self.origin(value)).unwrap_or(port.ty.span);
+        let wanted = self.wanted_dims(&port.ty, self.shapes.dims(ty).len());
+        let width = wanted.as_ref().is_some_and(|wanted| wanted.last() != self.shapes.dims(ty).last());
+        let made = if width { self.sizer(value) } else { self.culprit(value) };
+        let place = made.or_else(|| self.origin(value)).unwrap_or(port.ty.span);
         let (pattern, found) = (self.shown_wanted(&port.ty), self.shapes.show(ty));
         let name = &self.inst.name;
         let kind = if self.inst.model { "model" } else { "block" };
@@ -97,7 +100,6 @@ impl<'a> Elab<'a> {
             format!("ends as {}", self.shown_type(ty)),
         );
         let mut report = report.label(port.ty.span, format!("promises {pattern}"));
-        let wanted = self.wanted_dims(&port.ty, self.shapes.dims(ty).len());
         let dims = self.shapes.dims(ty).to_vec();
         if let Some(note) = wanted.as_ref().and_then(|wanted| self.different_dims(wanted, &dims)) {
             report = report.note(note);
@@ -114,7 +116,7 @@ impl<'a> Elab<'a> {
     fn different_dims(&self, wanted: &[Dim], found: &[Dim]) -> Option<String> {
         wanted.iter().zip(found).filter(|(a, b)| a != b).find_map(|(&a, &b)| {
             let (a, b) = (self.shapes.dims.show(a), self.shapes.dims.show(b));
-            let declared = |name: &String| self.declared.contains_key(name);
+            let declared = |name: &String| self.declared().contains_key(name);
             (declared(&a) && declared(&b)).then(|| format!("`{a}` and `{b}` are different dims: they never match"))
         })
     }
@@ -127,6 +129,7 @@ impl<'a> Elab<'a> {
             match axis {
                 Axis::Rest(_) => dims.extend(&rest),
                 Axis::Any(_) => return None,
+                Axis::Size(expr) if !self.unbound(expr).is_empty() && !self.inst.model => return None,
                 Axis::Size(expr) => {
                     let value = self.eval(expr);
                     let value = self.plain(&value);
@@ -173,7 +176,13 @@ impl<'a> Elab<'a> {
         if self.check_outputs(ports, &parts, span, tail.as_ref()).is_some() {
             return result;
         }
-        self.declared_value(ports, span, tail.as_ref()).unwrap_or(Val::Unknown)
+        let declared = self.declared_value(ports, span, tail.as_ref()).unwrap_or(Val::Unknown);
+        if let [Elem { val, .. }] = parts.as_slice()
+            && let Some(said) = val.single()
+        {
+            self.assume(&declared, said);
+        }
+        declared
     }
 
     /// A broken contract at the end of a residual's branch is told as the residual's mistake, if it is one.
@@ -196,7 +205,7 @@ impl<'a> Elab<'a> {
                 let mut names = vec![];
                 dim_names(expr, &mut names);
                 names.iter().any(|name| {
-                    self.declared.contains_key(name)
+                    self.declared().contains_key(name)
                         && !self.inst.dims.contains_key(name)
                         && !self.inst.hypers.contains_key(name)
                 })

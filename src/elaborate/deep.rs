@@ -5,7 +5,8 @@
 
 use super::exact::pow;
 use crate::ir::attr::Attr;
-use crate::ir::structured::{Item, OpItem, Region, RepeatItem, ScopeItem, ScopeKind, Structured, ValueId};
+use crate::ir::op::Body;
+use crate::ir::structured::{Item, OpItem, Region, RepeatItem, Run, ScopeItem, ScopeKind, Structured, ValueId};
 use std::collections::HashMap;
 
 /// The arguments of `deep(…)`, as far as they are given.
@@ -68,10 +69,10 @@ struct Walk<'d> {
     after: Lengths,
 }
 
-/// The operands that a stream goes through: what flows in; all, where the operator joins equals.
+/// The operands that a stream goes through: what flows in; all, where the operator joins equals, as signs do.
 fn streams(op: &OpItem) -> impl Iterator<Item = ValueId> {
     let many = op.op.operands.iter().any(|operand| operand.many) || op.op.name.starts_with("residual");
-    let all = if many { usize::MAX } else { 1 };
+    let all = if many || matches!(op.op.body, Body::Map { .. }) { usize::MAX } else { 1 };
     op.operands.iter().take(all).copied().flatten()
 }
 
@@ -104,16 +105,13 @@ impl Walk<'_> {
         let mut carried: Vec<u64> = repeat.ins.iter().map(|&value| self.at(value)).collect();
         for run in &repeat.runs {
             let mut left = run.count;
+            let first = carried.clone();
             while left > 0 {
-                for (param, length) in run.params.iter().zip(&carried) {
-                    self.before.insert(*param, *length);
-                }
-                self.forward(&run.region);
-                let next: Vec<u64> = run.results.iter().map(|&value| self.at(value)).collect();
+                let next = self.forward_copy(run, &carried);
                 left -= 1;
                 // One stream grows by the same number in every copy: the rest is a product.
                 if let ([old], [new]) = (carried.as_slice(), next.as_slice()) {
-                    carried = vec![new + new.saturating_sub(*old) * left];
+                    carried = vec![new.saturating_add(new.saturating_sub(*old).saturating_mul(left))];
                     break;
                 }
                 let still = carried == next;
@@ -122,10 +120,23 @@ impl Walk<'_> {
                     break;
                 }
             }
+            if run.params.len() > 1 && run.count > 1 {
+                // The first copy stands for all.
+                self.forward_copy(run, &first);
+            }
         }
         for (out, length) in repeat.outs.iter().zip(carried) {
             self.before.insert(*out, length);
         }
+    }
+
+    /// The lengths in one copy, and those that it carries on.
+    fn forward_copy(&mut self, run: &Run, carried: &[u64]) -> Vec<u64> {
+        for (param, length) in run.params.iter().zip(carried) {
+            self.before.insert(*param, *length);
+        }
+        self.forward(&run.region);
+        run.results.iter().map(|&value| self.at(value)).collect()
     }
 
     fn raise(&mut self, value: ValueId, length: u64) {
@@ -155,17 +166,12 @@ impl Walk<'_> {
         for run in repeat.runs.iter().rev() {
             let mut left = run.count;
             while left > 0 {
-                for (result, length) in run.results.iter().zip(&carried) {
-                    self.raise(*result, *length);
-                }
-                self.backward(&run.region);
-                let next: Vec<u64> = run.params.iter().map(|&value| self.from(value)).collect();
+                let next = self.backward_copy(run, &carried);
                 left -= 1;
-                if let ([old], [new]) = (carried.as_slice(), next.as_slice()) {
-                    let (more, new) = (new.saturating_sub(*old) * left, *new);
-                    carried = vec![new + more];
+                if let ([old], [new], true) = (carried.as_slice(), next.as_slice(), left > 0) {
+                    let more = new.saturating_sub(*old).saturating_mul(left);
                     // The first copy stands for all: what follows it are the other copies, too.
-                    self.lengthen(&run.region, more);
+                    carried = self.backward_copy(run, &[old.saturating_add(more)]);
                     break;
                 }
                 let still = carried == next;
@@ -180,23 +186,13 @@ impl Walk<'_> {
         }
     }
 
-    /// Adds to the lengths of all values of a region.
-    fn lengthen(&mut self, region: &Region, more: u64) {
-        for item in &region.items {
-            match item {
-                Item::Op(op) => {
-                    for out in &op.outs {
-                        *self.after.entry(*out).or_insert(0) += more;
-                    }
-                }
-                Item::Scope(scope) => self.lengthen(&scope.region, more),
-                Item::Repeat(repeat) => {
-                    for run in &repeat.runs {
-                        self.lengthen(&run.region, more);
-                    }
-                }
-            }
+    /// The lengths in one copy, and those that lead up to it.
+    fn backward_copy(&mut self, run: &Run, carried: &[u64]) -> Vec<u64> {
+        for (result, length) in run.results.iter().zip(carried) {
+            self.raise(*result, *length);
         }
+        self.backward(&run.region);
+        run.params.iter().map(|&value| self.from(value)).collect()
     }
 }
 

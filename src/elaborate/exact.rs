@@ -60,7 +60,14 @@ impl<'a> Elab<'a> {
             }
             return self.need_number(if matches!(a, Static::Dim(_)) { a } else { b }, span);
         };
+        if op == BinOp::Rem && !self.divides_by_a_size(y, span) {
+            return Static::Unknown;
+        }
+        if op == BinOp::Mul && !self.shapes.dims.allow_product(x, y) {
+            return self.refuse_size(span, "a size of more than 10,000 terms");
+        }
         let dims = &mut self.shapes.dims;
+        dims.overflowed();
         let value = match op {
             BinOp::Add => dims.add(x, y),
             BinOp::Sub => dims.sub(x, y),
@@ -76,10 +83,35 @@ impl<'a> Elab<'a> {
                 _ => return self.need_number(&Static::Dim(x), span),
             },
         };
+        if self.shapes.dims.overflowed() {
+            return self.refuse_overflow(span);
+        }
         Static::Dim(value)
     }
 
+    /// A size is divided by something that is surely at least 1.
+    fn divides_by_a_size(&mut self, by: crate::ir::dim::Dim, span: Span) -> bool {
+        if self.symbolic || self.prover.least(&mut self.shapes.dims, by).is_some_and(|least| least >= 1) {
+            return true;
+        }
+        let shown = self.shapes.dims.show(by);
+        if self.shapes.dims.as_const(by) == Some(0) {
+            let text = format!("`{}` divides by 0", self.written(span));
+            self.report(Diagnostic::error("limit::zero", text, span, "the divisor is 0"));
+            return false;
+        }
+        let fact = format!("{shown} >= 1");
+        let text = format!("`{}` divides by `{shown}`, which is perhaps 0", self.written(span));
+        let report = Diagnostic::error("where::divisor", text, span, "the divisor must be at least 1");
+        let report = self.with_fact_fix(report, &fact);
+        self.report(report.note(format!("say so: `where {fact}`")));
+        false
+    }
+
     pub(super) fn dim_quotient(&mut self, x: crate::ir::dim::Dim, y: crate::ir::dim::Dim, span: Span) -> Static {
+        if !self.divides_by_a_size(y, span) {
+            return Static::Unknown;
+        }
         let condition = Condition::Divides { what: x, by: y };
         if self.prover.decide(&mut self.shapes.dims, condition) == Some(true) {
             return Static::Dim(self.shapes.dims.floor_div(x, y));
@@ -102,7 +134,7 @@ impl<'a> Elab<'a> {
     }
 
     /// `floor(a / b)` and `ceil(a / b)` of sizes need no proof.
-    pub(super) fn quotient_of_sizes(&mut self, word: &str, args: &'a [Arg]) -> Option<Static> {
+    pub(super) fn quotient_of_sizes(&mut self, word: &str, args: &'a [Arg], span: Span) -> Option<Static> {
         let [Arg { value: Expr { kind: ExprKind::Binary(BinOp::Div, left, right), .. }, .. }] = args else {
             return None;
         };
@@ -115,10 +147,10 @@ impl<'a> Elab<'a> {
             return None;
         }
         let (x, y) = (self.as_dim(&left)?, self.as_dim(&right)?);
-        let dims = &mut self.shapes.dims;
-        if dims.as_const(y) == Some(0) {
-            return None;
+        if !self.divides_by_a_size(y, span) {
+            return Some(Static::Unknown);
         }
+        let dims = &mut self.shapes.dims;
         if word == "floor" {
             return Some(Static::Dim(dims.floor_div(x, y)));
         }

@@ -3,6 +3,8 @@
 use super::Elab;
 use super::apply::Use;
 use crate::diagnostic::Diagnostic;
+use crate::ir::attr::Attr;
+use crate::ir::dim::Dim;
 use crate::ir::op::{Condition, Elements, Misfit, MisfitKind, Need, Why};
 use crate::ir::structured::ValueId;
 use crate::text::Span;
@@ -39,6 +41,7 @@ impl Elab<'_> {
         }
         let mut report = Diagnostic::error(code, message, use_.span, label);
         report = self.with_culprits(report, use_, &misfit, operand);
+        report = self.with_table(report, use_, &misfit);
         report = self.with_misfit_fix(report, use_, &misfit);
         match operand {
             Some(value) => self.report_flow(report, value),
@@ -67,6 +70,18 @@ impl Elab<'_> {
             report = report.label(place, format!("{verb} {text}"));
         }
         report
+    }
+
+    /// The declared layer whose table does not fit.
+    fn with_table(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
+        let layer = use_.attrs.values().iter().find_map(|attr| match attr {
+            Attr::Layer(layer) if misfit.kind == MisfitKind::Size(Why::Table) => Some(layer.index as usize),
+            _ => None,
+        });
+        let Some(layer) = layer.and_then(|index| self.layers.get(index)) else { return report };
+        let Some(bound) = self.inst.lookup(&layer.name) else { return report };
+        let wide = misfit.wanted.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+        report.label(bound.span, format!("a row of its table is {wide} wide"))
     }
 
     fn tell(&mut self, use_: &Use<'_>, misfit: &Misfit, operand: Option<ValueId>) -> Told {
@@ -99,7 +114,19 @@ impl Elab<'_> {
                 };
                 told("shape::rank", message, format!("wants {axes}"))
             }
+            MisfitKind::Size(Why::Concat) => self.tell_concat(use_, misfit, &found, &wanted),
+            MisfitKind::Size(Why::Classes) if misfit.operand == Some(2) => told(
+                "shape::classes",
+                format!("`{word}` takes one weight for each class: {found} weights, and {wanted} classes"),
+                format!("{found} against {wanted}"),
+            ),
+            MisfitKind::Size(Why::Other) if matches!(use_.op.name, "squeeze" | "expand") => {
+                let what = if use_.op.name == "squeeze" { "drops" } else { "repeats" };
+                let message = format!("`{word}` {what} an axis of size 1, and this one is {found}");
+                told("shape::size", message, format!("{found}, not 1"))
+            }
             MisfitKind::Size(why) => self.tell_size(word, *why, &found, &wanted),
+            MisfitKind::Divides(Why::Pairs) => self.tell_pairs(use_, misfit, operand),
             MisfitKind::Divides(why) => self.tell_divides(word, *why, &found, &wanted),
             MisfitKind::TooSmall(why) => self.tell_small(word, *why, &found, &wanted, &gets),
             MisfitKind::Axis { axis, rank } => {
@@ -112,7 +139,11 @@ impl Elab<'_> {
             MisfitKind::Shapes => self.tell_shapes(use_, misfit),
             MisfitKind::Count => {
                 let message = format!("`{word}` keeps the number of elements: {wanted} flow in, {found} are asked for");
-                told("shape::count", message, format!("{found} elements"))
+                let label = match self.reduced_counts(misfit) {
+                    Some((wanted, found)) => format!("{found} where {wanted} are"),
+                    None => format!("{found} elements"),
+                };
+                told("shape::count", message, label)
             }
             MisfitKind::Elements(_) => told("type::elements", format!("`{word}` gets other elements"), gets),
             MisfitKind::Attribute(clause) => {
@@ -138,10 +169,7 @@ impl Elab<'_> {
                 format!("`{word}` has a table of width {wanted}, and {found} flows in"),
                 format!("wants {wanted}, gets {found}"),
             ),
-            Why::Concat => {
-                let message = format!("`{word}` joins along one axis, and all others must be equal: {differ}");
-                told("shape::concat", message, differ)
-            }
+            Why::Concat => told("shape::concat", format!("the values that `{word}` joins differ: {differ}"), differ),
             Why::Rows => {
                 told("shape::rows", format!("`{word}` wants one target for each row of its input: {differ}"), differ)
             }
@@ -152,6 +180,65 @@ impl Elab<'_> {
                 told("shape::size", format!("`{word}` wants a size of {wanted}, and gets {found}"), differ)
             }
         }
+    }
+
+    fn tell_concat(&self, use_: &Use<'_>, misfit: &Misfit, found: &str, wanted: &str) -> Told {
+        let word = use_.word;
+        let differ = format!("{found} against {wanted}");
+        let axis = misfit.axis.map_or(String::new(), |axis| format!(" of axis {axis}"));
+        let joined = match use_.attrs.get("axis") {
+            Attr::Int(along) if use_.op.name == "concat" => {
+                format!("`{word}` joins along axis {along}, and all others must be equal: the sizes{axis} are {differ}")
+            }
+            _ => format!("`{word}` joins values of one shape: the sizes{axis} are {differ}"),
+        };
+        told("shape::concat", joined, format!("axis {}: {differ}", misfit.axis.unwrap_or(0)))
+    }
+
+    /// Rotary positions over an odd width: of a head, where heads share it.
+    fn tell_pairs(&self, use_: &Use<'_>, misfit: &Misfit, operand: Option<ValueId>) -> Told {
+        let word = use_.word;
+        let size = |dim: Option<Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim));
+        let found = misfit.found.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+        let width = operand.and_then(|value| self.shapes.dims(self.ty(value)).last().copied());
+        let heads = match use_.attrs.get("heads") {
+            Attr::Int(heads) => Some(*heads),
+            _ => None,
+        };
+        match (size(width), heads, size(misfit.found)) {
+            (Some(width), Some(heads), Some(head)) if heads > 0 && width == heads * head => told(
+                "shape::pairs",
+                format!("rotary positions turn pairs, and a head is {width} / {heads} = {head} wide"),
+                format!("{head} is odd: one number of each head has no partner"),
+            ),
+            _ => told(
+                "shape::pairs",
+                format!("`{word}` turns pairs of numbers, and a row has {found} of them"),
+                format!("{found} is odd"),
+            ),
+        }
+    }
+
+    /// The numbers of elements without the sizes that both have: `h * w` and `784`.
+    pub(super) fn reduced_counts(&self, misfit: &Misfit) -> Option<(String, String)> {
+        let ([(a, p)], [(b, q)]) = (self.shapes.dims.terms(misfit.wanted?), self.shapes.dims.terms(misfit.found?))
+        else {
+            return None;
+        };
+        let (mut left, mut right) = (a.to_vec(), b.to_vec());
+        left.retain(|atom| match right.iter().position(|other| other == atom) {
+            Some(at) => {
+                right.remove(at);
+                false
+            }
+            None => true,
+        });
+        let shown = |atoms: &[_], factor: i64| {
+            let words: Vec<String> = atoms.iter().map(|atom| self.shapes.dims.show_atom(*atom)).collect();
+            let factor = if factor == 1 && !words.is_empty() { vec![] } else { vec![factor.to_string()] };
+            [factor, words].concat().join(" * ")
+        };
+        Some((shown(&left, *p), shown(&right, *q)))
     }
 
     fn tell_divides(&self, word: &str, why: Why, found: &str, wanted: &str) -> Told {
@@ -191,6 +278,11 @@ impl Elab<'_> {
                 format!("the window of `{word}` spans {wanted}, and only {found} come in, padding counted"),
                 format!("gets {gets}"),
             ),
+            Why::Table => told(
+                "shape::positions",
+                format!("the table of `{word}` has {found} rows, and {wanted} positions are looked up in it"),
+                format!("{found} rows"),
+            ),
             Why::Pin
             | Why::Inner
             | Why::Leading
@@ -198,7 +290,6 @@ impl Elab<'_> {
             | Why::KeyHeads
             | Why::Groups
             | Why::Pairs
-            | Why::Table
             | Why::Concat
             | Why::Rows
             | Why::Classes
@@ -225,89 +316,16 @@ impl Elab<'_> {
         told("shape::elementwise", message, label)
     }
 
-    fn with_misfit_fix(&mut self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
-        match &misfit.kind {
-            MisfitKind::Size(Why::Pin) => {
-                let found = misfit.found.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
-                match use_.given.iter().find(|arg| arg.pin.is_some()) {
-                    Some(arg) => report.fix(arg.value_span, found.clone(), self.mended(arg.value_span, &found)),
-                    None => report,
-                }
-            }
-            MisfitKind::Axis { rank, .. } if *rank > 0 => {
-                report.note(format!("axes count from 0, or back from -1: the last one is {}", rank - 1))
-            }
-            MisfitKind::Size(Why::Inner) if use_.op.name == "matmul" => {
-                let report = report.note("`matmul_nt` multiplies with the transpose of its second value");
-                if self.written(use_.span) != use_.word {
-                    return report;
-                }
-                report.fix(use_.span, "matmul_nt", self.mended(use_.span, "matmul_nt"))
-            }
-            MisfitKind::Rank { .. } => match use_.op.operands.get(misfit.operand.unwrap_or(0)) {
-                Some(schema) if schema.name == "target" => {
-                    report.note("classes are i64, one number for each row; floats are one probability for each class")
-                }
-                _ => report.note(format!("the shapes of `{}`: {}", use_.word, use_.op.shape)),
-            },
-            MisfitKind::Divides(Why::Heads | Why::KeyHeads | Why::Groups) => match self.divisors(misfit) {
-                Some(note) => report.note(note),
-                None => report,
-            },
-            _ if self.different(misfit).is_some() => {
-                let note = self.different(misfit).unwrap_or_default();
-                report.note(note)
-            }
-            MisfitKind::Size(Why::Table) => {
-                let value = use_.operands.first().copied().flatten();
-                let Some((value, wanted)) = value.zip(misfit.wanted) else { return report };
-                let found = self.shapes.dims(self.ty(value)).to_vec();
-                let mut meant = found.clone();
-                meant.iter_mut().rev().take(1).for_each(|last| *last = wanted);
-                match self.culprit(value) {
-                    Some(place) => self.with_size_fix(report, place, &meant, &found),
-                    None => report,
-                }
-            }
-            MisfitKind::Shapes => {
-                let one =
-                    |dim: Option<crate::ir::dim::Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim)) == Some(1);
-                match one(misfit.found) || one(misfit.wanted) {
-                    true => report.note("a size of 1 is never stretched by itself: say `expand`"),
-                    false => report.note("only missing leading axes are filled in"),
-                }
-            }
-            MisfitKind::Size(Why::Rows | Why::Classes) if use_.op.attrs.iter().any(|def| def.name == "axis") => {
-                let report =
-                    report.note("classes stand on the last axis; `axis = 1` where they stand beside the batch");
-                if self.written(use_.span) != use_.word {
-                    return report;
-                }
-                let fixed = format!("{}(axis = 1)", use_.word);
-                report.fix(use_.span, fixed.clone(), self.mended(use_.span, &fixed))
-            }
-            _ => report,
-        }
-    }
-
-    /// Which numbers would have divided.
-    fn divisors(&self, misfit: &Misfit) -> Option<String> {
-        let size = self.shapes.dims.as_const(misfit.found?).filter(|n| (1..100_000).contains(n))?;
-        let some: Vec<String> = (1..=size).filter(|n| size % n == 0).map(|n| n.to_string()).collect();
-        let shown = if some.len() > 9 { [&some[..8], &["…".to_string()]].concat() } else { some };
-        Some(format!("{size} is divided by {}", shown.join(", ")))
-    }
-
     /// Whether a place is a type in a signature or of a target.
-    fn is_input(&self, place: Span) -> bool {
+    pub(super) fn is_input(&self, place: Span) -> bool {
         self.written(place).ends_with(']') && !self.written(place).contains('(')
     }
 
     /// Two different declared dims never match.
-    fn different(&self, misfit: &Misfit) -> Option<String> {
+    pub(super) fn different(&self, misfit: &Misfit) -> Option<String> {
         let (found, wanted) = (misfit.found?, misfit.wanted?);
         let (a, b) = (self.shapes.dims.show(found), self.shapes.dims.show(wanted));
-        let both = self.declared.contains_key(&a) && self.declared.contains_key(&b) && a != b;
+        let both = self.declared().contains_key(&a) && self.declared().contains_key(&b) && a != b;
         both.then(|| format!("`{a}` and `{b}` are different dims: they never match"))
     }
 

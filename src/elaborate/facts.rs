@@ -5,7 +5,7 @@ use super::condition::Truth;
 use super::value::Static;
 use crate::diagnostic::Diagnostic;
 use crate::ir::op::{Condition, Misfit, MisfitKind, Need};
-use crate::syntax::ast::{Block, Cond};
+use crate::syntax::ast::{BinOp, Block, Cond, Entry, ExprKind};
 use crate::text::Span;
 
 impl<'a> Elab<'a> {
@@ -14,6 +14,7 @@ impl<'a> Elab<'a> {
         match self.truth(cond) {
             Truth::Known(true) | Truth::Silent => {}
             Truth::Opaque => self.report_opaque(cond, cond.span),
+            Truth::Known(false) if self.speaks_of_sizes(cond) => self.report_never(cond),
             Truth::Known(false) => self.report_false(cond, None),
             Truth::Open(condition) => {
                 self.prover.learn(&mut self.shapes.dims, condition);
@@ -21,6 +22,46 @@ impl<'a> Elab<'a> {
                 self.facts.push((Need { condition, misfit }, cond.span));
             }
         }
+    }
+
+    /// Whether a dim stands in a condition.
+    pub(super) fn speaks_of_sizes(&self, cond: &Cond) -> bool {
+        let mut names = vec![];
+        super::signature::dim_names(&cond.left, &mut names);
+        if let Some((_, right)) = &cond.right {
+            super::signature::dim_names(right, &mut names);
+        }
+        let symbol = |name: &String| match self.inst.hypers.get(name) {
+            Some((value, _)) => matches!(value, Static::Dim(_)),
+            None => self.declared().contains_key(name),
+        };
+        names.iter().any(symbol)
+    }
+
+    /// A fact that no sizes fulfil, by itself or beside those before it.
+    pub(super) fn report_never(&mut self, cond: &'a Cond) {
+        // A call of a block that can never be called was told as another mistake.
+        self.retain_reports(|report| {
+            let diagnostic = &report.diagnostic;
+            diagnostic.code != "where::false" || diagnostic.labels.iter().all(|label| label.span != cond.span)
+        });
+        let written = self.written(cond.span);
+        let owner = if self.symbolic { self.block_names.get(&self.inst.name).map(|&at| self.blocks[at]) } else { None };
+        let model = self.files.iter().flat_map(|file| &file.entries).find_map(|entry| match entry {
+            Entry::Model(model) if model.name.text == self.inst.name => Some(model),
+            _ => None,
+        });
+        let conds = owner.or(model).map_or(&[][..], |block| &block.conds);
+        let before = conds.iter().filter(|other| other.span < cond.span && self.speaks_of_sizes(other));
+        let text = match before.clone().count() {
+            0 => format!("no sizes fulfil `{written}`: a dim is at least 1"),
+            _ => format!("no sizes fulfil `{written}` beside the facts before it"),
+        };
+        let mut report = Diagnostic::error("where::never", text, cond.span, "never true");
+        for other in before.collect::<Vec<_>>() {
+            report = report.label(other.span, "asked for here");
+        }
+        self.report(report);
     }
 
     /// A block's facts, proved at the call.
@@ -59,7 +100,10 @@ impl<'a> Elab<'a> {
             self.needs.push((Need { condition, misfit }, span));
             return true;
         }
-        let fact = self.prover.missing(&mut self.shapes.dims, condition).unwrap_or_else(|| text.clone());
+        let fact = self.prover.missing(&mut self.shapes.dims, condition).unwrap_or_else(|| match condition {
+            Condition::Equal(a, b) => format!("{} == {}", self.shapes.dims.show(a), self.shapes.dims.show(b)),
+            Condition::AtLeast(..) | Condition::Divides { .. } => text.clone(),
+        });
         let message = format!("whether `{text}` holds is not known");
         let report = Diagnostic::error("where::undecided", message, span, "must be proved for this call");
         let report = report.label(cond.span, "asked for here").note(format!("say so: `where {fact}`"));
@@ -76,13 +120,13 @@ impl<'a> Elab<'a> {
         if let Some((_, right)) = &cond.right {
             super::signature::dim_names(right, &mut names);
         }
-        names.dedup();
         let mut known = vec![];
-        for name in names {
+        for name in names.into_iter().collect::<indexmap::IndexSet<_>>() {
             let value = self.inst.hypers.get(&name).map(|(value, _)| value.clone());
             let value = value.or_else(|| self.inst.dims.get(&name).map(|&dim| Static::Dim(dim)));
             if let Some(value) = value {
-                known.push(format!("{name} = {}", self.shown(&value)));
+                let fact = format!("{name} = {}", self.shown(&value));
+                known.extend(Some(fact).filter(|fact| *fact != format!("{name} = {name}")));
             }
         }
         let values = if known.is_empty() { String::new() } else { format!(" for {}", known.join(", ")) };
@@ -92,7 +136,13 @@ impl<'a> Elab<'a> {
             Some(span) => (span, format!("called with {}", known.join(", "))),
             None => (cond.span, "asked for here".to_string()),
         };
-        let report = Diagnostic::error("where::false", text, place, label);
+        let mut report = Diagnostic::error("where::false", text, place, label);
+        if let ExprKind::Binary(BinOp::Rem, what, _) = &cond.left.kind {
+            let what = self.eval(what);
+            if let Some(size) = self.as_int(&what).filter(|size| (1..100_000).contains(size)) {
+                report = report.note(super::remedy::divided_by(size));
+            }
+        }
         self.report(if call.is_some() { report.label(cond.span, "asked for here") } else { report });
     }
 }

@@ -98,9 +98,19 @@ impl<'a> Elab<'a> {
                 it.val.clone()
             }
             None => {
-                let text = "there is no current value here: several flow in";
+                let inputs = self.inst.scopes.first().map_or(0, |scope| scope.len());
+                let (text, note) = match inputs {
+                    0 if self.inst.name == super::EXPRESSION => {
+                        ("nothing flows into the expression", "give it an input: `--input '[[1, 2, 3]]'`")
+                    }
+                    0 => ("nothing flows in here", "a body without inputs starts with a source: `range(8) |> …`"),
+                    _ => (
+                        "there is no current value here: several flow in",
+                        "a model or block with several inputs starts with one: `x |> …`",
+                    ),
+                };
                 let report = Diagnostic::error("flow::no_value", text, span, "nothing flows in here");
-                self.report(report.note("a model or block with several inputs starts with one: `x |> …`"));
+                self.report(report.note(note));
                 self.it = Some(It { val: Val::Unknown, used: true });
                 Val::Unknown
             }
@@ -149,8 +159,12 @@ impl<'a> Elab<'a> {
                 _ => {
                     self.tail = None;
                     let mut parts = vec![];
+                    let before = self.reports.len();
                     for elem in elems {
-                        if self.reports.last().is_some_and(|last| last.diagnostic.code == "type::number_in_flow") {
+                        if self.reports[before..]
+                            .last()
+                            .is_some_and(|last| last.diagnostic.code == "type::number_in_flow")
+                        {
                             // Numbers where tensors are wanted: the name before the parenthesis is missing.
                             return self.unknown_stage();
                         }
@@ -161,6 +175,14 @@ impl<'a> Elab<'a> {
                     Val::Tuple(parts)
                 }
             },
+            ExprKind::List(items) if self.is_tensor(expr) => {
+                let inner: Vec<&str> = items.iter().map(|item| self.written(item.span())).collect();
+                let fixed = format!("({})", inner.join(", "));
+                let text = format!("several values stand in parentheses: `{fixed}`");
+                let report = Diagnostic::error("type::list_of_values", text, expr.span, "brackets are for numbers");
+                self.report(report.fix(expr.span, fixed.clone(), self.mended(expr.span, &fixed)));
+                self.unknown_stage()
+            }
             ExprKind::Broken => {
                 self.it.iter_mut().for_each(|it| it.used = true);
                 Val::Unknown
@@ -215,6 +237,13 @@ impl<'a> Elab<'a> {
     pub(super) fn branch(&mut self, head: Span, conds: &'a [Cond], body: &'a Body, otherwise: Option<&'a Body>) -> Val {
         let mut holds = true;
         for cond in conds {
+            if self.is_tensor(&cond.left) || cond.right.as_ref().is_some_and(|(_, right)| self.is_tensor(right)) {
+                let text = "`if` is decided when the file is checked: it cannot look at a tensor";
+                let report = Diagnostic::error("type::branch_on_tensor", text, cond.span, "a value of the flow");
+                let note = "a choice for each element is arithmetic: `mask * a + (1 - mask) * b`, or an activation";
+                self.report(report.note(note));
+                return self.unknown_stage();
+            }
             match self.truth(cond) {
                 Truth::Known(known) => holds &= known,
                 Truth::Silent => return self.unknown_stage(),

@@ -84,10 +84,18 @@ impl Elab<'_> {
         Static::Unknown
     }
 
-    /// The number of elements as far as it is known: symbolic sizes count as 1.
-    fn known_elements(&self, dims: &[crate::ir::dim::Dim]) -> u128 {
-        let sizes = dims.iter().filter_map(|&dim| self.shapes.dims.as_const(dim));
-        sizes.filter(|&n| n > 0).fold(1u128, |product, n| product.saturating_mul(n.unsigned_abs().into()))
+    /// The least number of elements: a symbolic size counts as the least that it can be.
+    fn known_elements(&mut self, dims: &[crate::ir::dim::Dim]) -> u128 {
+        let mut product = 1u128;
+        for &dim in dims {
+            let least = match self.shapes.dims.as_const(dim) {
+                Some(size) => Some(size),
+                None => self.prover.least(&mut self.shapes.dims, dim),
+            };
+            let least = least.filter(|&n| n > 0).map_or(1, |n| u128::from(n.unsigned_abs()));
+            product = product.saturating_mul(least);
+        }
+        product
     }
 
     /// Whether a tensor is not too large, and has not more axes than a kernel can walk.
@@ -98,18 +106,20 @@ impl Elab<'_> {
             self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
             return false;
         }
-        if self.shapes.dims(ty).iter().any(|&dim| self.shapes.dims.is_too_long(dim)) {
-            let text = "a size of this tensor would be a formula of more than 1,000 dims";
-            self.report(Diagnostic::error("limit::size", text, span, "made here"));
-            return false;
-        }
-        let count = self.known_elements(self.shapes.dims(ty));
+        let dims = self.shapes.dims(ty).to_vec();
+        let count = self.known_elements(&dims);
         if count <= ELEMENTS {
             return true;
         }
         let text = format!("a tensor of {} has more than 2^40 elements", self.shapes.show(ty));
         self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
         false
+    }
+
+    /// A size that passes the end of the integers.
+    pub(super) fn refuse_tensor(&mut self, span: Span) {
+        let text = "a tensor of more than 2^63 elements";
+        self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
     }
 
     /// Whether parameters are not too many.

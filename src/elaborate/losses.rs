@@ -59,7 +59,15 @@ impl<'a> Elab<'a> {
                 SettingValue::Broken => {}
                 SettingValue::None | SettingValue::Body(_) | SettingValue::Flow(..) => {
                     let text = "a target has a name: `target y: i64[batch]`, or `target y = tokens |> next`";
-                    self.report(Diagnostic::error("train::target", text, setting.span, "not a target"));
+                    let report = Diagnostic::error("train::target", text, setting.span, "not a target");
+                    self.report(match &setting.pattern {
+                        Some((column, _)) => report.note(format!(
+                            "the column of a table is named by its source: `data csv(\"…\", label = \"{column}\")`"
+                        )),
+                        None => report,
+                    });
+                    // What the loss gets is not known.
+                    section.target_elems.push(Elem { name: None, val: Val::Unknown, span: setting.span });
                 }
             }
         }
@@ -82,7 +90,7 @@ impl<'a> Elab<'a> {
         section: &mut Section,
     ) -> Option<Tail> {
         let Some((setting, _)) = settings.iter().find(|(setting, _)| setting.name.text == "loss") else {
-            let known = |name: &str| SETTINGS.contains(&name) || self.declared.contains_key(name);
+            let known = |name: &str| SETTINGS.contains(&name) || self.declared().contains_key(name);
             let broken = |setting: &ast::Setting| {
                 let wrong = matches!(setting.value, SettingValue::Broken) || self.faulty(setting.span);
                 wrong || !known(&setting.name.text)
@@ -126,6 +134,7 @@ impl<'a> Elab<'a> {
             SettingValue::None | SettingValue::Ports(_) | SettingValue::Flow(Some(_), _) => {
                 let text = format!("`{}` takes an operator, or a body", setting.name.text);
                 let report = Diagnostic::error("train::loss", text, setting.span, "not an operator");
+                let report = self.without_quotes(report, setting);
                 self.report(report.note("for instance `loss cross_entropy`, or `loss { (out, y) |> mse }`"));
                 (Val::Unknown, String::new())
             }

@@ -12,6 +12,7 @@ mod bind;
 mod block;
 mod body;
 mod chain;
+mod clashes;
 mod coerce;
 mod condition;
 mod contract;
@@ -21,25 +22,34 @@ mod explain;
 mod facts;
 mod fixes;
 mod flow;
+mod foreign;
 mod inits;
 mod limits;
 mod losses;
+mod missing;
 mod model;
 mod number;
 mod operands;
+mod order;
 mod path;
 mod prove;
+mod python;
+mod remedy;
 mod repeat;
 mod report;
 mod residual;
 mod resolve;
+mod rewrite;
 mod scope;
 mod sets;
 mod settings;
 mod signature;
+mod tensor_arguments;
 mod train;
 mod value;
 mod words;
+
+pub(crate) use foreign::sharpen;
 
 use crate::diagnostic::Diagnostic;
 use crate::ir::structured::{Item, LayerDef, Region, Structured, ValueId, ValueInfo};
@@ -95,6 +105,9 @@ pub fn uses(file: &ast::File) -> Vec<(&str, Span)> {
     uses.collect()
 }
 
+/// The name of the model that an expression of the command line stands in.
+const EXPRESSION: &str = "expression";
+
 /// The text of a file whose one model computes an expression: `rmsnorm |> gelu` over inputs of these types.
 ///
 /// An input is a name, a dtype word and its sizes; a single one flows in, several are used by name. The expression
@@ -105,7 +118,7 @@ pub fn expression_text(expression: &str, inputs: &[(String, &str, Vec<u64>)]) ->
         format!("{name}: {dtype}[{}]", sizes.join(", "))
     });
     let ports: Vec<String> = ports.collect();
-    format!("model expression : ({}) {{\n{expression}\n}}\n", ports.join(", "))
+    format!("model {EXPRESSION} : ({}) {{\n{expression}\n}}\n", ports.join(", "))
 }
 
 /// The state of elaboration: what the files hold, and the model that is being made.
@@ -127,8 +140,8 @@ struct Elab<'a> {
     /// All blocks, of all files.
     blocks: Vec<&'a ast::Block>,
     block_names: IndexMap<String, usize>,
-    /// Declared dims.
-    declared: IndexMap<String, Span>,
+    /// The dims that each file declares.
+    declared: Vec<IndexMap<String, Span>>,
     /// What was reported.
     reports: Vec<report::Report>,
     /// Where something was reported, and which unknown names.
@@ -154,6 +167,8 @@ struct Elab<'a> {
     // The model that is being made.
     shapes: crate::ir::shape::Shapes,
     values: Vec<ValueInfo>,
+    /// Values whose type was assumed after a mistake, with the type that the text gives them.
+    actual: HashMap<ValueId, crate::ir::shape::Type>,
     /// How each value came to be.
     producers: Vec<Option<chain::Producer>>,
     layers: Vec<apply::Layer>,
@@ -204,7 +219,7 @@ impl<'a> Elab<'a> {
             last_scope: Default::default(),
             blocks: vec![],
             block_names: IndexMap::new(),
-            declared: IndexMap::new(),
+            declared: vec![IndexMap::new(); files.len().max(1)],
             reports: vec![],
             told: HashMap::new(),
             told_names: HashMap::new(),
@@ -218,6 +233,7 @@ impl<'a> Elab<'a> {
             called: Default::default(),
             shapes: Default::default(),
             values: vec![],
+            actual: HashMap::new(),
             producers: vec![],
             layers: vec![],
             repeats: 0,
@@ -246,6 +262,7 @@ impl<'a> Elab<'a> {
     fn fresh(&mut self) {
         self.shapes = Default::default();
         self.values.clear();
+        self.actual.clear();
         self.producers.clear();
         self.layers.clear();
         self.repeats = 0;
@@ -284,6 +301,7 @@ impl<'a> Elab<'a> {
                 }
             }
         }
+        self.check_labels(entries);
         for entry in entries {
             if let Entry::Train(train) = entry {
                 let known = models.get(train.model.name.text.as_str()).copied();
@@ -332,7 +350,7 @@ impl<'a> Elab<'a> {
         for (i, file) in files.iter().enumerate() {
             for entry in &file.entries {
                 match entry {
-                    Entry::Dim(names, _) => names.iter().for_each(|name| self.declare_dim(name, i == 0)),
+                    Entry::Dim(names, _) => names.iter().for_each(|name| self.declare_dim(name, i)),
                     Entry::Block(block) => self.declare_block(block),
                     Entry::Model(model) if i == 0 => {
                         let name = &model.name;
@@ -348,18 +366,22 @@ impl<'a> Elab<'a> {
         }
     }
 
-    fn declare_dim(&mut self, name: &ast::Name, own: bool) {
-        match self.declared.get(&name.text).copied() {
-            Some(first) if own && first.file == name.span.file => {
+    fn declare_dim(&mut self, name: &ast::Name, file: usize) {
+        match self.declared[file].get(&name.text).copied() {
+            Some(first) => {
                 let text = format!("the dim `{}` is declared twice", name.text);
                 let report = Diagnostic::error("name::dim_twice", text, name.span, "again here");
                 self.report(report.label(first, "first here"));
             }
-            Some(_) => {}
             None => {
-                self.declared.insert(name.text.clone(), name.span);
+                self.declared[file].insert(name.text.clone(), name.span);
             }
         }
+    }
+
+    /// The dims of the file whose model or block is being read.
+    fn declared(&self) -> &IndexMap<String, Span> {
+        &self.declared[self.inst.file]
     }
 
     fn declare_block(&mut self, block: &'a ast::Block) {
@@ -400,5 +422,7 @@ impl<'a> Elab<'a> {
     }
 }
 
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ impl<'a> Elab<'a> {
     /// Reads a model; its region and values stay open for losses and metrics.
     pub(super) fn read_model(&mut self, model: &'a Block, overrides: &[(String, Static, Span)]) -> Option<Read> {
         self.fresh();
-        self.inst = Inst { name: model.name.text.clone(), model: true, ..Inst::default() };
+        self.inst = Inst { model: true, ..Inst::of(model) };
         self.fact_home = (model.header, !model.conds.is_empty());
         self.chain.push(Frame::Model(model.name.text.clone()));
         self.model_hypers(model, overrides);
@@ -173,18 +173,10 @@ impl<'a> Elab<'a> {
         super::deep::fill_in(&mut made, &self.deeps);
         let paths = std::mem::replace(&mut self.paths, super::path::Paths::new());
         let (resolved, clashes) = paths.resolve();
+        self.check_clashes(&made, &resolved, clashes);
         resolved.fill(&mut made.body);
         for layer in &mut made.layers {
             layer.path = resolved.path_of(&layer.path);
-        }
-        for clash in clashes {
-            if self.reported_at(clash.second) {
-                continue;
-            }
-            let text = format!("two parameters would have the path `{}`", clash.path);
-            let report = Diagnostic::error("path::twice", text, clash.second, "named so again");
-            let report = report.label(clash.first, "named so first");
-            self.report(report.note("name the residual, if or parallel that they stand in"));
         }
         self.resolved = Some(resolved);
         made

@@ -110,7 +110,7 @@ impl<'a> Elab<'a> {
         if let Some(dim) = self.inst.dims.get(word) {
             return Static::Dim(*dim);
         }
-        if self.declared.contains_key(word) {
+        if self.declared().contains_key(word) {
             return self.declared_dim(call);
         }
         match self.inst.lookup(word).map(|bound| &bound.what) {
@@ -156,7 +156,7 @@ impl<'a> Elab<'a> {
         let word = call.name.text.as_str();
         let function = FUNCTIONS.contains(&word) && args.iter().all(|arg| arg.name.is_none() && arg.pin.is_none());
         if function && !self.inst.hypers.contains_key(word) && !self.block_names.contains_key(word) {
-            if let Some(value) = self.quotient_of_sizes(word, args) {
+            if let Some(value) = self.quotient_of_sizes(word, args, call.span) {
                 return value;
             }
             let values: Vec<Static> = args.iter().map(|arg| self.eval(&arg.value)).collect();
@@ -172,6 +172,15 @@ impl<'a> Elab<'a> {
         if let Some(stage) = self.stage_named(word, given) {
             return stage;
         }
+        if matches!(word, "int" | "long") && args.len() == 1 {
+            let report = Diagnostic::error(
+                "name::function",
+                format!("`{word}(…)` is written `floor(…)` here"),
+                call.name.span,
+                "unknown",
+            );
+            return self.report_unknown_function(self.meant_name(report, call.name.span, "floor"));
+        }
         let mut report = Diagnostic::error(
             "name::function",
             format!("there is no function, initialiser or stage `{word}`"),
@@ -182,6 +191,10 @@ impl<'a> Elab<'a> {
         if let Some(meant) = meant {
             report = self.meant_name(report, call.name.span, &meant);
         }
+        self.report_unknown_function(report)
+    }
+
+    fn report_unknown_function(&mut self, report: Diagnostic) -> Static {
         self.report(report);
         Static::Unknown
     }
@@ -231,7 +244,15 @@ impl<'a> Elab<'a> {
                     _ => "one number",
                 };
                 let text = format!("`{word}` takes {wants}, and gets {}", kinds.join(" and "));
-                self.report(Diagnostic::error("type::function", text, span, format!("wants {wants}")));
+                let report = Diagnostic::error("type::function", text, span, format!("wants {wants}"));
+                let args = call.args.as_deref().unwrap_or_default();
+                self.report(match (word, args) {
+                    ("floor" | "ceil" | "round", [a, b]) => {
+                        let fixed = format!("{word}({} / {})", self.written(a.span), self.written(b.span));
+                        report.fix(span, fixed.clone(), self.mended(span, &fixed))
+                    }
+                    _ => report,
+                });
                 Static::Unknown
             }
         }
@@ -309,7 +330,19 @@ impl<'a> Elab<'a> {
     }
 
     fn index(&mut self, list: &'a Expr, index: &'a Expr, span: Span) -> Static {
-        let (list, index) = (self.eval(list), self.eval(index));
+        let index = self.eval(index);
+        // A long list is not copied for one of its items.
+        if let (ExprKind::Call(call), Some(i)) = (&list.kind, self.as_int(&index))
+            && call.args.is_none()
+            && self.inst.lookup(&call.name.text).is_none()
+            && let Some((Static::List(items), _)) = self.inst.hypers.get(&call.name.text)
+        {
+            let at = if i < 0 { i + items.len() as i64 } else { i };
+            if let Some(item) = usize::try_from(at).ok().and_then(|at| items.get(at)) {
+                return item.clone();
+            }
+        }
+        let list = self.eval(list);
         match (&list, self.as_int(&index)) {
             (Static::Unknown, _) => Static::Unknown,
             (list, _) if self.is_open(list) || self.is_open(&index) => Static::Unknown,
@@ -392,9 +425,23 @@ impl<'a> Elab<'a> {
             span,
             "unknown",
         );
-        if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
+        if let Some(ours) = other_spelling(word) {
+            report.message = format!("`{word}` is written `{ours}` here");
+            report = self.meant_name(report, span, ours);
+        } else if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
             report = self.meant_name(report, span, &meant);
         }
         self.report(report);
     }
+}
+
+/// Our spelling of another language's constant.
+pub(super) fn other_spelling(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "True" | "TRUE" | "yes" | "on" => "true",
+        "False" | "FALSE" | "no" | "off" => "false",
+        "None" | "null" | "nil" | "NULL" | "nothing" => "none",
+        "Inf" | "infinity" | "Infinity" => "inf",
+        _ => return None,
+    })
 }

@@ -211,6 +211,29 @@ impl Resolved {
         parts
     }
 
+    /// The path of what stands behind a placeholder, and whether other uses have it too: below a declared layer, or in
+    /// a copy that is shared.
+    pub(super) fn owner(&self, path: &Path) -> Option<(Path, bool)> {
+        let node = held(path)?;
+        let mut at = Some(node);
+        let mut shared = false;
+        while let (Some(id), false) = (at, shared) {
+            let node = &self.tree.nodes[id.0 as usize];
+            shared = matches!(node.adds, Adds::Layer { .. } | Adds::SharedCopy(_));
+            at = node.parent;
+        }
+        Some((self.path(node, false), shared))
+    }
+
+    /// The declaration's path, where a placeholder stands for a use of a declared layer.
+    pub(super) fn layer(&self, path: &Path) -> Option<Path> {
+        let node = held(path)?;
+        match self.tree.nodes[node.0 as usize].adds {
+            Adds::Layer { declared, .. } => Some(self.path(declared, false)),
+            Adds::Nothing | Adds::Written(..) | Adds::Word(_) | Adds::Copy(_) | Adds::SharedCopy(_) => None,
+        }
+    }
+
     /// Fills in the paths of a region, which are placeholders until now.
     pub(super) fn fill(&self, region: &mut Region) {
         for item in &mut region.items {

@@ -1,257 +1,242 @@
 //! The prover: what follows from `where` and from sizes being at least 1.
 //!
-//! Its reach is a closed list: normal forms of polynomials with exact and floor division, substitution of equalities,
-//! divisibility (`h % 2 == 0` writes h as twice `h / 2`), and intervals.
+//! Its reach is a closed list, which `grammar/README.md` ("Proofs") tells the user: normal forms of polynomials with
+//! exact and floor division, equalities put in (`rewrite`), divisibility (`h % 2 == 0` writes h as twice a quotient),
+//! remainders, and intervals with facts added up (`order`). Proved means: for all sizes that the facts allow; refuted:
+//! for none of them. `missing` names the fact that would decide what is open.
 
-use crate::ir::dim::{Atom, Dim, Dims};
+use super::order::Order;
+use super::rewrite::Rewriter;
+use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::Condition;
-use indexmap::IndexMap;
+use indexmap::IndexSet;
+
+/// How many facts about the same sizes are looked at again.
+const NEAR: usize = 64;
 
 /// What is known of the sizes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    /// Symbols that are another size.
-    equal: IndexMap<String, Dim>,
-    /// Least and greatest values of symbols.
-    bounds: IndexMap<String, (i64, Option<i64>)>,
-    /// Sizes that are not negative.
-    not_negative: Vec<Dim>,
-    /// Multiples that could not be written as a substitution.
-    multiples: Vec<(Dim, Dim)>,
+    /// As they were learned, with their symbols.
+    learned: Vec<(Condition, IndexSet<String>)>,
+    /// Equalities, as rules.
+    rules: Rewriter,
+    /// Inequalities.
+    order: Order,
+    /// Multiples, with their symbols.
+    multiples: Vec<(Dim, Dim, IndexSet<String>)>,
 }
 
 impl Facts {
-    /// Learns a condition.
+    /// Learns a condition. What speaks of the same sizes is looked at anew: an equality may change what it says.
     pub(super) fn learn(&mut self, dims: &mut Dims, condition: Condition) {
-        match condition {
-            Condition::Equal(a, b) => self.learn_equal(dims, a, b),
-            Condition::Divides { what, by } => self.learn_multiple(dims, what, by),
-            Condition::AtLeast(a, b) => self.learn_at_least(dims, a, b),
+        let rules = self.rules.count();
+        let symbols = symbols_of(dims, condition);
+        let before = self.clone();
+        self.learned.push((condition, symbols.clone()));
+        self.read(dims, condition);
+        if self.rules.count() != rules {
+            self.read_again(dims, symbols);
+        }
+        if dims.overflowed() {
+            *self = before;
         }
     }
 
-    fn learn_equal(&mut self, dims: &mut Dims, a: Dim, b: Dim) {
-        let (a, b) = (self.simplify(dims, a), self.simplify(dims, b));
-        let difference = dims.sub(a, b);
-        let Some((name, sign)) = lone_symbol(dims, difference) else { return };
-        let symbol = dims.symbol(&name);
-        // difference = sign * symbol + rest = 0.
-        let term = dims.scale(symbol, sign);
-        let rest = dims.sub(difference, term);
-        let value = dims.scale(rest, -sign);
-        self.equal.insert(name, value);
+    /// What was learned of these sizes, and of those beside them, once more.
+    fn read_again(&mut self, dims: &mut Dims, symbols: IndexSet<String>) {
+        let mut near = symbols;
+        let mut again = vec![];
+        for (earlier, symbols) in self.learned.iter().rev() {
+            if symbols.iter().any(|symbol| near.contains(symbol)) {
+                near.extend(symbols.iter().cloned());
+                again.push(*earlier);
+            }
+        }
+        again.truncate(NEAR);
+        // What bounds a size is said again in the words of what is known now.
+        for condition in again.into_iter().rev() {
+            self.read(dims, condition);
+        }
+    }
+
+    fn read(&mut self, dims: &mut Dims, condition: Condition) {
+        match condition {
+            Condition::Equal(a, b) => {
+                let difference = dims.sub(a, b);
+                self.learn_zero(dims, difference);
+            }
+            Condition::Divides { what, by } => self.learn_multiple(dims, what, by),
+            Condition::AtLeast(a, b) => {
+                let difference = self.difference(dims, a, b);
+                self.order.learn(dims, difference);
+            }
+        }
+    }
+
+    /// Learns that a size is 0. The symbol that a rule takes away is still at least 1.
+    fn learn_zero(&mut self, dims: &mut Dims, zero: Dim) {
+        let zero = self.rules.apply(dims, zero);
+        for least in self.rules.learn(dims, zero) {
+            self.order.learn(dims, least);
+        }
     }
 
     fn learn_multiple(&mut self, dims: &mut Dims, what: Dim, by: Dim) {
-        let (what, by) = (self.simplify(dims, what), self.simplify(dims, by));
-        if dims.exact_div(what, by).is_some() {
-            return;
+        let (what, by) = (self.rules.apply(dims, what), self.rules.apply(dims, by));
+        let (what, by) = dims.cancelled(what, by);
+        if !self.multiples.iter().any(|known| (known.0, known.1) == (what, by)) {
+            self.multiples.push((what, by, symbols_of(dims, Condition::Divides { what, by })));
         }
-        let by = match (dims.terms(what), dims.as_const(by)) {
-            ([(_, factor)], Some(k)) if k != 0 => {
-                let k = k / gcd(*factor, k);
-                dims.constant(k)
-            }
-            _ => by,
+        let (what, by) = match dims.as_const(by) {
+            Some(0 | 1 | -1 | i64::MIN) => return,
+            Some(k) => match dims.reduced(what, k.abs()) {
+                // A rest that is a number is no fact about sizes.
+                Some((what, k)) if dims.is_symbolic(what) && k > 1 => (unit_factor(dims, what, k), dims.constant(k)),
+                _ => return,
+            },
+            None if dims.exact_div(what, by).is_some() => return,
+            None => (what, by),
         };
-        let factor = match dims.terms(what) {
-            [(atoms, factor)] if atoms.len() == 1 => Some((atoms[0], *factor)),
-            _ => None,
-        };
-        match factor.map(|(atom, factor)| (dims.atom_of(atom).clone(), factor)) {
-            Some((Atom::Symbol(name), factor)) if factor == 1 || dims.as_const(by).is_some() => {
-                let quotient = dims.symbol(&format!("{name} / {}", dims.show(by)));
-                let product = dims.mul(by, quotient);
-                self.equal.insert(name.into(), product);
-            }
-            _ => self.multiples.push((what, by)),
+        // what = by * quotient, which is a size again if both are.
+        let sizes = [what, by].into_iter().all(|dim| self.order.range(dims, dim).0.is_some_and(|least| least >= 1));
+        if sizes {
+            let quotient = dims.symbol(&format!("{} / {}", dims.show(what), dims.show(by)));
+            let product = dims.mul(by, quotient);
+            let zero = dims.sub(what, product);
+            self.learn_zero(dims, zero);
         }
-    }
-
-    fn learn_at_least(&mut self, dims: &mut Dims, a: Dim, b: Dim) {
-        let (a, b) = (self.simplify(dims, a), self.simplify(dims, b));
-        let difference = dims.sub(a, b);
-        self.not_negative.push(difference);
-        let constant = dims.terms(difference).iter().find(|(atoms, _)| atoms.is_empty()).map_or(0, |(_, c)| *c);
-        let symbols: Vec<_> = dims.terms(difference).iter().filter(|(atoms, _)| !atoms.is_empty()).collect();
-        let [(atoms, factor)] = symbols[..] else { return };
-        let (1, Atom::Symbol(name)) = (atoms.len(), dims.atom_of(atoms[0])) else { return };
-        let bound = self.bounds.entry(name.to_string()).or_insert((1, None));
-        // factor * symbol + constant >= 0.
-        if *factor > 0 {
-            bound.0 = bound.0.max((-constant).div_euclid(*factor) + i64::from((-constant).rem_euclid(*factor) != 0));
-        } else {
-            let most = constant.div_euclid(-*factor);
-            bound.1 = Some(bound.1.map_or(most, |old| old.min(most)));
-        }
-    }
-
-    /// The same size with everything known put in.
-    pub(super) fn simplify(&self, dims: &mut Dims, mut dim: Dim) -> Dim {
-        if self.equal.is_empty() || !dims.is_symbolic(dim) {
-            return dim;
-        }
-        // Each substitution removes a symbol, so that the chain is no longer than the list.
-        for _ in 0..=self.equal.len() {
-            let next = dims.substitute(dim, &|name| self.equal.get(name).copied());
-            if next == dim {
-                return dim;
-            }
-            dim = next;
-        }
-        dim
     }
 
     /// Proved, refuted, or undecided.
     pub(super) fn decide(&self, dims: &mut Dims, condition: Condition) -> Option<bool> {
+        let verdict = self.verdict(dims, condition);
+        // A number that did not fit proves nothing.
+        if dims.overflowed() { None } else { verdict }
+    }
+
+    fn verdict(&self, dims: &mut Dims, condition: Condition) -> Option<bool> {
         match condition {
             Condition::Equal(a, b) => {
                 let difference = self.difference(dims, a, b);
-                match self.range(dims, difference) {
-                    (Some(0), Some(0)) => Some(true),
-                    (Some(least), _) if least > 0 => Some(false),
-                    (_, Some(most)) if most < 0 => Some(false),
-                    _ => None,
-                }
+                self.is_zero(dims, difference)
             }
             Condition::Divides { what, by } => self.divides(dims, what, by),
             Condition::AtLeast(a, b) => {
                 let difference = self.difference(dims, a, b);
-                if self.is_not_negative(dims, difference) {
+                if self.order.at_least(dims, difference, 0) {
                     return Some(true);
                 }
-                self.range(dims, difference).1.filter(|&most| most < 0).map(|_| false)
+                let less = dims.scale(difference, -1);
+                self.order.at_least(dims, less, 1).then_some(false)
             }
         }
     }
 
     fn difference(&self, dims: &mut Dims, a: Dim, b: Dim) -> Dim {
         let difference = dims.sub(a, b);
-        self.simplify(dims, difference)
+        self.rules.apply(dims, difference)
     }
 
-    fn is_not_negative(&self, dims: &mut Dims, difference: Dim) -> bool {
-        let known = |facts: &Facts, dims: &mut Dims, dim: Dim| facts.range(dims, dim).0.is_some_and(|least| least >= 0);
-        known(self, dims, difference)
-            || self.not_negative.iter().any(|&fact| {
-                let fact = self.simplify(dims, fact);
-                let rest = dims.sub(difference, fact);
-                known(self, dims, rest)
-            })
+    fn is_zero(&self, dims: &mut Dims, difference: Dim) -> Option<bool> {
+        if let Some(value) = dims.as_const(difference) {
+            return Some(value == 0);
+        }
+        if self.rules.is_zero(dims, difference) {
+            return Some(true);
+        }
+        // 2 * h + 1 is never 0: what all factors divide, the number must be divided by, too.
+        if dims.reduced(difference, 0).is_none() {
+            return Some(false);
+        }
+        let less = dims.scale(difference, -1);
+        if self.order.at_least(dims, difference, 1) || self.order.at_least(dims, less, 1) {
+            return Some(false);
+        }
+        (self.order.at_least(dims, difference, 0) && self.order.at_least(dims, less, 0)).then_some(true)
     }
 
     fn divides(&self, dims: &mut Dims, what: Dim, by: Dim) -> Option<bool> {
-        let (what, by) = (self.simplify(dims, what), self.simplify(dims, by));
+        let (what, by) = (self.rules.apply(dims, what), self.rules.apply(dims, by));
+        let (what, by) = dims.cancelled(what, by);
         if let (Some(x), Some(y)) = (dims.as_const(what), dims.as_const(by)) {
-            return Some(y != 0 && x % y == 0);
+            return Some(y != 0 && x.checked_rem(y).unwrap_or(0) == 0);
         }
-        if dims.exact_div(what, by).is_some() || self.multiples.contains(&(what, by)) {
+        if dims.exact_div(what, by).is_some() {
+            return Some(true);
+        }
+        let symbols = symbols_of(dims, Condition::Divides { what, by });
+        let known = |dims: &mut Dims, what| {
+            self.multiples.iter().any(|(multiple, divisor, own)| {
+                if self.rules.count() == 0 && !own.iter().any(|symbol| symbols.contains(symbol)) {
+                    return false;
+                }
+                let (multiple, divisor) = (*multiple, *divisor);
+                let multiple = self.rules.apply(dims, multiple);
+                let (divisor, difference) = (self.rules.apply(dims, divisor), dims.sub(what, multiple));
+                divisor == by && dims.exact_div(difference, by).is_some()
+            })
+        };
+        if known(dims, what) {
             return Some(true);
         }
         let k = dims.as_const(by).filter(|&k| k > 1)?;
-        let remainders: Vec<(bool, i64)> =
-            dims.terms(what).iter().map(|(atoms, c)| (atoms.is_empty(), c.rem_euclid(k))).collect();
-        let symbols_vanish = remainders.iter().all(|(constant, r)| *constant || *r == 0);
-        symbols_vanish.then_some(remainders.iter().all(|(_, r)| *r == 0))
-    }
-
-    /// The least and the greatest value of a size, as far as they are known.
-    fn range(&self, dims: &Dims, dim: Dim) -> (Option<i64>, Option<i64>) {
-        let (mut least, mut most) = (Some(0i64), Some(0i64));
-        for (atoms, factor) in dims.terms(dim) {
-            let (mut low, mut high) = (Some(1i64), Some(1i64));
-            for atom in atoms {
-                let (l, h) = self.atom_range(dims, dims.atom_of(*atom));
-                // All atoms that matter are not negative; others are not bounded.
-                let l = l.filter(|&l| l >= 0);
-                low = low.zip(l).and_then(|(a, b)| a.checked_mul(b));
-                high = high.zip(h).filter(|_| l.is_some()).and_then(|(a, b)| a.checked_mul(b));
-            }
-            if *factor < 0 {
-                (low, high) = (high, low);
-            }
-            least = least.zip(low).and_then(|(sum, x)| sum.checked_add(x.checked_mul(*factor)?));
-            most = most.zip(high).and_then(|(sum, x)| sum.checked_add(x.checked_mul(*factor)?));
-        }
-        (least, most)
-    }
-
-    fn atom_range(&self, dims: &Dims, atom: &Atom) -> (Option<i64>, Option<i64>) {
-        match atom {
-            Atom::Symbol(name) => match self.bounds.get(name.as_ref()) {
-                Some((least, most)) => (Some(*least), *most),
-                None => (Some(1), None),
-            },
-            Atom::Floor(a, b) => {
-                let Some(k) = dims.as_const(*b).filter(|&k| k > 0) else {
-                    // A size that is not negative, over one that is at least 1.
-                    let least = self.range(dims, *a).0.filter(|&least| least >= 0);
-                    return (least.map(|_| 0), None);
-                };
-                let (least, most) = self.range(dims, *a);
-                (least.map(|x| x.div_euclid(k)), most.map(|x| x.div_euclid(k)))
-            }
+        match dims.reduced(what, k) {
+            None => Some(false),
+            Some((rest, k)) => (k == 1 || dims.as_const(rest) == Some(0)).then_some(true),
         }
     }
 
-    /// The fact that would prove an undecided condition, as a user would write it.
-    pub(super) fn missing(&self, dims: &mut Dims, condition: Condition) -> Option<String> {
-        match condition {
-            Condition::Divides { what, by } => Some(format!("{} % {} == 0", grouped(dims, what), grouped(dims, by))),
-            Condition::AtLeast(a, b) => Some(format!("{} >= {}", dims.show(a), dims.show(b))),
-            Condition::Equal(a, b) => {
-                let difference = self.difference(dims, a, b);
-                let mut candidates = vec![];
-                floors(dims, difference, &mut candidates);
-                candidates.into_iter().find_map(|(symbol, by)| {
-                    let symbol = dims.symbol(&symbol);
-                    let fact = Condition::Divides { what: symbol, by };
-                    let mut facts = self.clone();
-                    facts.learn(dims, fact);
-                    let decided = facts.decide(dims, condition) == Some(true);
-                    decided.then(|| format!("{} % {} == 0", dims.show(symbol), dims.show(by)))
-                })
-            }
-        }
-    }
-}
-
-/// The symbol and divisor of every floor in a size.
-fn floors(dims: &Dims, dim: Dim, found: &mut Vec<(String, Dim)>) {
-    for id in dims.terms(dim).iter().flat_map(|(atoms, _)| atoms.iter()) {
-        if let Atom::Floor(a, b) = dims.atom_of(*id) {
-            found.extend(dims.symbols(*a).into_iter().map(|symbol| (symbol, *b)));
-            floors(dims, *a, found);
-        }
-    }
-}
-
-fn grouped(dims: &Dims, dim: Dim) -> String {
-    let text = dims.show(dim);
-    if dims.terms(dim).len() > 1 || text.contains(' ') { format!("({text})") } else { text }
-}
-
-/// A symbol that occurs once, alone in its term, with factor ±1.
-fn lone_symbol(dims: &Dims, dim: Dim) -> Option<(String, i64)> {
-    dims.terms(dim).iter().find_map(|(atoms, factor)| {
-        let [atom] = atoms.as_ref() else { return None };
-        let Atom::Symbol(name) = dims.atom_of(*atom) else { return None };
-        let elsewhere = dims.terms(dim).iter().filter(|(other, _)| other != atoms).any(|(other, _)| {
-            other.iter().any(|id| match dims.atom_of(*id) {
-                Atom::Symbol(symbol) => symbol == name,
-                Atom::Floor(a, b) => [a, b].iter().any(|d| dims.symbols(**d).contains(name.as_ref())),
-            })
+    /// The least value of a size, where it is known.
+    pub(super) fn least(&self, dims: &mut Dims, dim: Dim) -> Option<i64> {
+        let dim = self.rules.apply(dims, dim);
+        let least = self.order.range(dims, dim).0.or_else(|| {
+            let more = dims.sub(dim, Dims::ONE);
+            self.order.at_least(dims, more, 0).then_some(1)
         });
-        (factor.abs() == 1 && !elsewhere).then(|| (name.to_string(), *factor))
-    })
+        least.filter(|_| !dims.overflowed())
+    }
 }
 
-fn gcd(a: i64, b: i64) -> i64 {
-    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
-    while b != 0 {
-        (a, b) = (b, a % b);
+/// The symbols that a condition speaks of.
+fn symbols_of(dims: &Dims, condition: Condition) -> IndexSet<String> {
+    let (a, b) = match condition {
+        Condition::Equal(a, b) | Condition::AtLeast(a, b) | Condition::Divides { what: a, by: b } => (a, b),
+    };
+    let mut symbols = dims.symbols(a);
+    symbols.extend(dims.symbols(b));
+    symbols
+}
+
+/// What is a multiple of k, times a number that makes one factor 1: where `2 * q` is a multiple of 3, q is one.
+pub(super) fn unit_factor(dims: &mut Dims, what: Dim, k: i64) -> Dim {
+    let mut factors: Vec<_> = dims.terms(what).iter().filter(|(atoms, _)| !atoms.is_empty()).cloned().collect();
+    factors.sort_by_key(|(atoms, _)| atoms.len());
+    let inverse = factors.iter().find_map(|(_, c)| inverse(*c, k));
+    match inverse {
+        Some(1) | None => what,
+        Some(by) => {
+            let scaled = dims.scale(what, by);
+            let terms = dims.terms(scaled).to_vec();
+            terms.iter().fold(Dims::ZERO, |sum, (atoms, c)| {
+                let term = dims.term(atoms, c.rem_euclid(k));
+                dims.add(sum, term)
+            })
+        }
     }
-    i64::try_from(a.max(1)).unwrap_or(1)
+}
+
+/// The number by which c becomes 1 modulo k, if there is one.
+fn inverse(c: i64, k: i64) -> Option<i64> {
+    let (mut a, mut b) = (i128::from(c.rem_euclid(k)), i128::from(k));
+    let (mut x, mut y) = (1i128, 0i128);
+    while b != 0 {
+        let quotient = a / b;
+        (a, b) = (b, a - quotient * b);
+        (x, y) = (y, x - quotient * y);
+    }
+    // Larger ones would overflow where they are used.
+    (a == 1 && k < 1 << 31).then(|| i64::try_from(x.rem_euclid(i128::from(k))).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -272,6 +257,19 @@ mod tests {
         assert_eq!(facts.missing(&mut dims, equal).as_deref(), Some("h % 2 == 0"));
         facts.learn(&mut dims, Condition::Divides { what: h, by: two });
         assert_eq!(facts.decide(&mut dims, equal), Some(true));
+    }
+
+    #[test]
+    fn what_does_not_fit_proves_nothing() {
+        let mut dims = Dims::default();
+        let (h, w, much) = (dims.symbol("h"), dims.symbol("w"), dims.constant(1 << 40));
+        let (long, product) = (dims.mul(w, much), dims.mul(h, much));
+        let mut facts = Facts::default();
+        facts.learn(&mut dims, Condition::Equal(h, long));
+        let claim = Condition::Equal(product, long);
+        assert_eq!(facts.decide(&mut dims, claim), None, "2^80 * w against 2^40 * w");
+        let twice = dims.mul(product, much);
+        assert!(dims.overflowed() && dims.terms(twice).len() == 1);
     }
 
     #[test]

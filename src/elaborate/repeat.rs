@@ -8,7 +8,7 @@ use super::value::{Static, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::shape::Type;
 use crate::ir::structured::{Item, RepeatId, RepeatItem, Run, ValueId};
-use crate::syntax::ast::{Body, Expr, Lhs, StageKind, StmtKind};
+use crate::syntax::ast::{Body, Expr, ExprKind, Lhs, Stage, StageKind, StmtKind};
 use crate::text::Span;
 
 /// What all copies share.
@@ -119,7 +119,12 @@ impl<'a> Elab<'a> {
             other => {
                 let text = format!("`for` walks over a list, and this is {}", other.kind());
                 let report = Diagnostic::error("type::for_list", text, list.span, "not a list");
-                self.report(report.note("`for i in range(n)` counts; `repeat n` makes equal copies"));
+                let report = report.note("`for i in range(n)` counts; `repeat n` makes equal copies");
+                let fixed = format!("range({})", self.written(list.span));
+                self.report(match other {
+                    Static::Int(_) => report.fix(list.span, fixed.clone(), self.mended(list.span, &fixed)),
+                    _ => report,
+                });
                 return self.unknown_stage();
             }
         };
@@ -200,13 +205,17 @@ impl<'a> Elab<'a> {
         }
     }
 
-    /// Whether a body is one unnamed call of a block.
+    /// Whether a body is one unnamed call of a block, perhaps with values handed in: `(it, memory) |> decoder(d)`.
     fn is_block_call(&self, body: &Body) -> bool {
         let [stmt] = body.stmts.as_slice() else { return false };
         let StmtKind::Flow(None, flow) = &stmt.kind else { return false };
-        let [stage] = flow.stages.as_slice() else { return false };
+        let stage = match flow.stages.as_slice() {
+            [stage] => stage,
+            [values, stage] if is_plain(values) => stage,
+            _ => return false,
+        };
         let StageKind::Expr(expr) = &stage.kind else { return false };
-        let crate::syntax::ast::ExprKind::Call(call) = &expr.kind else { return false };
+        let ExprKind::Call(call) = &expr.kind else { return false };
         let word = call.name.text.as_str();
         match self.inst.hypers.get(word) {
             Some((Static::Stage(stage), _)) => matches!(stage.target, super::value::Target::Block(_)),
@@ -326,5 +335,17 @@ impl<'a> Elab<'a> {
         let text = "a shared repeat must end with the shape it started with: one copy is used every time";
         let label = format!("starts with {}, ends with {}", show(self, before), show(self, after));
         self.report(Diagnostic::error("shape::shared_repeat", text, head, label));
+    }
+}
+
+/// Whether a stage is a name, or several in parentheses.
+fn is_plain(stage: &Stage) -> bool {
+    let StageKind::Expr(expr) = &stage.kind else { return false };
+    match &expr.kind {
+        ExprKind::Call(call) => call.args.is_none(),
+        ExprKind::Tuple(elems) => {
+            elems.iter().all(|elem| matches!(elem.flow.stages.as_slice(), [one] if is_plain(one)))
+        }
+        _ => false,
     }
 }

@@ -76,6 +76,17 @@ impl<'a> Elab<'a> {
         self.keep_report(Report { places: vec![], diagnostic, chain, shown: None, others: vec![] });
     }
 
+    /// Keeps the reports that are still true.
+    pub(super) fn retain_reports(&mut self, keep: impl FnMut(&Report) -> bool) {
+        self.reports.retain(keep);
+        self.settled = 0;
+        self.told.clear();
+        self.told_names.clear();
+        for report in std::mem::take(&mut self.reports) {
+            self.keep_report(report);
+        }
+    }
+
     /// Keeps a report, and remembers its place.
     pub(super) fn keep_report(&mut self, report: Report) {
         let Diagnostic { code, message, fixes, labels, .. } = &report.diagnostic;
@@ -118,6 +129,17 @@ impl<'a> Elab<'a> {
         self.reports.len() > 100
     }
 
+    /// Takes back what was reported within a place, where a better report follows.
+    pub(super) fn forget(&mut self, code: &str, place: Span) {
+        self.retain_reports(|report| {
+            let span = report.diagnostic.labels[0].span;
+            report.diagnostic.code != code
+                || span.file != place.file
+                || span.start < place.start
+                || span.end > place.end
+        });
+    }
+
     /// Reports a mistake at a value, with the chain of shapes that led there.
     pub(super) fn report_flow(&mut self, mut diagnostic: Diagnostic, value: ValueId) {
         diagnostic.flow = self.shown_flow(value);
@@ -155,6 +177,10 @@ impl<'a> Elab<'a> {
             diagnostic.fixes.retain(|fix| usize::from(fix.span.file) < files);
             if diagnostic.labels.is_empty() {
                 diagnostic.labels.push(Label { span: Span::default(), text: "from `--set`".into() });
+            }
+            if let Some(fix) = diagnostic.fixes.first_mut().filter(|fix| fix.span == diagnostic.labels[0].span) {
+                let same = report.places.iter().filter(|(_, message)| *message == diagnostic.message);
+                fix.also.extend(same.map(|(place, _)| (*place, fix.replacement.clone())));
             }
             if !report.places.is_empty() {
                 let mut lines = vec![];

@@ -158,7 +158,11 @@ impl<'a> Elab<'a> {
         // After a mistake inside, what the branch ends with was hardly meant.
         let sum = match self.mistakes == errors && self.equal_branches(written, a, b) {
             true => self.sum(written, placement, a, b),
-            false => self.meant(a, written.head),
+            false => {
+                let meant = self.meant(a, written.head);
+                self.assume(&meant, b);
+                meant
+            }
         };
         match (placement, &norm) {
             (Placement::Post | Placement::Deep(_), Some(norm)) => self.apply_norm(norm, sum),
@@ -203,6 +207,14 @@ impl<'a> Elab<'a> {
                 Some(Producer { word: "residual".into(), from: Some(like), span, alias: true, block: None }),
             ),
         )
+    }
+
+    /// Notes that a value's type was assumed, in the place of what the text says.
+    pub(super) fn assume(&mut self, meant: &Val, said: ValueId) {
+        if let Some(id) = meant.single() {
+            let actual = self.actual.get(&said).copied().unwrap_or(self.ty(said));
+            self.actual.insert(id, actual);
+        }
     }
 
     fn equal_branches(&mut self, written: Written<'a>, skip: ValueId, branch: ValueId) -> bool {
@@ -316,7 +328,8 @@ impl<'a> Elab<'a> {
         let report = Diagnostic::error("name::placement", text, name.span, "unknown placement");
         let hypers = self.inst.hypers.keys().map(String::as_str);
         let turned = written.norm.filter(|norm| matches!(&*norm.name.text, "pre" | "post" | "deep"));
-        let report = match near(word, ["pre", "post", "deep"].into_iter().chain(hypers)) {
+        let begun = ["pre", "post", "deep"].into_iter().find(|known| word.to_lowercase().starts_with(known));
+        let report = match begun.or_else(|| near(word, ["pre", "post", "deep"].into_iter().chain(hypers))) {
             Some(meant) => self.meant_name(report, name.span, meant),
             None => match turned {
                 Some(norm) => {
@@ -367,6 +380,18 @@ impl<'a> Elab<'a> {
                 self.report(Diagnostic::error("attr::deep", text, arg.value_span, format!("this is {shown}")));
             }
         }
+        let both = |name: &str, other: &str| {
+            given.iter().find(|arg| named(arg, other)).filter(|_| given.iter().any(|arg| named(arg, name)))
+        };
+        if let Some(arg) = both("layers", "encoder").or_else(|| both("layers", "decoder")) {
+            let text =
+                "`layers` says how deep one stack is, `encoder` and `decoder` how deep a pair is: one of the two";
+            self.report(Diagnostic::error("attr::deep", text, arg.span, "beside `layers`"));
+        }
         deep
     }
+}
+
+fn named(arg: &Given, name: &str) -> bool {
+    arg.name.as_ref().is_some_and(|own| own.text == name)
 }

@@ -1,8 +1,8 @@
 //! What a name in a flow means: a value, a declared layer, a stage.
 
-use super::Elab;
 use super::scope::{Meaning, WORDS};
 use super::value::{Given, StageValue, Static, Target, Val};
+use super::{EXPRESSION, Elab};
 use crate::diagnostic::Diagnostic;
 use crate::ops;
 use crate::syntax::ast::Call;
@@ -27,6 +27,9 @@ impl<'a> Elab<'a> {
         match &call.args {
             None => self.resolve_bare(call, word),
             Some(args) => {
+                if self.tensors_in_arguments(call, args) {
+                    return Resolved::Broken;
+                }
                 let given = self.given(args);
                 self.resolve_called(call, word, given)
             }
@@ -101,11 +104,14 @@ impl<'a> Elab<'a> {
         if let Some(op) = ops::find(word) {
             return Resolved::Stage(Target::Op(op), given);
         }
-        if self.inst.dims.contains_key(word) || self.declared.contains_key(word) {
+        if self.inst.dims.contains_key(word) || self.declared().contains_key(word) {
             let value = Static::Dim(self.shapes.dims.symbol(word));
             return self.resolve_static(call, value, given);
         }
         if self.lost_name(word) {
+            return Resolved::Broken;
+        }
+        if self.meant_own(word).is_none() && self.report_foreign(call) {
             return Resolved::Broken;
         }
         let text = format!("there is no operator, block or value `{word}`");
@@ -117,6 +123,14 @@ impl<'a> Elab<'a> {
             report.message = format!("`{word}` is no stage");
         } else if let Some(meant) = self.meant_stage(word) {
             report = self.meant_name(report, call.name.span, &meant);
+        } else if call.args.is_none() {
+            let names = self.inst.scopes.iter().flat_map(|scope| scope.keys());
+            let names: Vec<String> = names.take(8).map(|name| format!("`{name}`")).collect();
+            if self.inst.model && self.inst.name == EXPRESSION {
+                report = report.note(format!("an input is named so: `--input {word}=[[1, 2]]`"));
+            } else if !names.is_empty() {
+                report = report.note(format!("the names of this body: {}", names.join(", ")));
+            }
         }
         self.report(report);
         Resolved::Broken

@@ -5,7 +5,8 @@ use super::value::{Static, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::dim::Dim;
 use crate::ops;
-use crate::syntax::ast::Name;
+use crate::ops::foreign;
+use crate::syntax::ast::{Block, Name};
 use crate::text::Span;
 use indexmap::IndexMap;
 
@@ -14,6 +15,8 @@ use indexmap::IndexMap;
 pub(super) struct Inst {
     /// The model or block's name.
     pub name: String,
+    /// The file that it stands in: its dims are those that the file declares.
+    pub file: usize,
     /// Whether it is the model: its dims are rigid, its undecided equalities are errors.
     pub model: bool,
     /// Hyperparameters.
@@ -53,6 +56,11 @@ pub(super) const WORDS: &[&str] = &["it", "true", "false", "none", "inf"];
 pub(super) const FUNCTIONS: &[&str] = &["floor", "ceil", "round", "min", "max", "len", "range", "sqrt", "log"];
 
 impl Inst {
+    /// A model or block about to be read.
+    pub(super) fn of(block: &Block) -> Inst {
+        Inst { name: block.name.text.clone(), file: usize::from(block.name.span.file), ..Inst::default() }
+    }
+
     /// The meaning of a name in the bodies, innermost first.
     pub(super) fn lookup(&self, name: &str) -> Option<&Bound> {
         self.scopes.iter().rev().find_map(|scope| scope.get(name))
@@ -80,12 +88,27 @@ impl Elab<'_> {
                 "bound again here",
             );
             let kind = if earlier.is_some() { "bound here already" } else { "a hyperparameter" };
-            self.report(report.label(first, kind).note("a name is bound once, and hides nothing of an enclosing body"));
+            let report = report.label(first, kind);
+            let report = self.without_name(report, name);
+            self.report(report.note("a name is bound once: what a line makes flows on without one"));
             return;
         }
         if let Some(scope) = self.inst.scopes.last_mut() {
             scope.insert(name.text.clone(), Bound { what, span: name.span });
         }
+    }
+
+    /// With the fix that leaves out the name before a `=`.
+    fn without_name(&self, report: Diagnostic, name: &Name) -> Diagnostic {
+        let Some(source) = self.sources.0.get(usize::from(name.span.file)) else { return report };
+        let after = &source.text[name.span.end as usize..];
+        let Some(rest) = after.trim_start_matches(' ').strip_prefix('=').filter(|rest| !rest.starts_with('=')) else {
+            return report;
+        };
+        let rest = rest.trim_start_matches(' ');
+        let end = name.span.end + (after.len() - rest.len()) as u32;
+        let shown = rest.lines().next().unwrap_or("").split("//").next().unwrap_or("").trim().to_string();
+        report.fix(Span { end, ..name.span }, "", shown)
     }
 
     /// A report on an unknown name, with the one that was probably meant.
@@ -100,14 +123,21 @@ impl Elab<'_> {
         if self.told_enough() {
             return None;
         }
-        if let Some(op) = by_torch(word) {
-            return Some(op.to_string());
+        if let Some(own) = self.meant_own(word) {
+            return Some(own);
         }
+        if let Some(ours) = foreign::ours(word).filter(|ours| ops::find(ours).is_some()) {
+            return Some(ours.to_string());
+        }
+        near(word, ops::all().filter(|op| op.is_public()).map(|op| op.name)).map(str::to_string)
+    }
+
+    /// The name of this file that an unknown one is near.
+    pub(super) fn meant_own(&self, word: &str) -> Option<String> {
         let values = self.inst.scopes.iter().flat_map(|scope| scope.keys().map(String::as_str));
         let stages = self.inst.hypers.keys().map(String::as_str);
         let blocks = self.block_names.keys().map(String::as_str);
-        let ops = ops::all().filter(|op| op.is_public()).map(|op| op.name);
-        near(word, values.chain(stages).chain(blocks).chain(ops)).map(str::to_string)
+        near(word, values.chain(stages).chain(blocks)).map(str::to_string)
     }
 
     /// The names a number could have been meant to be.
@@ -117,42 +147,9 @@ impl Elab<'_> {
         }
         let scoped = self.inst.scopes.iter().flatten().filter(|(_, bound)| matches!(bound.what, Meaning::Static(_)));
         let names = scoped.map(|(name, _)| name.as_str()).chain(self.inst.hypers.keys().map(String::as_str));
-        let dims = self.declared.keys().map(String::as_str);
+        let dims = self.declared().keys().map(String::as_str);
         near(word, names.chain(dims).chain(FUNCTIONS.iter().copied())).map(str::to_string)
     }
-}
-
-/// The operator that another library calls so: `ReLU`, `nn.Linear`, `Conv2d`, `dense`.
-pub(super) fn by_torch(word: &str) -> Option<&'static str> {
-    let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
-    let wanted = plain(word);
-    let stem = wanted.trim_end_matches(['1', '2', '3', 'd']);
-    let known: &[(&str, &str)] = &[
-        ("dense", "linear"),
-        ("fc", "linear"),
-        ("fullyconnected", "linear"),
-        ("conv1d", "conv"),
-        ("conv2d", "conv"),
-        ("conv3d", "conv"),
-        ("convolution", "conv"),
-        ("maxpool2d", "maxpool"),
-        ("cat", "concat"),
-        ("swiss", "swish"),
-        ("multiheadattention", "attention"),
-        ("batchnorm2d", "batchnorm"),
-        ("leakyrelu", "leaky_relu"),
-        ("globalaveragepooling2d", "avgpool_global"),
-    ];
-    if let Some((_, op)) = known.iter().find(|(name, op)| *name == wanted && ops::find(op).is_some()) {
-        return Some(op);
-    }
-    let named = |op: &&'static crate::ir::op::OpDef| {
-        let classes = op.torch.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(plain);
-        plain(op.name) == wanted
-            || (!stem.is_empty() && plain(op.name) == stem && wanted.ends_with('d'))
-            || (!wanted.is_empty() && classes.into_iter().any(|class| class == wanted))
-    };
-    ops::all().filter(|op| op.is_public()).find(named).map(|op| op.name)
 }
 
 /// The nearest of some words, if it is near enough to be meant.

@@ -120,7 +120,7 @@ impl<'a> Elab<'a> {
                         place = place.or(Some(train.header));
                         names.extend(setting_names().map(str::to_string));
                         names.extend(self.train_attrs.iter().cloned());
-                        names.extend(self.declared.keys().cloned());
+                        names.extend(self.declared().keys().cloned());
                     }
                     Entry::Model(_) | Entry::Train(_) | Entry::Dim(..) | Entry::Use(..) | Entry::Block(_) => {}
                 }

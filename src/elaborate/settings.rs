@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
 use crate::ir::structured::{PortDef, Region};
 use crate::ir::training::{Call, Clip, Group, Length, Valid};
+use crate::ops::foreign;
 use crate::optim;
 use crate::syntax::ast::{self, Expr, ExprKind, Flow, Name, SettingValue, StageKind};
 use crate::text::Span;
@@ -47,6 +48,9 @@ const CLIP_NORM: &[AttrDef] = &[
 
 const CLIP_VALUE: &[AttrDef] =
     &[AttrDef::required("max", &[AttrKind::Number], "the largest value").within(crate::ir::attr::Domain::Positive)];
+
+/// Settings that a pattern of paths may follow.
+pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze"];
 
 /// A section while it is read.
 pub(super) struct Section {
@@ -92,10 +96,10 @@ impl<'a> Elab<'a> {
         let mut seen: IndexMap<&str, Span> = IndexMap::new();
         for setting in &train.settings {
             let name = setting.name.text.as_str();
-            let known = SETTINGS.contains(&name) || self.declared.contains_key(name);
+            let known = SETTINGS.contains(&name) || self.declared().contains_key(name);
             if !known {
                 if !self.unknown_dims.iter().any(|dim| dim == name) && !self.faulty(setting.span) {
-                    self.report_setting(&setting.name);
+                    self.report_setting(setting);
                 }
                 continue;
             }
@@ -111,7 +115,7 @@ impl<'a> Elab<'a> {
             settings.push((setting, None));
         }
         for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
-            if !SETTINGS.contains(&set.key.as_str()) && !self.declared.contains_key(&set.key) {
+            if !SETTINGS.contains(&set.key.as_str()) && !self.declared().contains_key(&set.key) {
                 continue;
             }
             self.used_sets.insert(index);
@@ -129,16 +133,53 @@ impl<'a> Elab<'a> {
         settings
     }
 
-    pub(super) fn report_setting(&mut self, name: &Name) {
+    pub(super) fn report_setting(&mut self, setting: &ast::Setting) {
+        let name = &setting.name;
         let text = format!("a train section has no setting `{}`", name.text);
         let report = Diagnostic::error("train::setting", text, name.span, "unknown");
-        let dims = self.declared.keys().map(String::as_str);
-        let report = match near(&name.text, SETTINGS.iter().copied().chain(dims)) {
-            Some(meant) => self.meant_name(report, name.span, meant),
-            None if name.text == "lr" => report.note("it belongs to the optimizer: `optimizer adamw(lr = 1e-3)`"),
-            None => report.note(format!("its settings are {}, and any declared dim", SETTINGS.join(", "))),
+        let dims = self.declared().keys().map(String::as_str);
+        let listed = foreign::listed(foreign::SETTINGS, &name.text);
+        let elsewhere = foreign::listed(foreign::ELSEWHERE, &name.text);
+        let near = || near(&name.text, SETTINGS.iter().copied().chain(dims));
+        let report = match (listed, elsewhere) {
+            (Some(meant), _) => self.setting_by_other_name(report, setting, meant),
+            (None, Some(where_)) => self.setting_elsewhere(report, setting, where_),
+            (None, None) => match near() {
+                Some(meant) => self.meant_name(report, name.span, meant),
+                None => report.note(format!("its settings are {}, and any declared dim", SETTINGS.join(", "))),
+            },
         };
         self.report(report);
+    }
+
+    /// What a setting is given, without a sign, brackets and quotes that only other languages write.
+    fn plain_value(&self, setting: &ast::Setting) -> String {
+        let written = self.written(setting.span);
+        let value = written.get(setting.name.text.len()..).unwrap_or("").trim_start_matches([' ', '=', ':']).trim();
+        let inner = value.trim_matches(['[', ']', '"', '\'', ' ']);
+        let word = !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if word { inner.to_string() } else { value.to_string() }
+    }
+
+    fn setting_by_other_name(&self, mut report: Diagnostic, setting: &ast::Setting, meant: &str) -> Diagnostic {
+        let value = self.plain_value(setting);
+        report.labels[0].text = format!("here it is `{meant}`");
+        let line = format!("{meant} {value}");
+        report.fix(setting.span, line.trim_end(), line.trim_end())
+    }
+
+    fn setting_elsewhere(&self, report: Diagnostic, setting: &ast::Setting, told: &str) -> Diagnostic {
+        let report = report.note(told);
+        if told.ends_with("leave it out") {
+            let text = self.sources.0.get(usize::from(setting.span.file)).map_or("", |source| &source.text);
+            return super::foreign::without(report, setting.span, text);
+        }
+        let value = self.plain_value(setting);
+        if told.contains("clip norm(1.0)") && value.parse::<f64>().is_ok() {
+            let line = format!("clip norm({value})");
+            return report.fix(setting.span, line.clone(), line);
+        }
+        report
     }
 
     pub(super) fn plain_settings(&mut self, settings: &[(&'a ast::Setting, Option<Span>)], section: &mut Section) {
@@ -153,10 +194,15 @@ impl<'a> Elab<'a> {
     pub(super) fn plain_setting(&mut self, setting: &'a ast::Setting, section: &mut Section) {
         let made = &mut section.made;
         let pattern = setting.pattern.as_ref().map(|(text, _)| text.clone());
+        if pattern.is_some() && !PATTERNED.contains(&setting.name.text.as_str()) {
+            return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
+        }
         match setting.name.text.as_str() {
             "target" | "loss" | "metric" => {}
             "optimizer" => {
-                if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers) {
+                if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers)
+                    && self.sound_optimizer(&optimizer)
+                {
                     made.optimizers.push(Group { pattern, optimizer });
                 }
             }
@@ -187,8 +233,41 @@ impl<'a> Elab<'a> {
     pub(super) fn report_value(&mut self, setting: &ast::Setting, wants: &str) {
         if !matches!(setting.value, SettingValue::Broken) {
             let text = format!("`{}` takes {wants}", setting.name.text);
-            self.report(Diagnostic::error("train::value", text, setting.span, "does not fit"));
+            let report = Diagnostic::error("train::value", text, setting.span, "does not fit");
+            self.report(self.without_quotes(report, setting));
         }
+    }
+
+    /// With the fix for a name, or a file, that stands in quotes where a call is wanted.
+    pub(super) fn without_quotes(&self, report: Diagnostic, setting: &ast::Setting) -> Diagnostic {
+        if setting.name.text == "freeze" && setting.pattern.is_none() {
+            let word = self.plain_value(setting);
+            let fixed = format!("freeze \"{word}.*\"");
+            return if word.is_empty() { report } else { report.fix(setting.span, fixed.clone(), fixed) };
+        }
+        if setting.name.text == "clip" {
+            let value = self.plain_value(setting);
+            let inner = value.find('(').map_or(value.as_str(), |at| value[at + 1..].trim_end_matches(')'));
+            let kind = if value.starts_with('v') { "value" } else { "norm" };
+            let fixed = format!("clip {kind}({inner})");
+            return if inner.parse::<f64>().is_ok() { report.fix(setting.span, fixed.clone(), fixed) } else { report };
+        }
+        let (Some((text, span)), SettingValue::None) = (&setting.pattern, &setting.value) else { return report };
+        let reader = match text.rsplit_once('.').map(|(_, end)| end) {
+            Some("csv") => "csv",
+            Some("npz") => "npz",
+            Some("safetensors") => "safetensors",
+            Some("txt") => "text",
+            Some(_) | None => "",
+        };
+        let ours = foreign::find(text).map_or(text.to_lowercase(), |entry| entry.ours.to_string());
+        let fixed = match (setting.name.text.as_str(), reader) {
+            ("data" | "valid", "") => ours,
+            ("data" | "valid", reader) => format!("{reader}(\"{text}\")"),
+            ("loss" | "metric" | "optimizer" | "schedule", _) => ours,
+            _ => return report,
+        };
+        report.fix(*span, fixed.clone(), format!("{} {fixed}", setting.name.text))
     }
 
     /// The one expression that a setting is given.
@@ -218,7 +297,12 @@ impl<'a> Elab<'a> {
             other => {
                 let shown = self.shown(&other);
                 let text = format!("`{}` takes an integer of at least {least}, and this is {shown}", setting.name.text);
-                self.report(Diagnostic::error("train::number", text, expr.span, format!("this is {shown}")));
+                let report = Diagnostic::error("train::number", text, expr.span, format!("this is {shown}"));
+                let whole = other.float().filter(|x| *x == x.trunc() && *x >= least as f64 && *x < 1e15);
+                self.report(match whole {
+                    Some(x) => report.fix(expr.span, format!("{x}"), self.mended(expr.span, &format!("{x}"))),
+                    None => report,
+                });
                 None
             }
         }
@@ -229,6 +313,11 @@ impl<'a> Elab<'a> {
         match value {
             Some(Static::Bool(value)) => Some(value),
             Some(Static::Unknown) => None,
+            Some(Static::Word(word)) => {
+                let span = self.expression(setting).map_or(setting.span, |expr| expr.span);
+                self.unknown_word(&word, span);
+                None
+            }
             Some(_) | None => {
                 self.report_value(setting, "true or false");
                 None
@@ -281,14 +370,35 @@ impl<'a> Elab<'a> {
         let called = Called { defs, word: &call.name.text, span: call.span };
         let bound = self.bind(called, &given, None)?;
         self.train_attrs.extend(defs.iter().filter(|def| !def.name.starts_with('.')).map(|def| def.name.to_string()));
-        Some(Call { name: call.name.text.clone(), attrs: bound.attrs, span: call.span })
+        let call = Call { name: call.name.text.clone(), attrs: bound.attrs, span: call.span };
+        self.plain_numbers(&call).then_some(call)
+    }
+
+    /// A size that only the data decide, or infinity, is no number for a run. (The norm of p = inf is the largest.)
+    pub(super) fn plain_numbers(&mut self, call: &Call) -> bool {
+        let wrong = call.attrs.defs().iter().zip(call.attrs.values()).find(|(def, value)| match value {
+            Attr::Dim(_) => true,
+            Attr::Float(x) => !x.is_finite() && def.name != "p",
+            Attr::List(items) => items.iter().any(|item| matches!(item, Attr::Float(x) if !x.is_finite())),
+            _ => false,
+        });
+        let Some((def, value)) = wrong else { return true };
+        let must = if matches!(value, Attr::Dim(_)) { "a number, not a declared dim" } else { "finite" };
+        self.report_unsound(call, def.name, must);
+        false
+    }
+
+    fn report_unsound(&mut self, call: &Call, attr: &str, must: &str) {
+        let text = format!("`{attr}` of `{}` must be {must}", call.name);
+        self.report(Diagnostic::error("attr::domain", text, call.span, "does not fit"));
     }
 
     pub(super) fn catalogue_call(&mut self, setting: &'a ast::Setting, kind: &str, table: Table) -> Option<Call> {
         match self.expression(setting).map(|expr| &expr.kind) {
             Some(ExprKind::Call(call)) => self.table_call(call, kind, table),
             _ => {
-                self.report_value(setting, &format!("the name of a {kind}"));
+                let article = if kind.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+                self.report_value(setting, &format!("the name of {article} {kind}"));
                 None
             }
         }
@@ -304,14 +414,40 @@ impl<'a> Elab<'a> {
                 let names = table.names();
                 let lower = word.to_lowercase();
                 let meant = names.iter().copied().find(|name| *name == lower).or(near(&lower, names.iter().copied()));
-                let report = match meant {
-                    Some(meant) => self.meant_name(report, call.name.span, meant),
-                    None => report.note(format!("there are {}", names.join(", "))),
+                let theirs = foreign::find(word).map(|entry| entry.ours).filter(|ours| names.contains(ours));
+                let report = match (theirs, meant) {
+                    (Some(theirs), _) => self.meant_entry(report, call, theirs),
+                    (None, Some(meant)) => self.meant_name(report, call.name.span, meant),
+                    (None, None) if matches!(table, Table::Sources) && word.to_lowercase().contains("mnist") => {
+                        report.note("its files are read by `idx(images, labels)`: `data idx(\"train-images-idx3-ubyte\", \"train-labels-idx1-ubyte\")`")
+                    }
+                    (None, None) => report.note(format!("there are {}", names.join(", "))),
                 };
                 self.report(report);
                 None
             }
         }
+    }
+
+    /// An entry by another library's name, with its arguments under ours.
+    fn meant_entry(&self, mut report: Diagnostic, call: &ast::Call, meant: &str) -> Diagnostic {
+        report.labels[0].text = format!("here it is `{meant}`");
+        let ours = match &call.args {
+            Some(_) => super::python::translated(self.written(call.span)).map(|ours| ours.text),
+            None => Some(meant.to_string()),
+        };
+        match ours {
+            Some(ours) => report.fix(call.span, ours.clone(), self.mended(call.span, &ours)),
+            None => self.meant_name(report, call.name.span, meant),
+        }
+    }
+
+    /// Attributes that are right one by one may not fit together.
+    pub(super) fn sound_optimizer(&mut self, call: &Call) -> bool {
+        let Some(def) = optim::find_optimizer(&call.name) else { return false };
+        let Err((attr, must)) = (def.sound)(&call.attrs) else { return true };
+        self.report_unsound(call, attr, must);
+        false
     }
 
     pub(super) fn schedule(&mut self, setting: &'a ast::Setting) -> Vec<Call> {
@@ -348,7 +484,7 @@ impl<'a> Elab<'a> {
     pub(super) fn set_optimizer_attrs(&mut self, made: &mut Made) {
         let sets: &'a [Set] = self.sets;
         for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
-            let known = SETTINGS.contains(&set.key.as_str()) || self.declared.contains_key(&set.key);
+            let known = SETTINGS.contains(&set.key.as_str()) || self.declared().contains_key(&set.key);
             if known || set.key.starts_with('.') {
                 continue;
             }
@@ -390,6 +526,10 @@ impl<'a> Elab<'a> {
                 let defs = call.attrs.defs();
                 if let Some(attr) = self.one_attr(defs, &call.name, given) {
                     call.attrs = call.attrs.replaced(&set.key, attr);
+                    let sound = self.plain_numbers(call);
+                    if sound && optim::find_optimizer(&call.name).is_some() {
+                        self.sound_optimizer(call);
+                    }
                 }
             }
             None => {

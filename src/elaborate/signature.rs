@@ -9,6 +9,7 @@ use crate::ir::op::Condition;
 use crate::ir::shape::Type;
 use crate::syntax::ast::{Axis, Expr, ExprKind, Item, Name, StageKind, Typed};
 use crate::tensor::DType;
+use crate::text::Span;
 
 /// How a type fits a pattern.
 pub(super) enum Fit {
@@ -34,12 +35,16 @@ impl<'a> Elab<'a> {
                 let text = format!("there is no element type `{other}`: it is f32, i64 or bool");
                 let report = Diagnostic::error("type::dtype", text, name.span, "unknown");
                 let meant = match other {
-                    "f64" | "f16" | "bf16" | "float" | "float32" | "double" => Some("f32"),
-                    "int" | "int64" | "i32" | "int32" | "long" => Some("i64"),
+                    "f64" | "f16" | "bf16" | "float" | "float32" | "double" | "Tensor" | "Float" | "tensor" => {
+                        Some("f32")
+                    }
+                    "u8" | "uint8" | "i8" | "i16" | "u32" | "Int" | "int" | "int64" | "i32" | "int32" | "long" => {
+                        Some("i64")
+                    }
                     _ => near(other, ["f32", "i64", "bool"]),
                 };
                 let report = match meant {
-                    Some(meant) => self.meant_name(report, name.span, meant),
+                    Some(meant) => self.meant_everywhere(self.meant_name(report, name.span, meant), name, meant),
                     None => report,
                 };
                 self.report(if other == "f64" {
@@ -50,6 +55,20 @@ impl<'a> Elab<'a> {
                 None
             }
         }
+    }
+
+    /// With the fix made at every type that begins with the same word.
+    fn meant_everywhere(&self, mut report: Diagnostic, name: &Name, meant: &str) -> Diagnostic {
+        let Some(source) = self.sources.0.get(usize::from(name.span.file)) else { return report };
+        let (text, word) = (source.text.as_str(), name.text.as_str());
+        for (at, _) in text.match_indices(word) {
+            let begins = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            let other = at as u32 != name.span.start;
+            if begins && other && text[at + word.len()..].starts_with('[') {
+                report = report.also(Span::new(name.span.file, at, at + word.len()), meant);
+            }
+        }
+        report
     }
 
     /// A type whose axes are all known: a model's input, a target. `open`: what `...` and `_` stand for.
@@ -113,9 +132,25 @@ impl<'a> Elab<'a> {
         if self.lost_name(word) {
             return;
         }
+        if word == "None" {
+            let text = "a size that is not fixed has a name: declare `dim batch`, and write `batch`";
+            let mut report = Diagnostic::error("name::dim", text, expr.span, "no size");
+            report = report.fix(expr.span, "batch", "dim batch, and `batch` for `None`");
+            let text = self.sources.0.get(usize::from(expr.span.file)).map_or("", |source| &source.text);
+            for (at, _) in text.match_indices("None") {
+                let size = text[..at].ends_with(['[', ' ', ',']) && text[at + 4..].starts_with([',', ']', ' ']);
+                if size && at as u32 != expr.span.start {
+                    report = report.also(Span::new(expr.span.file, at, at + 4), "batch");
+                }
+            }
+            if !self.declared().contains_key("batch") {
+                report = report.also(Span { start: 0, end: 0, ..expr.span }, "dim batch\n\n");
+            }
+            return self.report(report);
+        }
         let text = format!("there is no dim `{word}`");
         let report = Diagnostic::error("name::dim", text, expr.span, "not declared");
-        let names = self.declared.keys().chain(self.inst.hypers.keys()).map(String::as_str);
+        let names = self.declared().keys().chain(self.inst.hypers.keys()).map(String::as_str);
         let report = match near(word, names) {
             Some(meant) => self.meant_name(report, expr.span, meant),
             None => report.note("dims are declared at the top of the file"),
@@ -220,18 +255,18 @@ impl<'a> Elab<'a> {
     fn bare_dim<'e>(&self, expr: &'e Expr) -> Option<&'e str> {
         match &expr.kind {
             ExprKind::Call(call) if call.args.is_none() && !self.inst.hypers.contains_key(&call.name.text) => {
-                Some(call.name.text.as_str()).filter(|name| self.declared.contains_key(*name))
+                Some(call.name.text.as_str()).filter(|name| self.declared().contains_key(*name))
             }
             _ => None,
         }
     }
 
     /// Declared dims in an expression that are not bound yet.
-    fn unbound(&self, expr: &Expr) -> Vec<String> {
+    pub(super) fn unbound(&self, expr: &Expr) -> Vec<String> {
         let mut names = vec![];
         dim_names(expr, &mut names);
         names.retain(|name| {
-            self.declared.contains_key(name)
+            self.declared().contains_key(name)
                 && !self.inst.hypers.contains_key(name)
                 && !self.inst.dims.contains_key(name)
         });

@@ -2,8 +2,8 @@
 
 use super::Elab;
 use super::scope::near;
-use super::settings::Made;
 use super::settings::Section;
+use super::settings::{Made, PATTERNED};
 use super::value::{Elem, Static, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
@@ -75,6 +75,11 @@ impl<'a> Elab<'a> {
         let params: Vec<params::Param> = params::parameters(model).collect();
         for (setting, _) in settings {
             let Some((pattern, span)) = &setting.pattern else { continue };
+            let value = setting.name.text != "freeze" && matches!(setting.value, ast::SettingValue::None);
+            if value || !PATTERNED.contains(&setting.name.text.as_str()) {
+                // A value in quotes, and told as that.
+                continue;
+            }
             if params.iter().any(|param| param.fits(pattern)) {
                 continue;
             }
@@ -145,6 +150,23 @@ impl<'a> Elab<'a> {
         }
     }
 
+    /// Each section has a name of its own for `FILE#name`: its label, or its model's name.
+    pub(super) fn check_labels(&mut self, entries: &'a [ast::Entry]) {
+        let mut names: indexmap::IndexMap<&str, Span> = indexmap::IndexMap::new();
+        for entry in entries {
+            let ast::Entry::Train(train) = entry else { continue };
+            let name = train.label.as_ref().unwrap_or(&train.model.name);
+            let Some(first) = names.insert(&name.text, name.span) else { continue };
+            if self.faulty(train.header) {
+                continue;
+            }
+            let text = format!("there are two train sections `{}`", name.text);
+            let report = Diagnostic::error("train::label_twice", text, name.span, "again here");
+            let note = format!("a label tells them apart: `train small: {} {{ … }}`", train.model.name.text);
+            self.report(report.label(first, "first here").note(note));
+        }
+    }
+
     fn report_no_model(&mut self, train: &'a ast::Train) {
         let name = &train.model.name;
         let entries = self.files.first().map_or(&[][..], |file| &file.entries);
@@ -169,7 +191,7 @@ impl<'a> Elab<'a> {
     /// `train m(d = 64)`: the section's own hyperparameters.
     fn overrides(&mut self, train: &'a ast::Train, model: &'a Block) -> Vec<(String, Static, Span)> {
         let Some(args) = &train.model.args else { return vec![] };
-        self.inst = super::scope::Inst { name: model.name.text.clone(), model: true, ..Default::default() };
+        self.inst = super::scope::Inst { model: true, ..super::scope::Inst::of(model) };
         let given = self.given(args);
         let mut overrides = vec![];
         for (i, arg) in given.into_iter().enumerate() {

@@ -4,7 +4,9 @@ use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{CostCx, Role};
 use crate::ir::params;
 use crate::ir::shape::{Shapes, Type};
-use crate::ir::structured::{Item, OpItem, Part, Region, RepeatId, RepeatItem, Run, ScopeKind, Structured, show_path};
+use crate::ir::structured::{
+    Item, OpItem, Part, Region, RepeatId, RepeatItem, Run, ScopeKind, Structured, ValueId, show_path,
+};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
@@ -90,7 +92,9 @@ pub fn summarize(model: &Structured, bound: &IndexMap<String, i64>, optimizer: (
         activations: Dims::ZERO,
         by_mode: IndexSet::new(),
         firsts: IndexMap::new(),
+        read: model.outputs.iter().map(|port| port.value).collect(),
     };
+    reads(&model.body, &mut table.read);
     table.region(&model.body, 0, 1);
     let mut totals = Totals { optimizer: optimizer.0.into(), ..Totals::default() };
     for param in params::parameters(model) {
@@ -145,6 +149,25 @@ struct Table<'m> {
     by_mode: IndexSet<String>,
     /// The first copy of the run of each repeat around.
     firsts: IndexMap<RepeatId, u64>,
+    /// The values that something reads.
+    read: IndexSet<ValueId>,
+}
+
+/// Adds the values that a region reads.
+fn reads(region: &Region, read: &mut IndexSet<ValueId>) {
+    for item in &region.items {
+        match item {
+            Item::Op(op) => read.extend(op.operands.iter().flatten()),
+            Item::Scope(scope) => reads(&scope.region, read),
+            Item::Repeat(repeat) => {
+                read.extend(&repeat.ins);
+                for run in &repeat.runs {
+                    read.extend(&run.results);
+                    reads(&run.region, read);
+                }
+            }
+        }
+    }
 }
 
 impl Table<'_> {
@@ -196,7 +219,7 @@ impl Table<'_> {
     }
 
     fn op(&mut self, op: &OpItem, depth: usize, copies: u64) {
-        let ty = |value: &crate::ir::structured::ValueId| self.model.values[value.0 as usize].ty;
+        let ty = |value: &ValueId| self.model.values[value.0 as usize].ty;
         let ins: Vec<Option<Type>> = op.operands.iter().map(|value| value.as_ref().map(ty)).collect();
         let outs: Vec<Type> = op.outs.iter().map(ty).collect();
         let path = show_path(&op.path);
@@ -213,17 +236,21 @@ impl Table<'_> {
         }
         let flops = self.cost(op, &ins, &outs);
         if op.op.facts.view {
-            notes.push("view".into());
+            notes.push("a view".into());
         } else {
             let total = self.shapes.dims.scale(flops, copies as i64);
             self.flops = self.shapes.dims.add(self.flops, total);
-            for &out in outs.iter().filter(|out| out.dtype.is_float()) {
+            // What nobody reads beside the main output is never computed.
+            let kept =
+                outs.iter().zip(&op.outs).enumerate().filter(|(i, (_, value))| *i == 0 || self.read.contains(*value));
+            let kept: Vec<Type> = kept.map(|(_, (&out, _))| out).filter(|out| out.dtype.is_float()).collect();
+            for out in kept {
                 let size = self.shapes.count(out);
                 let size = self.shapes.dims.scale(size, copies as i64);
                 self.activations = self.shapes.dims.add(self.activations, size);
             }
         }
-        if op.op.facts.by_mode {
+        if op.op.acts_by_mode(&op.attrs) {
             notes.push("acts differently in eval".into());
             self.by_mode.insert(path.clone());
         }

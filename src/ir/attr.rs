@@ -157,6 +157,8 @@ pub enum Domain {
     Probability,
     /// 0 ≤ x < 1.
     HalfOpen,
+    /// x = 1: what opts out of deep norm's gain.
+    Unit,
 }
 
 /// The schema of an attribute.

@@ -5,6 +5,9 @@
 
 use indexmap::IndexSet;
 
+/// The most terms of a product.
+const TERMS: usize = 10_000;
+
 /// An interned size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dim(u32);
@@ -24,28 +27,18 @@ pub type Term = (Box<[u32]>, i64);
 /// A sum of terms, sorted by their atoms; no term has coefficient 0.
 type Poly = Box<[Term]>;
 
-/// The longest size, in symbols: nobody writes such a one, and products of longer ones would grow without bound.
-const LONGEST: u32 = 1000;
-
-/// How the symbol of a size that is too long begins.
-const TOO_LONG: &str = "…";
-
 /// The interner of sizes.
 #[derive(Clone, Debug)]
 pub struct Dims {
     atoms: IndexSet<Atom>,
     polys: IndexSet<Poly>,
-    /// How long each atom and each polynomial is, written out; `u32::MAX`: too long.
-    atom_lengths: Vec<u32>,
-    lengths: Vec<u32>,
-    /// How many sizes were too long: each is a symbol of its own, equal to nothing.
-    too_long: u32,
+    /// A factor has passed the end of the integers.
+    overflowed: bool,
 }
 
 impl Default for Dims {
     fn default() -> Dims {
-        let mut dims =
-            Dims { atoms: IndexSet::new(), polys: IndexSet::new(), atom_lengths: vec![], lengths: vec![], too_long: 0 };
+        let mut dims = Dims { atoms: IndexSet::new(), polys: IndexSet::new(), overflowed: false };
         for value in [0, 1] {
             dims.constant(value);
         }
@@ -70,45 +63,13 @@ impl Dims {
         self.atom(Atom::Symbol(name.into()))
     }
 
-    fn atom(&mut self, atom: Atom) -> Dim {
-        let length = match &atom {
-            Atom::Symbol(name) if name.starts_with(TOO_LONG) => u32::MAX,
-            Atom::Symbol(_) => 1,
-            Atom::Floor(a, b) => self.length(*a).saturating_add(self.length(*b)),
-        };
-        let (id, new) = self.atoms.insert_full(atom);
-        if new {
-            self.atom_lengths.push(length);
-        }
+    pub(super) fn atom(&mut self, atom: Atom) -> Dim {
+        let (id, _) = self.atoms.insert_full(atom);
         self.intern(vec![(Box::from([id as u32]), 1)])
     }
 
     fn intern(&mut self, terms: Vec<Term>) -> Dim {
-        let of_term = |(atoms, _): &Term| {
-            let atoms = atoms.iter().map(|&id| self.atom_lengths[id as usize]);
-            atoms.fold(1, u32::saturating_add)
-        };
-        let length = terms.iter().map(of_term).fold(0, u32::saturating_add);
-        let (id, new) = self.polys.insert_full(terms.into_boxed_slice());
-        if new {
-            self.lengths.push(length);
-        }
-        Dim(id as u32)
-    }
-
-    fn length(&self, dim: Dim) -> u32 {
-        self.lengths[dim.0 as usize]
-    }
-
-    /// Whether a size is too long to calculate with: a limit refuses it.
-    pub fn is_too_long(&self, dim: Dim) -> bool {
-        self.length(dim) > LONGEST
-    }
-
-    /// In place of a size that is too long: a symbol that is equal to nothing else.
-    fn instead(&mut self) -> Dim {
-        self.too_long += 1;
-        self.symbol(&format!("{TOO_LONG}{}", self.too_long))
+        Dim(self.polys.insert_full(terms.into_boxed_slice()).0 as u32)
     }
 
     /// The terms of the normal form.
@@ -130,11 +91,8 @@ impl Dims {
         }
     }
 
-    /// `a + b`; saturates at the ends of i64, which every limit refuses.
+    /// `a + b`; where it passes the ends of i64, [`Dims::overflowed`] says so.
     pub fn add(&mut self, a: Dim, b: Dim) -> Dim {
-        if self.is_too_long(a) || self.is_too_long(b) {
-            return self.instead();
-        }
         let terms = self.terms(a).iter().chain(self.terms(b)).cloned().collect();
         self.collect(terms)
     }
@@ -147,24 +105,34 @@ impl Dims {
 
     /// `k * a`.
     pub fn scale(&mut self, a: Dim, k: i64) -> Dim {
-        let terms = self.terms(a).iter().map(|(atoms, c)| (atoms.clone(), c.saturating_mul(k))).collect();
+        let mut over = false;
+        let terms = self.terms(a).iter().map(|(atoms, c)| (atoms.clone(), times(*c, k, &mut over))).collect();
+        self.overflowed |= over;
         self.collect(terms)
     }
 
     /// `a * b`.
     pub fn mul(&mut self, a: Dim, b: Dim) -> Dim {
-        if self.is_too_long(a) || self.is_too_long(b) || self.length(a).saturating_mul(self.length(b)) > 4 * LONGEST {
-            return self.instead();
+        if !self.allow_product(a, b) {
+            // Nobody means such a size: it is refused as one that is too large.
+            self.overflowed = true;
+            return self.constant(i64::MAX);
         }
-        let mut terms = vec![];
+        let (mut terms, mut over) = (vec![], false);
         for (left, c) in self.terms(a) {
             for (right, d) in self.terms(b) {
                 let mut atoms = [left.as_ref(), right.as_ref()].concat();
                 atoms.sort_unstable();
-                terms.push((atoms.into_boxed_slice(), c.saturating_mul(*d)));
+                terms.push((atoms.into_boxed_slice(), times(*c, *d, &mut over)));
             }
         }
+        self.overflowed |= over;
         self.collect(terms)
+    }
+
+    /// Whether a product has a number of terms that someone may mean.
+    pub fn allow_product(&self, a: Dim, b: Dim) -> bool {
+        self.terms(a).len().saturating_mul(self.terms(b).len()) <= TERMS
     }
 
     /// The product of several.
@@ -172,59 +140,26 @@ impl Dims {
         dims.iter().fold(Dims::ONE, |product, &dim| self.mul(product, dim))
     }
 
-    /// `floor(a / b)`: multiples of `b` are taken out of `a` first, so that `floor((2 * h - 1) / 2)` is `h - 1`.
-    pub fn floor_div(&mut self, a: Dim, b: Dim) -> Dim {
-        if let Some(exact) = self.exact_div(a, b) {
-            return exact;
-        }
-        if self.length(a).saturating_add(self.length(b)) > LONGEST {
-            return self.instead();
-        }
-        if let (Some(x), Some(y)) = (self.as_const(a), self.as_const(b)) {
-            return if y == 0 { Dims::ZERO } else { self.constant(x.div_euclid(y)) };
-        }
-        if let Some(k) = self.as_const(b).filter(|&k| k > 0) {
-            let (mut whole, mut rest) = (vec![], vec![]);
-            for (atoms, c) in self.terms(a).to_vec() {
-                whole.push((atoms.clone(), c.div_euclid(k)));
-                rest.push((atoms, c.rem_euclid(k)));
-            }
-            let (whole, rest) = (self.collect(whole), self.collect(rest));
-            let rest = match self.as_const(rest) {
-                Some(r) => self.constant(r.div_euclid(k)),
-                None => self.atom(Atom::Floor(rest, b)),
-            };
-            return self.add(whole, rest);
-        }
-        self.atom(Atom::Floor(a, b))
+    /// One product.
+    pub fn term(&mut self, atoms: &[u32], factor: i64) -> Dim {
+        self.collect(vec![(atoms.into(), factor)])
     }
 
-    /// `a / b` where it divides term by term.
-    pub fn exact_div(&mut self, a: Dim, b: Dim) -> Option<Dim> {
-        let [(divisor, k)] = self.terms(b) else {
-            return (a == b).then_some(Dims::ONE);
-        };
-        let (divisor, k) = (divisor.clone(), *k);
-        let mut terms = vec![];
-        for (atoms, c) in self.terms(a) {
-            let mut left = atoms.to_vec();
-            for atom in &divisor {
-                left.remove(left.iter().position(|x| x == atom)?);
-            }
-            if c % k != 0 {
-                return None;
-            }
-            terms.push((left.into_boxed_slice(), c / k));
-        }
-        Some(self.collect(terms))
+    /// Whether a factor has passed the end of the integers since this was asked last: what came of it is not to be
+    /// trusted.
+    pub fn overflowed(&mut self) -> bool {
+        std::mem::take(&mut self.overflowed)
     }
 
-    fn collect(&mut self, mut terms: Vec<Term>) -> Dim {
+    pub(super) fn collect(&mut self, mut terms: Vec<Term>) -> Dim {
         terms.sort();
         let mut merged: Vec<Term> = Vec::with_capacity(terms.len());
         for (atoms, c) in terms {
             match merged.last_mut() {
-                Some((last, sum)) if *last == atoms => *sum = sum.saturating_add(c),
+                Some((last, sum)) if *last == atoms => {
+                    self.overflowed |= sum.checked_add(c).is_none();
+                    *sum = sum.saturating_add(c);
+                }
                 _ => merged.push((atoms, c)),
             }
         }
@@ -326,7 +261,8 @@ impl Dims {
         text
     }
 
-    fn show_atom(&self, id: u32) -> String {
+    /// An atom in words.
+    pub fn show_atom(&self, id: u32) -> String {
         match self.atom_of(id) {
             Atom::Symbol(name) => name.to_string(),
             Atom::Floor(a, b) => {
@@ -340,29 +276,15 @@ impl Dims {
     }
 }
 
+/// A product that ends with the integers, and says so.
+fn times(a: i64, b: i64, over: &mut bool) -> i64 {
+    *over |= a.checked_mul(b).is_none();
+    a.saturating_mul(b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_grows_without_bound_ends() {
-        let mut dims = Dims::default();
-        let (h, w) = (dims.symbol("h"), dims.symbol("w"));
-        let mut size = dims.add(h, w);
-        for _ in 0..100 {
-            size = dims.mul(size, size);
-        }
-        assert!(dims.is_too_long(size) && !dims.is_too_long(h));
-        let (again, less) = (dims.mul(size, h), dims.sub(size, size));
-        assert!(dims.is_too_long(again) && dims.is_too_long(less), "it is equal to nothing, not even to itself");
-        let mut nested = dims.symbol("n");
-        for _ in 0..100 {
-            let square = dims.mul(nested, nested);
-            let sum = dims.add(square, nested);
-            nested = dims.floor_div(sum, h);
-        }
-        assert!(dims.show(nested).len() < 20_000, "it can be written out");
-    }
 
     #[test]
     fn normal_forms_are_equal_where_the_sizes_are() {

@@ -2,7 +2,7 @@
 //!
 //! Nodes are small and `Copy`; attributes, types and edges live in tables beside them.
 
-use super::attr::{Attr, Attrs};
+use super::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, default};
 use super::op::{Body, Misfit, OpDef, Role, RuleCx};
 use super::shape::{Shapes, Type};
 use crate::text::Span;
@@ -251,6 +251,14 @@ impl Graph {
         Port { node, index: 0 }
     }
 
+    /// The parameter or statistic that stands at a port.
+    pub fn param_of(&self, port: Port) -> Option<&Param> {
+        match self.sources.get(&port.node) {
+            Some(Source::Param(index)) if !port.is_none() => self.params.get(*index as usize),
+            _ => None,
+        }
+    }
+
     /// The number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -344,16 +352,21 @@ impl Graph {
         }
     }
 
-    fn show_node(&self, id: NodeId) -> String {
-        let types: Vec<String> = self.outs(id).iter().map(|&ty| self.shapes.show(ty)).collect();
-        let word = match (self.sources.get(&id), self.attrs(id).int("body")) {
+    /// What a node does, without its operands: `linear(out = 256)`, `param stem.weight`, `map[gelu mul]`.
+    pub fn show_word(&self, id: NodeId) -> String {
+        match (self.sources.get(&id), self.attrs(id).int("body")) {
             (Some(source), _) => self.show_source(source),
             (None, Some(body)) => {
                 let steps = &self.fused[body as usize].steps;
                 format!("map[{}]", steps.iter().map(|step| step.op.name).collect::<Vec<_>>().join(" "))
             }
             (None, None) => format!("{}{}", self.node(id).op.name, show_attrs(self.attrs(id), &self.shapes)),
-        };
+        }
+    }
+
+    fn show_node(&self, id: NodeId) -> String {
+        let types: Vec<String> = self.outs(id).iter().map(|&ty| self.shapes.show(ty)).collect();
+        let word = self.show_word(id);
         let ins: Vec<String> = self.ins(id).iter().map(|&port| show_port(port)).collect();
         // A source says itself what it is.
         let at = if self.sources.contains_key(&id) { "" } else { &self.origin_of(id).path };
@@ -376,16 +389,29 @@ fn show_port(port: Port) -> String {
     }
 }
 
-/// `(eps = 0.00001)`: what was given.
+/// The attributes that are not left to their defaults: `(out = 256)`; empty where there are none.
 pub fn show_attrs(attrs: &Attrs, shapes: &Shapes) -> String {
-    let shown: Vec<String> = attrs
-        .defs()
-        .iter()
-        .zip(attrs.values())
-        .filter(|(_, value)| **value != Attr::None)
-        .map(|(def, value)| format!("{} = {}", def.name, show_attr(value, shapes)))
-        .collect();
+    let shown: Vec<String> =
+        given(attrs).map(|(def, value)| format!("{} = {}", def.name, show_attr(value, shapes))).collect();
     if shown.is_empty() { String::new() } else { format!("({})", shown.join(", ")) }
+}
+
+/// The same as a user would write them, initialisers left out: `256`, `stride = 2`. A size that must be given stands
+/// without its name.
+pub fn shown_given(attrs: &Attrs, shapes: &Shapes) -> Vec<String> {
+    let named = |(def, value): (&AttrDef, &Attr)| {
+        let value = show_attr(value, shapes);
+        let axis = def.kinds.iter().any(|kind| matches!(kind, AttrKind::Axis | AttrKind::Axes));
+        let plain = def.positional && def.default == AttrDefault::Required && !axis;
+        if plain { value } else { format!("{} = {value}", def.name) }
+    };
+    given(attrs).filter(|(_, value)| !matches!(value, Attr::Init(_))).map(named).collect()
+}
+
+fn given(attrs: &Attrs) -> impl Iterator<Item = (&AttrDef, &Attr)> {
+    let same = |name: &str| Some(attrs.get(name).clone());
+    let all = attrs.defs().iter().zip(attrs.values());
+    all.filter(move |(def, value)| **value != Attr::None && **value != default(def.default, same))
 }
 
 /// One attribute as a user writes it.

@@ -6,6 +6,7 @@ pub mod dim;
 pub mod graph;
 pub mod op;
 pub mod params;
+mod quotient;
 pub mod shape;
 pub mod structured;
 pub mod training;

@@ -19,6 +19,8 @@ pub struct OpDef {
     pub doc: &'static str,
     /// The definition, as a formula.
     pub formula: &'static str,
+    /// The derivative, as a formula, where it says something.
+    pub derivative: &'static str,
     /// What flows in and out, for readers: `[.., in] -> [.., out]`.
     pub shape: &'static str,
     /// Where the definition comes from: paper and year.
@@ -59,6 +61,7 @@ impl OpDef {
         name: "",
         doc: "",
         formula: "",
+        derivative: "",
         shape: "[..] -> [..]",
         source: "",
         torch: "",
@@ -73,6 +76,11 @@ impl OpDef {
         facts: Facts::NONE,
         flops: None,
     };
+
+    /// Whether a use with these attributes acts differently in train and eval: not where nothing is dropped.
+    pub fn acts_by_mode(&self, attrs: &Attrs) -> bool {
+        self.facts.by_mode && ["dropout", "p"].iter().all(|rate| attrs.float(rate) != Some(0.0))
+    }
 
     /// Whether a `.model` file may use it.
     pub fn is_public(&self) -> bool {
@@ -123,6 +131,11 @@ impl Operand {
     /// A bool tensor.
     pub const fn bool(name: &'static str) -> Operand {
         Operand { name, dtype: Elements::Bool, optional: false, many: false }
+    }
+
+    /// A tensor of floats or integers.
+    pub const fn number(name: &'static str) -> Operand {
+        Operand { name, dtype: Elements::Number, optional: false, many: false }
     }
 
     /// A tensor of any elements.
@@ -197,7 +210,7 @@ pub enum Body {
     /// Something from outside: an input, a parameter, a scalar of the host.
     Source,
     /// Elementwise over operands of equal shape, of fewer leading axes, or scalars: one instruction of the tile bytecode.
-    /// An absent second operand stands for the number in attribute `value`; attribute `flip` exchanges the two.
+    /// An absent second operand stands for the number in attribute `value`; attribute `number_first` exchanges the two.
     Map {
         /// The instruction.
         op: &'static MapOp,
@@ -247,6 +260,10 @@ pub struct Facts {
     pub view: bool,
     /// The run may end here: every thread waits for it.
     pub stops: bool,
+    /// Its results lie in this interval, ends included.
+    pub range: (f64, f64),
+    /// It gives back what lies in this interval unchanged.
+    pub fixed: Option<(f64, f64)>,
 }
 
 impl Facts {
@@ -259,7 +276,12 @@ impl Facts {
         mixes_rows: false,
         view: false,
         stops: false,
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+        fixed: None,
     };
+
+    /// The interval of the numbers that are not negative.
+    pub const NOT_NEGATIVE: (f64, f64) = (0.0, f64::INFINITY);
 }
 
 /// What a shape rule sees and says.

@@ -26,8 +26,10 @@ pub mod pool;
 pub mod random;
 pub mod reduce;
 mod rope;
+pub mod scan;
 pub mod softmax;
 mod spatial;
+pub mod take;
 mod tile;
 pub mod update;
 

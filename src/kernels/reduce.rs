@@ -335,5 +335,27 @@ multiversion! {
     }
 }
 
+/// The largest sizes in equal parts of x, in f64: for the norm of a gradient with p = inf. Operand, output and units as
+/// of [`SUM_SQUARES`]; NaN wins, and a part without elements has 0.
+pub static LARGEST: Kernel = Kernel { name: "largest", run: [largest::<f32>, largest::<f64>], ..SUM_SQUARES };
+
+unsafe fn largest<T: Float>(call: &Call, _: &mut Worker<'_>, range: Range<usize>) {
+    let (x, y) = (call.input(0), call.output(0));
+    largest_parts::<T>(range, x.as_ptr(), x.len() / y.len().max(1), y.as_ptr());
+}
+
+multiversion! {
+    fn largest_parts<T: Float>(range: Range<usize>, x: *mut T, n: usize, y: *mut f64) {
+        for part in range {
+            // SAFETY: the part and the output are this range's, as the caller of `run` promises.
+            unsafe {
+                let slice = std::slice::from_raw_parts(x.add(part * n).cast_const(), n);
+                let most = slice.iter().fold(T::ZERO, |most, &x| most.maximum(x.abs()));
+                *y.add(part) = most.to_f64();
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 //! | 1 | t: the number of this update, from 1 |
 //! | 2 | the factor that clips the norm: every gradient is multiplied by it first (1: no clipping) |
 //! | 3 | the limit to ± which each gradient is then cut (0 or less: none) |
+//! | 4-7 | what the optimizer's own `host` function says (NAdam's momenta) |
 //!
 //! Outputs: p', up to three slots', and, as output 4, f64 `[k]`: the sums of `g^2` of k equal parts of the parameter
 //! before clipping, in the order of `SUM_SQUARES`. k is what the planner makes it (the rows, the first axis, 1); a unit is
@@ -112,6 +113,7 @@ struct Hyper<T> {
     lr: f64,
     t: u64,
     clip: Clip<T>,
+    more: [f64; 4],
 }
 
 /// What is done to a gradient first.
@@ -128,10 +130,11 @@ impl<T: Float> Hyper<T> {
     /// Nobody writes the hyperparameters meanwhile.
     unsafe fn of(call: &Call, maximize: bool) -> Hyper<T> {
         // SAFETY: eight f64, as the caller of `run` promises.
-        let hyper = unsafe { call.input(5).slice::<f64>(0, 4) };
+        let hyper = unsafe { call.input(5).slice::<f64>(0, 8) };
         let limit = if hyper[3] > 0.0 { T::of(hyper[3]) } else { -T::NEG_INF };
         let scale = T::of(if maximize { -hyper[2] } else { hyper[2] });
-        Hyper { lr: hyper[0], t: hyper[1] as u64, clip: Clip { scale, limit } }
+        let more = [hyper[4], hyper[5], hyper[6], hyper[7]];
+        Hyper { lr: hyper[0], t: hyper[1] as u64, clip: Clip { scale, limit }, more }
     }
 }
 
@@ -265,6 +268,44 @@ fn add_squares<T: Float>(lanes: &mut [f64; LANES], at: usize, g: &[T; CHUNK]) {
     }
 }
 
+/// What an optimizer does to one element, as a value of its scalars.
+trait Rule<const SLOTS: usize>: Copy {
+    /// The width of the run.
+    type T: Float;
+    /// The new p and slots.
+    fn update(&self, p: Self::T, g: Self::T, slots: [Self::T; SLOTS]) -> (Self::T, [Self::T; SLOTS]);
+}
+
+/// A rule over the units of a range.
+///
+/// # Safety
+/// As `Kernel::run`.
+unsafe fn drive<R: Rule<SLOTS>, const SLOTS: usize>(
+    call: &Call,
+    worker: &Worker<'_>,
+    range: Range<usize>,
+    memory: Memory<R::T, SLOTS>,
+    clip: Clip<R::T>,
+    rule: R,
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        each_part(call, worker, range, |at, n, squares| match squares {
+            false => by_rule::<R, SLOTS, false>(n, memory.from(at), clip, rule),
+            true => by_rule::<R, SLOTS, true>(n, memory.from(at), clip, rule),
+        });
+    }
+}
+
+multiversion! {
+    fn by_rule<R: Rule<SLOTS>, const SLOTS: usize, const SQUARES: bool>(
+        n: usize, memory: Memory<R::T, SLOTS>, clip: Clip<R::T>, rule: R
+    ) -> (bool, f64) {
+        // SAFETY: these n elements are this range's, as the caller of `run` promises.
+        unsafe { walk::<R::T, SLOTS, SQUARES>(n, memory, clip, |p, g, slots| rule.update(p, g, slots)) }
+    }
+}
+
 /// The scalars of an SGD update.
 #[derive(Clone, Copy)]
 struct Sgd<T> {
@@ -280,7 +321,7 @@ unsafe fn sgd<T: Float>(call: &Call, worker: &mut Worker<'_>, range: Range<usize
     let [nesterov, maximize, has_momentum, ..] = call.args.ints.map(|flag| flag != 0);
     let [momentum, dampening, decay, _] = call.args.nums;
     // SAFETY: promised by the caller.
-    let Hyper { lr, t, clip } = unsafe { Hyper::<T>::of(call, maximize) };
+    let Hyper { lr, t, clip, .. } = unsafe { Hyper::<T>::of(call, maximize) };
     let (damped, first) = (T::of(1.0 - dampening), t == 1);
     let scalars = Sgd { lr: T::of(lr), momentum: T::of(momentum), damped, decay: T::of(decay), first, nesterov };
     // SAFETY: promised by the caller.
@@ -346,7 +387,7 @@ unsafe fn adam<T: Float>(call: &Call, worker: &mut Worker<'_>, range: Range<usiz
     let [decoupled, amsgrad, maximize, ..] = call.args.ints.map(|flag| flag != 0);
     let [b1, b2, eps, decay] = call.args.nums;
     // SAFETY: promised by the caller.
-    let Hyper { lr, t, clip } = unsafe { Hyper::<T>::of(call, maximize) };
+    let Hyper { lr, t, clip, .. } = unsafe { Hyper::<T>::of(call, maximize) };
     let scalars = Adam {
         b2: T::of(b2),
         c1: T::of(1.0 - b1),
@@ -433,6 +474,9 @@ pub fn power(b: f64, mut t: u64) -> f64 {
     }
     result.0
 }
+
+mod rules;
+pub use rules::{ADADELTA, ADAGRAD, ADAMAX, ASGD, LION, NADAM, RADAM, RMSPROP, RPROP};
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,22 @@ use crate::ir::op::{Body, Facts, Gradient, Misfit, MisfitKind, OpDef, Operand, O
 use crate::kernels::map::{self, MapOp};
 use crate::tensor::DType;
 
-const NUMBER: &[AttrDef] = &[
+pub(super) const NUMBER: &[AttrDef] = &[
     AttrDef::new("value", &[AttrKind::Number], AttrDefault::None, "a number in place of the second operand"),
-    AttrDef::new("flip", &[AttrKind::Bool], AttrDefault::Bool(false), "number first").named(),
+    AttrDef::new("number_first", &[AttrKind::Bool], AttrDefault::Bool(false), "number first").named(),
+];
+
+const DIVISION: &[AttrDef] = &[
+    NUMBER[0],
+    NUMBER[1],
+    AttrDef::new(
+        "rounding",
+        &[AttrKind::Choice(&["floor", "trunc"]), AttrKind::Nothing],
+        AttrDefault::None,
+        "whether down, or towards 0",
+    )
+    .named()
+    .torch("rounding_mode"),
 ];
 
 /// No immediates.
@@ -54,14 +67,14 @@ const MANY: &[Operand] = &[Operand::float("a"), Operand::float("b").optional().m
 /// Folds a tuple from the left, or applies the number.
 fn fold<'g>(cx: &ExpandCx<'_, 'g>, op: &'static OpDef) -> Vec<Var<'g>> {
     if let Some(value) = cx.attrs.float("value") {
-        let flip = Attr::Bool(cx.attrs.flag("flip"));
-        return vec![cx.x(0).then(op, &[("value", Attr::Float(value)), ("flip", flip)])];
+        let flip = Attr::Bool(cx.attrs.flag("number_first"));
+        return vec![cx.x(0).then(op, &[("value", Attr::Float(value)), ("number_first", flip)])];
     }
     let rest = cx.ins.iter().skip(1).flatten();
     vec![rest.fold(cx.x(0), |sum, &next| sum.with(next, op, &[]))]
 }
 
-fn pair_or_number(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+pub(super) fn pair_or_number(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let given = cx.ins.iter().flatten().count();
     let number = *cx.attrs.get("value") != Attr::None;
     if given + usize::from(number) < 2 {
@@ -124,7 +137,7 @@ MAP_ADD = OpDef {
 MAP_SUB = OpDef {
     attrs: NUMBER,
     gradient: Gradient::Formula(|cx| {
-        let flip = cx.attrs.flag("flip");
+        let flip = cx.attrs.flag("number_first");
         vec![Some(if flip { -cx.dy() } else { cx.dy() }), cx.when(1, || -cx.dy())]
     }),
     ..map_op("map.sub", &map::ops::SUB, PAIR)
@@ -143,7 +156,7 @@ MAP_MUL = OpDef {
 /// `a / b`, `a / value`, `value / a`.
 MAP_DIV = OpDef {
     attrs: NUMBER,
-    gradient: Gradient::Formula(|cx| match (cx.attrs.float("value"), cx.attrs.flag("flip")) {
+    gradient: Gradient::Formula(|cx| match (cx.attrs.float("value"), cx.attrs.flag("number_first")) {
         (Some(value), false) => vec![Some(cx.dy() / value)],
         (Some(_), true) => vec![Some(-(cx.dy() * cx.y(0) / cx.x(0)))],
         (None, _) => vec![cx.when(0, || cx.dy() / cx.x(1)), cx.when(1, || -(cx.dy() * cx.y(0) / cx.x(1)))],
@@ -156,7 +169,7 @@ MAP_REM = OpDef {
     attrs: NUMBER,
     gradient: Gradient::Formula(|cx| {
         let zero = || cx.dy() * 0.0;
-        match cx.attrs.flag("flip") {
+        match cx.attrs.flag("number_first") {
             false => vec![Some(cx.dy()), cx.when(1, || -(cx.dy() * (cx.x(0) / cx.x(1)).op(&FLOOR)))],
             true => vec![Some(zero())],
         }
@@ -189,10 +202,20 @@ MUL = OpDef {
 };
 
 /// The quotient of two values, elementwise; infix `a / b`.
+///
+/// Rounded down or towards 0 with `rounding`: no gradient flows back then.
 DIV = OpDef {
     example: "a: f32[2] = [1, 2], b: f32[2] = [4, 5] -> [0.25, 0.4]",
     torch: "torch.div",
-    body: Body::Expand(|cx| fold(cx, &MAP_DIV)),
+    attrs: DIVISION,
+    body: Body::Expand(|cx| {
+        let quotient = fold(cx, &MAP_DIV)[0];
+        vec![match cx.attrs.str("rounding") {
+            Some("floor") => quotient.op(&FLOOR),
+            Some("trunc") => quotient.op(&super::function::TRUNC),
+            _ => quotient,
+        }]
+    }),
     ..infix("div", "a / b")
 };
 
@@ -209,7 +232,7 @@ SIGN = OpDef {
     formula: "sign x",
     example: "x: f32[3] = [-2, 0, 5] -> [-1, 0, 1]",
     gradient: Gradient::Zero,
-    facts: Facts { kinks: &[0.0], ..Facts::NONE },
+    facts: Facts { kinks: &[0.0], range: (-1.0, 1.0), ..Facts::NONE },
     ..map_op("sign", &map::ops::SIGN, ONE)
 };
 
@@ -240,6 +263,20 @@ MAP_MAXIMUM = OpDef {
         }
     }),
     ..map_op("map.maximum", &map::ops::MAXIMUM, PAIR)
+};
+
+/// The smaller of two values; NaN wins.
+MAP_MINIMUM = OpDef {
+    attrs: NUMBER,
+    gradient: Gradient::Formula(|cx| match cx.attrs.float("value") {
+        Some(value) => vec![Some((value - cx.x(0)).with(cx.dy(), &RELU_GATE, &[]))],
+        None => {
+            let (a, b) = (cx.x(0), cx.x(1));
+            let share = ((b - a).op(&SIGN) + 1.0) * 0.5;
+            vec![cx.when(0, || cx.dy() * share), cx.when(1, || cx.dy() * (1.0 - share))]
+        }
+    }),
+    ..map_op("map.minimum", &map::ops::MINIMUM, PAIR)
 };
 
 /// Elements as another type: "f32", "i64", "bool". Nothing else casts. To bool: what is not 0; to i64: cut towards 0, NaN or a value out of range is an error at run time.
@@ -277,7 +314,7 @@ IDENTITY = OpDef {
     example: "x: f32[2] = [1, 2] -> [1, 2]",
     operands: &[Operand::any("x")],
     body: Body::Expand(|cx| vec![cx.x(0)]),
-    facts: Facts { view: true, ..Facts::NONE },
+    facts: Facts { view: true, fixed: Some((f64::NEG_INFINITY, f64::INFINITY)), ..Facts::NONE },
     ..OpDef::DEFAULT
 };
 
@@ -327,7 +364,7 @@ NEG = OpDef {
 ABS = OpDef {
     formula: "|x|",
     example: "x: f32[2] = [1, -2] -> [1, 2]",
-    facts: Facts { kinks: &[0.0], ..Facts::NONE },
+    facts: Facts { kinks: &[0.0], range: Facts::NOT_NEGATIVE, fixed: Some(Facts::NOT_NEGATIVE), ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0).op(&SIGN))]),
     ..map_op("abs", &map::ops::ABS, ONE)
 };
@@ -336,7 +373,7 @@ ABS = OpDef {
 EXP = OpDef {
     formula: "e^x",
     example: "x: f32[2] = [0, 1] -> [1, 2.7182817]",
-    facts: Facts { domain: (-80.0, 80.0), ..Facts::NONE },
+    facts: Facts { domain: (-80.0, 80.0), range: Facts::NOT_NEGATIVE, ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.y(0))]),
     ..map_op("exp", &map::ops::EXP, ONE)
 };
@@ -354,7 +391,7 @@ LOG = OpDef {
 SQRT = OpDef {
     formula: "x^(1/2)",
     example: "x: f32[2] = [4, 9] -> [2, 3]",
-    facts: POSITIVE,
+    facts: Facts { range: Facts::NOT_NEGATIVE, ..POSITIVE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * 0.5 / cx.y(0))]),
     ..map_op("sqrt", &map::ops::SQRT, ONE)
 };
@@ -363,7 +400,7 @@ SQRT = OpDef {
 RSQRT = OpDef {
     formula: "x^(-1/2)",
     example: "x: f32[2] = [4, 16] -> [0.5, 0.25]",
-    facts: POSITIVE,
+    facts: Facts { range: Facts::NOT_NEGATIVE, ..POSITIVE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.y(0) / cx.x(0) * -0.5)]),
     ..map_op("rsqrt", &map::ops::RSQRT, ONE)
 };
@@ -372,6 +409,7 @@ RSQRT = OpDef {
 SQUARE = OpDef {
     formula: "x^2",
     example: "x: f32[2] = [3, -2] -> [9, 4]",
+    facts: Facts { range: Facts::NOT_NEGATIVE, ..Facts::NONE },
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0) * 2.0)]),
     ..map_op("square", &map::ops::SQUARE, ONE)
 };
@@ -390,6 +428,7 @@ SIN = OpDef {
     formula: "sin x",
     example: "x: f32[2] = [0, 1] -> [0, 0.841471]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0).op(&COS))]),
+    facts: Facts { range: (-1.0, 1.0), ..Facts::NONE },
     ..map_op("sin", &map::ops::SIN, ONE)
 };
 
@@ -398,6 +437,7 @@ COS = OpDef {
     formula: "cos x",
     example: "x: f32[2] = [0, 1] -> [1, 0.5403023]",
     gradient: Gradient::Formula(|cx| vec![Some(-(cx.dy() * cx.x(0).op(&SIN)))]),
+    facts: Facts { range: (-1.0, 1.0), ..Facts::NONE },
     ..map_op("cos", &map::ops::COS, ONE)
 };
 

@@ -1,12 +1,18 @@
 //! Attention.
 
-use super::linear::affine;
+use super::arithmetic::RSQRT;
+use super::linear::{BMM, affine};
+use super::logic::{AND, GE, choose, number};
 use super::movement::split;
+use super::random::dropped;
+use super::reduce::SOFTMAX_LAST;
+use super::source::RANGE;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{
-    ArgsCx, Body, CostCx, Gradient, Misfit, MisfitKind, OpDef, Operand, Output, ParamCx, ParamDef, RuleCx, Why, size_of,
+    ArgsCx, Body, CostCx, Facts, Gradient, Misfit, MisfitKind, OpDef, Operand, Output, ParamCx, ParamDef, RuleCx, Why,
+    size_of,
 };
 use crate::kernels::attention;
 use crate::kernels::call::{Args, View};
@@ -17,6 +23,15 @@ const CAUSAL: AttrDef =
 const SCALE: AttrDef =
     AttrDef::new("scale", &[AttrKind::Number], AttrDefault::None, "of the scores; head_dim^-½ otherwise")
         .within(Domain::Positive);
+
+const DROPOUT: AttrDef = AttrDef::new(
+    "dropout",
+    &[AttrKind::Number],
+    AttrDefault::Float(0.0),
+    "the share of weights that become zero in training",
+)
+.within(Domain::Probability)
+.torch("dropout_p");
 
 const ATTRS: &[AttrDef] = &[
     AttrDef::required("heads", &[AttrKind::Size], "how many").torch("num_heads"),
@@ -36,10 +51,14 @@ const ATTRS: &[AttrDef] = &[
     ),
     AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "of the input projections"),
     AttrDef::new("out_bias", &[AttrKind::Bool], AttrDefault::Same("bias"), "of the output projection"),
+    DROPOUT,
     SCALE,
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .within(Domain::Unit)
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the projections").named(),
+    AttrDef::new("out_init", &[AttrKind::Init], AttrDefault::None, "of the output projection; `init` otherwise")
+        .named(),
 ];
 
 /// Sizes of an attention layer.
@@ -110,6 +129,7 @@ fn attention_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     mask_fits(cx, 4, &[dims[0], heads, dims[1], keys], false)?;
     let ty = cx.operand(0)?;
     cx.out(ty);
+    cx.out_of(ty.dtype, &[dims[0], heads, dims[1], keys]);
     Ok(())
 }
 
@@ -187,6 +207,7 @@ fn attention_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     }
     let fan = cx.shapes.dims.as_const(q).unwrap_or(1);
     let out = fixed(cx, gain.map_or(Init::UniformFan(fan), Init::XavierNormal));
+    let out = cx.init("out_init", out);
     params.push(ParamDef::weight("out_proj.weight", &[sizes.d, q], out));
     if cx.attrs.flag("out_bias") {
         params.push(ParamDef::other("out_proj.bias", &[sizes.d], Init::Zeros));
@@ -234,10 +255,71 @@ fn attend<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     }
     let full = [dims[0], sizes.heads, dims[1], k.dims()[2]];
     let (mask, bias) = (spread_mask(cx.maybe(3), &full, true), spread_mask(cx.maybe(4), &full, false));
-    let y = core(cx.builder, cx.attrs, [q, k, v], mask, bias);
+    let weights = weights(cx, q, k, mask, bias);
+    let y = match drops(cx) {
+        true => means(weights, v).swap(1, 2),
+        false => core(cx.builder, cx.attrs, [q, k, v], mask, bias),
+    };
     let y = y.reshape(&[dims[0], dims[1], widths[0]]);
     let out = cx.param("out_proj.weight").expect("attention declares its output projection");
-    vec![affine(y, out, cx.param("out_proj.bias"))]
+    vec![affine(y, out, cx.param("out_proj.bias")), weights]
+}
+
+/// Whether this graph drops weights: then they are written out, for the kernel never has them.
+fn drops(cx: &ExpandCx<'_, '_>) -> bool {
+    cx.train() && cx.attrs.float("dropout").is_some_and(|p| p > 0.0)
+}
+
+/// Key heads, each repeated for the queries that share it.
+fn shared<'g>(keys: Var<'g>, heads: Dim) -> Var<'g> {
+    let dims = keys.dims();
+    if dims[1] == heads {
+        return keys;
+    }
+    let group = keys.builder.graph.borrow_mut().shapes.dims.floor_div(heads, dims[1]);
+    let spread = keys.spread(&[dims[0], dims[1], group, dims[2], dims[3]], &[2]);
+    spread.reshape(&[dims[0], heads, dims[2], dims[3]])
+}
+
+/// The mean of the values under weights: [B, h, q, f].
+fn means<'g>(weights: Var<'g>, v: Var<'g>) -> Var<'g> {
+    weights.with(shared(v, weights.dims()[1]), &BMM, &[])
+}
+
+/// What the kernel never shows: the weight of every key for every query, [B, h, q, k], after dropout in training.
+fn weights<'g>(cx: &ExpandCx<'_, 'g>, q: Var<'g>, k: Var<'g>, mask: Option<Var<'g>>, bias: Option<Var<'g>>) -> Var<'g> {
+    let (heads, keys, width) = (q.dims()[1], k.dims()[2], q.dims()[3]);
+    let dtype = q.dtype();
+    let scores = q.with(shared(k, heads).t(), &BMM, &[]);
+    let scores = match cx.attrs.float("scale") {
+        Some(scale) => scores * scale,
+        None => scores * q.size(width).op(&RSQRT),
+    };
+    let scores = bias.map_or(scores, |bias| scores + bias);
+    let causal = cx.attrs.flag("causal").then(|| earlier(cx, q.dims()[2], keys));
+    let may = match (mask, causal) {
+        (Some(mask), Some(causal)) => Some(mask.with(causal, &AND, &[])),
+        (mask, causal) => mask.or(causal),
+    };
+    let weights = match may {
+        None => scores.op(&SOFTMAX_LAST),
+        // What is hidden is far below all else; a row that sees nothing is zero.
+        Some(may) => {
+            let hidden = choose(may, scores, number(cx.builder, dtype, -1e30));
+            choose(may, hidden.op(&SOFTMAX_LAST), number(cx.builder, dtype, 0.0))
+        }
+    };
+    if drops(cx) { dropped(weights, cx.attrs.float("dropout").unwrap_or(0.0)) } else { weights }
+}
+
+/// Whether key j is not behind query i: [q, k].
+fn earlier<'g>(cx: &ExpandCx<'_, 'g>, queries: Dim, keys: Dim) -> Var<'g> {
+    let range = |length: Dim| {
+        let attrs = Attrs::with(RANGE.attrs, &[("from", Attr::Dim(length))]);
+        cx.builder.one(&RANGE, attrs, &[])
+    };
+    let full = [queries, keys];
+    range(queries).spread(&full, &[1]).with(range(keys).spread(&full, &[0]), &GE, &[])
 }
 
 /// Scaled dot-product attention; the result has its heads behind: [B, q, h, f].
@@ -248,13 +330,14 @@ fn core<'g>(
     mask: Option<Var<'g>>,
     bias: Option<Var<'g>>,
 ) -> Var<'g> {
-    let given = [("causal", attrs.get("causal").clone()), ("scale", attrs.get("scale").clone())];
+    let given = ["causal", "scale"].map(|name| (name, attrs.get(name).clone()));
     let given: Vec<_> = given.into_iter().filter(|(_, value)| *value != Attr::None).collect();
     let ins = [Some(qkv[0]), Some(qkv[1]), Some(qkv[2]), mask, bias];
     builder.apply(&SDPA_PLAIN, Attrs::with(PLAIN, &given), &ins)[0]
 }
 
 const PLAIN: &[AttrDef] = &[CAUSAL, SCALE];
+const SDPA_ATTRS: &[AttrDef] = &[CAUSAL, SCALE, DROPOUT];
 
 /// The sizes of q, k and v.
 fn sdpa_shapes(cx: &mut RuleCx<'_>) -> Result<[Vec<Dim>; 3], Misfit> {
@@ -336,6 +419,9 @@ fn core_flops(cx: &mut CostCx<'_>, halves: i64) -> Dim {
     table.scale(product, halves)
 }
 
+/// Dropout, where there is any, acts in training only.
+const DROPS: Facts = Facts { by_mode: true, random: true, ..Facts::NONE };
+
 const QKV: &[Operand] = &[
     Operand::float("q"),
     Operand::float("k"),
@@ -350,11 +436,12 @@ ops! { OPS;
 ///
 /// Projections in and out included. `causal`: at earlier positions only. `kv_heads`: key heads shared by groups of heads.
 /// mask: true = may be looked at (**differs** from MultiheadAttention's, which mark what is hidden); [B, k] (padding of
-/// keys), [B, q, k] or [B, h, q, k]. The heads must divide the width.
+/// keys), [B, q, k] or [B, h, q, k]. The heads must divide the width. The weights, where something reads them, are
+/// computed once more beside the kernel, which never holds them; in training they are those after dropout.
 ATTENTION = OpDef {
     name: "attention",
     formula: "softmax(q kᵀ / sqrt(e) + bias) v, a head",
-    shape: "(x [B, q, d][, memory [B, k, d']][, value][, mask][, bias]) -> [B, q, d]",
+    shape: "(x [B, q, d][, memory [B, k, d']][, value][, mask][, bias]) -> ([B, q, d], weights [B, h, q, k])",
     source: "Vaswani et al. 2017",
     torch: "nn.MultiheadAttention(batch_first = True)",
     example: "x: f32[1, 1, 2] = [1, 2], heads = 1, init = constant(0.5) -> [1.5, 1.5]",
@@ -363,8 +450,10 @@ ATTENTION = OpDef {
         Operand::float("x"), Operand::float("memory").optional(), Operand::float("value").optional(),
         Operand::bool("mask").optional(), Operand::float("bias").optional(),
     ],
+    outputs: &[Output::main("y"), Output::main("weights")],
     rule: attention_rule,
     params: attention_params,
+    facts: DROPS,
     body: Body::Expand(attend),
     flops: Some(attention_flops),
     ..OpDef::DEFAULT
@@ -380,8 +469,9 @@ SDPA = OpDef {
     shape: "(q [B, h, q, e], k [B, hk, k, e], v [B, hk, k, f][, mask][, bias]) -> [B, h, q, f]",
     torch: "F.scaled_dot_product_attention",
     example: "q: f32[1, 1, 1, 1] = [1], k: f32[1, 1, 2, 1] = [0, 0], v: f32[1, 1, 2, 1] = [1, 3] -> [2]",
-    attrs: PLAIN,
+    attrs: SDPA_ATTRS,
     operands: QKV,
+    facts: DROPS,
     rule: |cx| {
         let [q, _, v] = sdpa_shapes(cx)?;
         let dtype = cx.operand(0)?.dtype;
@@ -392,7 +482,10 @@ SDPA = OpDef {
         let (q, k) = (cx.x(0).dims(), cx.x(1).dims());
         let full = [q[0], q[1], q[2], k[2]];
         let (mask, bias) = (spread_mask(cx.maybe(3), &full, false), spread_mask(cx.maybe(4), &full, false));
-        vec![core(cx.builder, cx.attrs, [cx.x(0), cx.x(1), cx.x(2)], mask, bias).swap(1, 2)]
+        vec![match drops(cx) {
+            true => means(weights(cx, cx.x(0), cx.x(1), mask, bias), cx.x(2)),
+            false => core(cx.builder, cx.attrs, [cx.x(0), cx.x(1), cx.x(2)], mask, bias).swap(1, 2),
+        }]
     }),
     flops: Some(|cx| core_flops(cx, 2)),
     ..OpDef::DEFAULT

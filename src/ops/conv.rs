@@ -1,7 +1,7 @@
 //! Convolution over one to three axes.
 
 use super::linear::{bias_init, check_pin, weight_init};
-use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{
@@ -26,9 +26,15 @@ const CONV_ATTRS: &[AttrDef] = &[
     AttrDef::new("dilation", &[AttrKind::PerAxis], AttrDefault::Int(1), "from one input of a window to the next"),
     AttrDef::new("groups", &[AttrKind::Size], AttrDefault::Int(1), "channel groups that do not see each other"),
     AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "whether a bias is added"),
-    AttrDef::new("pad_mode", &[AttrKind::Choice(&["zeros"])], AttrDefault::Str("zeros"), "what is added")
-        .torch("padding_mode"),
+    AttrDef::new(
+        "pad_mode",
+        &[AttrKind::Choice(&["zeros", "reflect", "replicate", "circular"])],
+        AttrDefault::Str("zeros"),
+        "what is added",
+    )
+    .torch("padding_mode"),
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .within(Domain::Unit)
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
@@ -83,15 +89,7 @@ fn conv_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let axes = dims.len() - 2;
     check_pin(cx, 1, dims[1])?;
     let out = cx.size("out").ok_or_else(|| cx.bad_attr("out", "must be given"))?;
-    let groups = cx.size("groups").unwrap_or(Dims::ONE);
-    cx.divides(0, 1, dims[1], groups, Why::Groups)?;
-    let misfit = Misfit {
-        attr: Some("out"),
-        wanted: Some(groups),
-        found: Some(out),
-        ..Misfit::of(MisfitKind::Divides(Why::Groups))
-    };
-    cx.need(crate::ir::op::Condition::Divides { what: out, by: groups }, misfit)?;
+    check_groups(cx, dims[1], out)?;
     let (kernel, stride) = (per_axis(cx, "kernel", axes)?, per_axis(cx, "stride", axes)?);
     let dilation = per_axis(cx, "dilation", axes)?;
     if cx.attrs.str("pad") == Some("same") && stride.iter().any(|&s| s != 1) {
@@ -102,6 +100,14 @@ fn conv_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let mut shape = vec![dims[0], out];
     for i in 0..axes {
         let reach = dilation[i] * (kernel[i] - 1);
+        let (most, at) = (pads[i].0.max(pads[i].1), i + 2);
+        let least = match cx.attrs.str("pad_mode") {
+            Some("reflect") if most > 0 => most + 1,
+            Some("circular") => most,
+            _ => 0,
+        };
+        let least = cx.shapes.dims.constant(least);
+        cx.at_least(0, at, dims[at], least, Why::Window)?;
         shape.push(window_out(cx, i + 2, dims[i + 2], pads[i].0 + pads[i].1, reach, stride[i])?);
     }
     let dtype = cx.operand(0)?.dtype;
@@ -130,7 +136,14 @@ fn conv<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     let axes = x.rank() - 2;
     let list = |name: &str| per_axis_of(cx.attrs, name, axes).unwrap_or_else(|| vec![1; axes]);
     let (kernel, stride, dilation) = (list("kernel"), list("stride"), list("dilation"));
-    let pads = pads(cx.attrs, axes, &kernel, &dilation).unwrap_or_default();
+    let mut pads = pads(cx.attrs, axes, &kernel, &dilation).unwrap_or_default();
+    let mode = cx.attrs.str("pad_mode").unwrap_or("zeros");
+    let mut x = x;
+    if mode != "zeros" {
+        for (axis, pad) in (2..).zip(&mut pads).filter(|(_, pad)| **pad != (0, 0)) {
+            x = super::parts::bordered(x, axis, std::mem::take(pad), mode);
+        }
+    }
     let ints = |values: Vec<i64>| Attr::List(values.into_iter().map(Attr::Int).collect());
     let given = [
         ("kernel", ints(kernel)),
@@ -142,6 +155,135 @@ fn conv<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     ];
     let attrs = Attrs::with(CONV_PLAIN.attrs, &given);
     cx.builder.apply(&CONV_PLAIN, attrs, &[Some(x), Some(weight), cx.param("bias")])
+}
+
+// Transposed -------------------------------------------------------------------------------------------------------
+
+const TRANSPOSE_ATTRS: &[AttrDef] = &[
+    AttrDef::required("out", &[AttrKind::Size], "channels of the result; `in -> out` checks the input")
+        .torch("out_channels"),
+    AttrDef::required("kernel", &[AttrKind::PerAxis], "the window, for every axis or one an axis").torch("kernel_size"),
+    AttrDef::new("stride", &[AttrKind::PerAxis], AttrDefault::Int(1), "how far apart the inputs are laid"),
+    AttrDef::new("pad", &[AttrKind::PerAxisZero], AttrDefault::Int(0), "rows taken away on both sides")
+        .torch("padding"),
+    AttrDef::new("output_pad", &[AttrKind::PerAxisZero], AttrDefault::Int(0), "rows more at the end")
+        .torch("output_padding"),
+    AttrDef::new("dilation", &[AttrKind::PerAxis], AttrDefault::Int(1), "from one output of a window to the next"),
+    AttrDef::new("groups", &[AttrKind::Size], AttrDefault::Int(1), "channel groups that do not see each other"),
+    AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "whether a bias is added"),
+    AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .named(),
+    AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
+    AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
+    AttrDef::new("in", &[AttrKind::Size], AttrDefault::None, "the pinned input").named().torch("in_channels"),
+];
+
+/// Groups must divide the channels on both sides.
+fn check_groups(cx: &mut RuleCx<'_>, channels: Dim, out: Dim) -> Result<(), Misfit> {
+    let groups = cx.size("groups").unwrap_or(Dims::ONE);
+    cx.divides(0, 1, channels, groups, Why::Groups)?;
+    let misfit = Misfit {
+        attr: Some("out"),
+        wanted: Some(groups),
+        found: Some(out),
+        ..Misfit::of(MisfitKind::Divides(Why::Groups))
+    };
+    cx.need(crate::ir::op::Condition::Divides { what: out, by: groups }, misfit)
+}
+
+/// (h - 1)·stride - 2·pad + dilation·(kernel - 1) + output_pad + 1, an axis.
+fn transpose_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+    let dims = cx.rank(0, 3, 5)?;
+    let axes = dims.len() - 2;
+    check_pin(cx, 1, dims[1])?;
+    let out = cx.size("out").ok_or_else(|| cx.bad_attr("out", "must be given"))?;
+    check_groups(cx, dims[1], out)?;
+    let (kernel, stride) = (per_axis(cx, "kernel", axes)?, per_axis(cx, "stride", axes)?);
+    let (pad, dilation) = (per_axis(cx, "pad", axes)?, per_axis(cx, "dilation", axes)?);
+    let more = per_axis(cx, "output_pad", axes)?;
+    let mut shape = vec![dims[0], out];
+    for i in 0..axes {
+        if more[i] >= stride[i].max(dilation[i]) {
+            return Err(cx.bad_attr("output_pad", "must be smaller than the stride, or than the dilation"));
+        }
+        let rest = dilation[i] * (kernel[i] - 1) + more[i] + 1 - 2 * pad[i] - stride[i];
+        let (apart, rest) = (cx.shapes.dims.scale(dims[i + 2], stride[i]), cx.shapes.dims.constant(rest));
+        let size = cx.shapes.dims.add(apart, rest);
+        cx.at_least(0, i + 2, size, Dims::ONE, Why::Other)?;
+        shape.push(size);
+    }
+    let dtype = cx.operand(0)?.dtype;
+    cx.out_of(dtype, &shape);
+    Ok(())
+}
+
+fn transpose_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
+    let dims = cx.dims(0);
+    let sizes = (size_of(cx.shapes, cx.attrs.get("out")), size_of(cx.shapes, cx.attrs.get("groups")));
+    let ((Some(out), Some(groups)), Some(&c)) = (sizes, dims.get(1)) else { return vec![] };
+    let Some(kernel) = per_axis_of(cx.attrs, "kernel", dims.len() - 2) else { return vec![] };
+    let mut shape = vec![c, cx.shapes.dims.floor_div(out, groups)];
+    shape.extend(kernel.iter().map(|&k| cx.shapes.dims.constant(k)));
+    // PyTorch takes the second axis for the fan here too.
+    let fan = cx.shapes.dims.product(&shape[1..]);
+    let fan = cx.shapes.dims.as_const(fan);
+    let mut params = vec![ParamDef::weight("weight", &shape, weight_init(cx, fan))];
+    if cx.attrs.flag("bias") {
+        params.push(ParamDef::other("bias", &[out], bias_init(cx, fan)));
+    }
+    params
+}
+
+/// What flows in is the gradient of a convolution, what comes out that of its input.
+fn transpose<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
+    let (x, weight) = (cx.x(0), cx.param("weight").expect("a transposed convolution declares its weight"));
+    let axes = x.rank() - 2;
+    let list = |name: &str| per_axis_of(cx.attrs, name, axes).unwrap_or_else(|| vec![1; axes]);
+    let ints = |values: Vec<i64>| Attr::List(values.into_iter().map(Attr::Int).collect());
+    let behind = list("pad").into_iter().zip(list("output_pad")).map(|(pad, more)| pad - more).collect();
+    let dims = {
+        let mut graph = cx.builder.graph.borrow_mut();
+        let ins = [Some(graph.ty(x.port))];
+        let mut rule = RuleCx::new(&mut graph.shapes, cx.attrs, &ins);
+        let outs = transpose_rule(&mut rule).map(|()| rule.outs);
+        outs.map_or(vec![], |outs| graph.shapes.dims(outs[0]).to_vec())
+    };
+    let given = [
+        ("kernel", ints(list("kernel"))),
+        ("stride", ints(list("stride"))),
+        ("pad", ints(list("pad"))),
+        ("pad_end", ints(behind)),
+        ("dilation", ints(list("dilation"))),
+        ("groups", cx.attrs.get("groups").clone()),
+        ("shape", crate::ir::build::shape_attr(&dims)),
+    ];
+    let y = cx.builder.one(&CONV_GRAD_INPUT, Attrs::with(PLAIN, &given), &[x, weight]);
+    let others: Vec<usize> = (0..dims.len()).filter(|&axis| axis != 1).collect();
+    vec![cx.param("bias").map_or(y, |bias| y + bias.spread(&dims, &others))]
+}
+
+/// The gradients of a transposed convolution are a convolution and its weight's gradient, the two sides exchanged.
+fn transpose_gradient<'g>(cx: &GradCx<'_, 'g>) -> Vec<Option<Var<'g>>> {
+    let (x, weight, dy) = (cx.x(0), cx.x(1), cx.dy());
+    let like = |var: Var<'g>| cx.attrs.replaced("shape", crate::ir::build::shape_attr(&var.dims()));
+    vec![
+        cx.when(0, || cx.builder.apply(&CONV_PLAIN, like(x), &[Some(dy), Some(weight), None])[0]),
+        cx.when(1, || cx.builder.one(&CONV_GRAD_WEIGHT, like(weight), &[dy, x])),
+    ]
+}
+
+/// Twice the input's size times a filter.
+fn transpose_flops(cx: &mut CostCx<'_>) -> Dim {
+    let Some(x) = cx.ins[0] else { return Dims::ZERO };
+    let axes = cx.shapes.rank(x).saturating_sub(2);
+    let window = cx.shapes.dims.constant(per_axis_of(cx.attrs, "kernel", axes).unwrap_or_default().iter().product());
+    let groups = size_of(cx.shapes, cx.attrs.get("groups")).unwrap_or(Dims::ONE);
+    let out = size_of(cx.shapes, cx.attrs.get("out")).unwrap_or(Dims::ONE);
+    let count = cx.shapes.count(x);
+    let table = &mut cx.shapes.dims;
+    let out = table.floor_div(out, groups);
+    let product = table.product(&[count, out, window]);
+    table.scale(product, 2)
 }
 
 /// Attributes of the primitives: all lists, one entry an axis.
@@ -246,6 +388,26 @@ CONV = OpDef {
     ..OpDef::DEFAULT
 };
 
+/// A convolution the other way round: every input lays a window of weights onto the output, `stride` apart; what
+/// overlaps adds up.
+///
+/// Output sizes are (h - 1)·stride - 2·pad + dilation·(kernel - 1) + output_pad + 1. A kernel that the stride does not
+/// divide lays unevenly (checkerboards; Odena 2016). Its forward is the gradient of a convolution by its input.
+CONV_TRANSPOSE = OpDef {
+    name: "conv_transpose",
+    formula: "y[b, o, q] = sum_c,p,k: q = p·stride + k·dilation - pad x[b, c, p] · weight[c, o, k] + bias[o]",
+    shape: "[B, c, S…] -> [B, out, S'…]",
+    source: "Zeiler et al. 2010",
+    torch: "nn.ConvTranspose2d",
+    example: "x: f32[1, 1, 2] = [1, 2], out = 1, kernel = 2, bias = false, init = ones -> [1, 3, 2]",
+    attrs: TRANSPOSE_ATTRS,
+    rule: transpose_rule,
+    params: transpose_params,
+    body: Body::Expand(transpose),
+    flops: Some(transpose_flops),
+    ..OpDef::DEFAULT
+};
+
 /// The convolution itself.
 CONV_PLAIN = OpDef {
     name: "conv.plain",
@@ -261,14 +423,14 @@ CONV_PLAIN = OpDef {
     ..OpDef::DEFAULT
 };
 
-/// Its gradient for x.
+/// Its gradient for x: the transposed convolution.
 CONV_GRAD_INPUT = OpDef {
     name: "conv.plain'x",
     attrs: PLAIN,
     operands: &[Operand::float("dy"), Operand::float("weight")],
     rule: told_shape,
     body: Body::Kernel { kernel: &conv::CONV_GRAD_INPUT, args: conv_args },
-    gradient: Gradient::Zero,
+    gradient: Gradient::Formula(transpose_gradient),
     flops: Some(|cx| match (cx.ins[0], cx.ins[1]) {
         (Some(dy), Some(weight)) => product_flops(cx, dy, weight),
         _ => Dims::ZERO,

@@ -1,10 +1,16 @@
 //! Tables and positions.
 
+use super::arithmetic::{COS, EXP, SIN};
+use super::movement::concat;
+use super::source::RANGE;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init};
-use crate::ir::build::shape_attr;
-use crate::ir::op::{ArgsCx, Body, Gradient, OpDef, Operand, ParamDef, Why, size_of};
+use crate::ir::build::{ExpandCx, Var, shape_attr};
+use crate::ir::dim::Dims;
+use crate::ir::op::{ArgsCx, Body, Condition, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamDef, Why, size_of};
 use crate::kernels::call::Args;
+use crate::kernels::float::Float;
 use crate::kernels::{attention, gather};
+use crate::tensor::DType;
 
 const PAD: AttrDef =
     AttrDef::new("padding_index", &[AttrKind::Int], AttrDefault::None, "an id whose row gets no gradient")
@@ -50,6 +56,23 @@ fn rope_args(cx: &mut ArgsCx<'_>) -> Args {
     args
 }
 
+/// Angles by position and column, then sine and cosine side by side.
+fn sinusoids<'g>(cx: &ExpandCx<'_, 'g>) -> Var<'g> {
+    let (positions, base) = (cx.x(0).to(DType::F64), cx.attrs.float("base").unwrap_or(10000.0));
+    let d = cx.attrs.int("d").unwrap_or(2);
+    let half = cx.builder.graph.borrow_mut().shapes.dims.constant(d / 2);
+    let columns = Attrs::with(RANGE.attrs, &[("from", Attr::Dim(half))]);
+    let columns = cx.builder.one(&RANGE, columns, &[]).to(DType::F64);
+    let rates = (columns * (-2.0 * Float::ln(base) / d as f64)).op(&EXP);
+    let mut dims = positions.dims();
+    let axis = dims.len();
+    dims.push(half);
+    let angles = positions.spread(&dims, &[axis]) * rates;
+    dims.push(Dims::ONE);
+    let pair = [angles.op(&SIN), angles.op(&COS)].map(|wave| wave.reshape(&dims));
+    concat(&pair, axis + 1).fold_from(axis).to(cx.builder.float)
+}
+
 ops! { OPS;
 
 /// A table of learned rows, one an id.
@@ -72,7 +95,7 @@ EMBEDDING = OpDef {
             return Err(cx.bad_attr("padding_index", format!("must lie in 0 … {}", vocab - 1)));
         }
         dims.push(d);
-        cx.out_of(crate::tensor::DType::F32, &dims);
+        cx.out_of(DType::F32, &dims);
         Ok(())
     },
     params: |cx| {
@@ -88,6 +111,35 @@ EMBEDDING = OpDef {
         vec![cx.builder.one(&LOOKUP, Attrs::with(PLAIN, &given), &[cx.x(0), table])]
     }),
     flops: Some(|cx| cx.shapes.dims.constant(0)),
+    ..OpDef::DEFAULT
+};
+
+/// Fixed positions: sines in the even columns, cosines in the odd ones, at wavelengths from 2π to 2π·base.
+///
+/// Of positions, not added to anything: `x + (range(seq) |> sinusoidal(d))`. Computed in f64 and rounded once.
+SINUSOIDAL = OpDef {
+    name: "sinusoidal",
+    formula: "y_(p, 2i) = sin(p / base^(2i/d)), y_(p, 2i+1) = cos(p / base^(2i/d))",
+    shape: "[..] -> f32[.., d]",
+    source: "Vaswani et al. 2017",
+    example: "p: i64[2] = [0, 1], d = 2 -> [0, 1, 0.841471, 0.5403023]",
+    attrs: &[
+        AttrDef::required("d", &[AttrKind::Size], "the width"),
+        AttrDef::new("base", &[AttrKind::Number], AttrDefault::Float(10000.0), "of the geometric series of wavelengths")
+            .within(Domain::Positive),
+    ],
+    operands: &[Operand::number("positions")],
+    rule: |cx| {
+        let mut dims = cx.rank(0, 0, 6)?;
+        let d = cx.size("d").ok_or_else(|| cx.bad_attr("d", "must be given"))?;
+        let two = cx.shapes.dims.constant(2);
+        let misfit = Misfit { attr: Some("d"), wanted: Some(two), found: Some(d), ..Misfit::of(MisfitKind::Divides(Why::Pairs)) };
+        cx.need(Condition::Divides { what: d, by: two }, misfit)?;
+        dims.push(d);
+        cx.out_of(DType::F32, &dims);
+        Ok(())
+    },
+    body: Body::Expand(|cx| vec![sinusoids(cx)]),
     ..OpDef::DEFAULT
 };
 

@@ -1,7 +1,7 @@
 //! Linear algebra: linear layers, matrix products, the tied output.
 
 use super::reduce::bare;
-use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Init};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Domain, Init};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{Body, CostCx, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamCx, ParamDef, RuleCx, Why};
@@ -12,6 +12,7 @@ const LINEAR_ATTRS: &[AttrDef] = &[
         .torch("out_features"),
     AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "whether a bias is added"),
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
+        .within(Domain::Unit)
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),

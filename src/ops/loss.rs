@@ -16,10 +16,10 @@ const IGNORE: AttrDef =
 const SMOOTHING: AttrDef =
     AttrDef::new("label_smoothing", &[AttrKind::Number], AttrDefault::Float(0.0), "how much all classes share")
         .within(Domain::Probability);
-const WEIGHT: AttrDef =
+pub(super) const WEIGHT: AttrDef =
     AttrDef::new("weight", &[AttrKind::Numbers], AttrDefault::None, "a weight a class, in place of the operand")
         .named();
-const REDUCTION: AttrDef = AttrDef::new(
+pub(super) const REDUCTION: AttrDef = AttrDef::new(
     "reduction",
     &[AttrKind::Choice(&["mean", "sum", "none"])],
     AttrDefault::Str("mean"),
@@ -28,21 +28,21 @@ const REDUCTION: AttrDef = AttrDef::new(
 .named();
 
 /// Losses are no rows: a row's share depends on the number of rows.
-const MIXES: Facts = Facts { mixes_rows: true, ..Facts::NONE };
+pub(super) const MIXES: Facts = Facts { mixes_rows: true, ..Facts::NONE };
 
 /// The shape of targets: without the class axis.
 fn rows_of(dims: &[Dim], axis: usize) -> Vec<Dim> {
     dims.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, &dim)| dim).collect()
 }
 
-fn reduced(cx: &mut RuleCx<'_>, rows: &[Dim]) {
+pub(super) fn reduced(cx: &mut RuleCx<'_>, rows: &[Dim]) {
     let dims = if cx.attrs.str("reduction") == Some("none") { rows } else { &[] };
     let dtype = crate::tensor::DType::F32;
     let dtype = cx.ins[0].map_or(dtype, |ty| ty.dtype);
     cx.out_of(dtype, dims);
 }
 
-fn equal_rows(cx: &mut RuleCx<'_>, index: usize, wanted: &[Dim]) -> Result<(), Misfit> {
+pub(super) fn equal_rows(cx: &mut RuleCx<'_>, index: usize, wanted: &[Dim]) -> Result<(), Misfit> {
     let found = cx.dims(index)?;
     if found.len() != wanted.len() {
         let rank = MisfitKind::Rank { least: wanted.len(), most: wanted.len() };
@@ -87,7 +87,7 @@ fn classes_last<'g>(cx: &ExpandCx<'_, 'g>, value: Var<'g>) -> Var<'g> {
 }
 
 /// The class weights: the operand, or the list.
-fn weights<'g>(cx: &ExpandCx<'_, 'g>) -> Option<Var<'g>> {
+pub(super) fn weights<'g>(cx: &ExpandCx<'_, 'g>) -> Option<Var<'g>> {
     if let Some(weight) = cx.maybe(2) {
         return Some(weight);
     }
@@ -107,7 +107,7 @@ fn weights<'g>(cx: &ExpandCx<'_, 'g>) -> Option<Var<'g>> {
 }
 
 /// Rows to one number: the mean divides by the rows' weights.
-fn reduce_rows<'g>(cx: &ExpandCx<'_, 'g>, rows: Var<'g>, weight: Option<Var<'g>>) -> Var<'g> {
+pub(super) fn reduce_rows<'g>(cx: &ExpandCx<'_, 'g>, rows: Var<'g>, weight: Option<Var<'g>>) -> Var<'g> {
     match (cx.attrs.str("reduction"), weight) {
         (Some("none"), _) => rows,
         (Some("sum"), _) => rows.sum_all(),
@@ -236,6 +236,47 @@ MSE = OpDef {
     },
     facts: MIXES,
     body: Body::Expand(|cx| vec![reduce_rows(cx, (cx.x(0) - cx.x(1)).op(&super::arithmetic::SQUARE), None)]),
+    ..OpDef::DEFAULT
+};
+
+/// The cost of a yes or no by its logit: cross entropy of two classes, without the overflow of a sigmoid before it.
+///
+/// `weight` counts elements, `pos_weight` the yes of each; both have the shape of the logits, or its last axes.
+BCE_WITH_LOGITS = OpDef {
+    name: "bce_with_logits",
+    formula: "mean w ((1 - t) z + (1 + (pos_weight - 1) t) ln(1 + e^-z))",
+    shape: "(logits [..], target f32[..]) -> []",
+    torch: "nn.BCEWithLogitsLoss",
+    example: "logits: f32[2] = [0, 0], target: f32[2] = [1, 0.5] -> 0.6931472",
+    attrs: &[REDUCTION],
+    operands: &[
+        Operand::float("logits"), Operand::float("target"), Operand::float("weight").optional(),
+        Operand::float("pos_weight").optional(),
+    ],
+    rule: |cx| {
+        let dims = cx.dims(0)?;
+        equal_rows(cx, 1, &dims)?;
+        for index in 2..cx.ins.len() {
+            if let Some(ty) = cx.ins[index] {
+                let rank = cx.shapes.rank(ty).min(dims.len());
+                equal_rows(cx, index, &dims[dims.len() - rank..])?;
+            }
+        }
+        reduced(cx, &dims);
+        Ok(())
+    },
+    facts: MIXES,
+    body: Body::Expand(|cx| {
+        let (z, t) = (cx.x(0), cx.x(1));
+        let yes = (-z).op(&super::activation::SOFTPLUS_EXACT);
+        let yes = match cx.maybe(3) {
+            Some(positive) => (t * (positive - 1.0) + 1.0) * yes,
+            None => yes,
+        };
+        let each = (1.0 - t) * z + yes;
+        let each = cx.maybe(2).map_or(each, |weight| each * weight);
+        vec![reduce_rows(cx, each, None)]
+    }),
     ..OpDef::DEFAULT
 };
 

@@ -13,33 +13,64 @@ pub mod activation;
 pub mod arithmetic;
 pub mod attention;
 pub mod conv;
+pub mod distance;
+pub mod einops;
 pub mod embedding;
 mod expr;
+pub mod extreme;
+pub mod foreign;
+pub mod function;
+pub mod index;
 pub mod linear;
+pub mod logic;
 pub mod loss;
+pub mod margin;
 pub mod movement;
 pub mod norm;
+pub mod norm_groups;
+pub mod order;
+pub mod parts;
 pub mod pool;
 pub mod random;
+pub mod rectifier;
 pub mod reduce;
+pub mod regression;
+pub mod scan;
+pub mod shuffle;
 pub mod source;
+pub mod statistic;
 
 use crate::ir::op::OpDef;
 
 /// The families, in the order of the reference.
 pub static FAMILIES: &[Family] = &[
     Family { title: "Activations", ops: activation::OPS },
+    Family { title: "Activations made of pieces", ops: rectifier::OPS },
     Family { title: "Arithmetic", ops: arithmetic::OPS },
+    Family { title: "Functions", ops: function::OPS },
+    Family { title: "Comparisons and logic", ops: logic::OPS },
     Family { title: "Along an axis", ops: reduce::OPS },
+    Family { title: "Extremes and truth along axes", ops: extreme::OPS },
+    Family { title: "Variance, norms and counts", ops: statistic::OPS },
+    Family { title: "Running sums", ops: scan::OPS },
+    Family { title: "Order", ops: order::OPS },
     Family { title: "Linear algebra", ops: linear::OPS },
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
+    Family { title: "Normalisation in groups", ops: norm_groups::OPS },
     Family { title: "Embedding and position", ops: embedding::OPS },
     Family { title: "Attention", ops: attention::OPS },
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
+    Family { title: "Parts of a value", ops: parts::OPS },
+    Family { title: "Repeating and reordering", ops: shuffle::OPS },
+    Family { title: "Axes by name", ops: einops::OPS },
+    Family { title: "Elements by number", ops: index::OPS },
     Family { title: "Losses and metrics", ops: loss::OPS },
+    Family { title: "Losses of values", ops: regression::OPS },
+    Family { title: "Losses with margins", ops: margin::OPS },
+    Family { title: "Distances", ops: distance::OPS },
     Family { title: "Sources", ops: source::OPS },
 ];
 
@@ -59,4 +90,10 @@ pub fn all() -> impl Iterator<Item = &'static OpDef> {
 /// The operator of a name that a `.model` file may use.
 pub fn find(name: &str) -> Option<&'static OpDef> {
     all().find(|op| op.name == name && op.is_public())
+}
+
+/// The family that an operator belongs to.
+pub fn family(op: &OpDef) -> &'static str {
+    let holds = |family: &&Family| family.ops.iter().any(|&other| std::ptr::eq(other, op));
+    FAMILIES.iter().find(holds).map_or("", |family| family.title)
 }

@@ -13,7 +13,7 @@ use crate::tensor::DType;
 
 const VIEW: Facts = Facts { view: true, ..Facts::NONE };
 const ANY: &[Operand] = &[Operand::any("x")];
-const SHAPE: &[AttrDef] = &[AttrDef::required("shape", &[AttrKind::Shape], "the new sizes; one may be -1")];
+pub(super) const SHAPE: &[AttrDef] = &[AttrDef::required("shape", &[AttrKind::Shape], "the new sizes; one may be -1")];
 
 /// The sizes of a shape with one -1 filled in, and `...` as all axes of the value.
 fn target_shape(cx: &mut RuleCx<'_>) -> Result<Vec<Dim>, Misfit> {
@@ -48,7 +48,7 @@ fn target_shape(cx: &mut RuleCx<'_>) -> Result<Vec<Dim>, Misfit> {
     Ok(shape)
 }
 
-fn reshape_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+pub(super) fn reshape_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let shape = target_shape(cx)?;
     let dims = cx.dims(0)?;
     let (count, new) = (cx.shapes.dims.product(&dims), cx.shapes.dims.product(&shape));
@@ -194,7 +194,7 @@ pub fn concat<'g>(parts: &[Var<'g>], axis: usize) -> Var<'g> {
 }
 
 /// All operands must hold the same elements as the first.
-fn same_elements(cx: &RuleCx<'_>) -> Result<(), Misfit> {
+pub(super) fn same_elements(cx: &RuleCx<'_>) -> Result<(), Misfit> {
     let dtype = cx.operand(0)?.dtype;
     let other = (1..cx.ins.len()).find(|&index| cx.ins[index].is_some_and(|ty| ty.dtype != dtype));
     let wanted = match dtype {
@@ -233,7 +233,7 @@ fn flatten_axes(cx: &mut RuleCx<'_>, rank: usize) -> Result<(usize, usize), Misf
 }
 
 /// The operator's own output shape, asked of its rule: composites that are a reshape.
-fn as_reshape<'g>(cx: &ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
+pub(super) fn as_reshape<'g>(cx: &ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     let ty = cx.x(0).ty();
     let dims = {
         let mut graph = cx.builder.graph.borrow_mut();

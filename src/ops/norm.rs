@@ -13,8 +13,9 @@ use crate::kernels::call::Args;
 use crate::kernels::{batchnorm, count, norm};
 use crate::tensor::DType;
 
-const EPS: AttrDef = AttrDef::new("eps", &[AttrKind::Number], AttrDefault::Float(1e-5), "keeps the root away from 0")
-    .within(Domain::Positive);
+pub(super) const EPS: AttrDef =
+    AttrDef::new("eps", &[AttrKind::Number], AttrDefault::Float(1e-5), "keeps the root away from 0")
+        .within(Domain::Positive);
 const AFFINE: AttrDef =
     AttrDef::new("affine", &[AttrKind::Bool], AttrDefault::Bool(true), "whether gain (and bias) are learned")
         .torch("elementwise_affine");
@@ -188,6 +189,11 @@ fn batch<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     vec![node(x, op, cx.attrs, &[Some(x), Some(mean), Some(var), cx.param("weight"), cx.param("bias")])[0]]
 }
 
+/// A running value moved towards a new one.
+pub(super) fn blend<'g>(old: Var<'g>, new: Var<'g>, update: f64) -> Var<'g> {
+    old * (1.0 - update) + new * update
+}
+
 /// running ← (1 - u)·running + u·batch, with the unbiased variance.
 fn move_statistics<'g>(cx: &ExpandCx<'_, 'g>, old: (Var<'g>, Var<'g>), new: (Var<'g>, Var<'g>)) {
     let x = cx.x(0);
@@ -198,15 +204,15 @@ fn move_statistics<'g>(cx: &ExpandCx<'_, 'g>, old: (Var<'g>, Var<'g>), new: (Var
     cx.set_state("num_batches_tracked", count);
     let n = x.size(n);
     let unbiased = new.1 * (n / (n - 1.0));
-    let blend = |old: Var<'g>, new: Var<'g>| match cx.attrs.float("update") {
-        Some(update) => old * (1.0 - update) + new * update,
+    let moved = |old: Var<'g>, new: Var<'g>| match cx.attrs.float("update") {
+        Some(update) => blend(old, new, update),
         None => {
             let share = 1.0 / count.to(x.dtype());
             old + (new - old) * share
         }
     };
-    cx.set_state("running_mean", blend(old.0, new.0));
-    cx.set_state("running_var", blend(old.1, unbiased));
+    cx.set_state("running_mean", moved(old.0, new.0));
+    cx.set_state("running_var", moved(old.1, unbiased));
 }
 
 const BATCH_OPERANDS: &[Operand] = &[

@@ -19,23 +19,23 @@ pub(super) const fn bare(kernel: &'static Kernel) -> Body {
     Body::Kernel { kernel, args: no_args }
 }
 
-const AXIS: &[AttrDef] =
+pub(super) const AXIS: &[AttrDef] =
     &[AttrDef::new("axis", &[AttrKind::Axis], AttrDefault::Int(-1), "the axis along which").torch("dim")];
 
-const AXES: &[AttrDef] = &[
+pub(super) const AXES: &[AttrDef] = &[
     AttrDef::new("axis", &[AttrKind::Axes], AttrDefault::None, "the axes that go; all of them otherwise").torch("dim"),
     AttrDef::new("keep", &[AttrKind::Bool], AttrDefault::Bool(false), "whether they stay with size 1")
         .named()
         .torch("keepdim"),
 ];
 
-const AXES_PLAIN: &[AttrDef] = &[
+pub(super) const AXES_PLAIN: &[AttrDef] = &[
     AttrDef::new("axes", &[AttrKind::Axes], AttrDefault::None, "the axes that go"),
     AttrDef::new("keep", &[AttrKind::Bool], AttrDefault::Bool(false), "whether they stay with size 1"),
 ];
 
 /// The sizes without some axes, or with 1 for them.
-fn reduced(dims: &[Dim], axes: &[usize], keep: bool) -> Vec<Dim> {
+pub(super) fn reduced(dims: &[Dim], axes: &[usize], keep: bool) -> Vec<Dim> {
     let sizes = dims.iter().enumerate();
     match keep {
         true => sizes.map(|(i, &dim)| if axes.contains(&i) { Dims::ONE } else { dim }).collect(),
@@ -43,8 +43,9 @@ fn reduced(dims: &[Dim], axes: &[usize], keep: bool) -> Vec<Dim> {
     }
 }
 
-fn reduce_rule(cx: &mut RuleCx<'_>, name: &'static str) -> Result<(), Misfit> {
+pub(super) fn reduce_rule(cx: &mut RuleCx<'_>, name: &'static str) -> Result<(), Misfit> {
     if cx.ins.len() > 1 {
+        super::movement::same_elements(cx)?;
         return elementwise(cx);
     }
     let dims = cx.dims(0)?;
@@ -56,10 +57,13 @@ fn reduce_rule(cx: &mut RuleCx<'_>, name: &'static str) -> Result<(), Misfit> {
 }
 
 /// The axes that a reduction takes away.
-fn axes_of<'g>(cx: &ExpandCx<'_, 'g>, name: &str) -> Vec<usize> {
+pub(super) fn axes_of<'g>(cx: &ExpandCx<'_, 'g>, name: &str) -> Vec<usize> {
     let rank = cx.x(0).rank();
     let all = (0..rank).collect();
-    cx.attrs.ints(name).map_or(all, |axes| axes.iter().filter_map(|&axis| resolve_axis(axis, rank)).collect())
+    let listed = |axes: Vec<i64>| axes.iter().filter_map(|&axis| resolve_axis(axis, rank)).collect();
+    let mut axes: Vec<usize> = cx.attrs.ints(name).map_or(all, listed);
+    axes.sort_unstable();
+    axes
 }
 
 fn sum_gradient<'g>(cx: &GradCx<'_, 'g>) -> Vec<Option<Var<'g>>> {
@@ -69,22 +73,22 @@ fn sum_gradient<'g>(cx: &GradCx<'_, 'g>) -> Vec<Option<Var<'g>>> {
     vec![Some(cx.dy().reshape(&rest).spread(&dims, &axes))]
 }
 
-fn mask(cx: &mut ArgsCx<'_>) -> Args {
+pub(super) fn mask(cx: &mut ArgsCx<'_>) -> Args {
     let mut args = Args::default();
     args.ints[0] = cx.attrs.ints("axes").unwrap_or_default().iter().map(|&axis| 1 << axis).sum();
     args
 }
 
-const TUPLE: &[Operand] = &[Operand::float("x"), Operand::float("more").optional().many()];
+pub(super) const TUPLE: &[Operand] = &[Operand::float("x"), Operand::float("more").optional().many()];
 
 /// An operator along one axis, made of a primitive along the last.
-fn along<'g>(cx: &ExpandCx<'_, 'g>, last: &'static OpDef) -> Vec<Var<'g>> {
+pub(super) fn along<'g>(cx: &ExpandCx<'_, 'g>, last: &'static OpDef) -> Vec<Var<'g>> {
     let rank = cx.x(0).rank();
     let axis = cx.attrs.int("axis").and_then(|axis| resolve_axis(axis, rank)).unwrap_or(rank - 1);
     vec![cx.x(0).axis_last(axis).op(last).last_to(axis)]
 }
 
-fn along_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+pub(super) fn along_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let rank = cx.dims(0)?.len();
     cx.axis("axis", rank)?;
     let ty = cx.operand(0)?;
@@ -95,6 +99,8 @@ fn along_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
 const fn softmax_like(name: &'static str, kernel: &'static Kernel) -> OpDef {
     OpDef { name, body: bare(kernel), ..OpDef::DEFAULT }
 }
+
+const NUMBERS: &[Operand] = &[Operand::number("x"), Operand::number("more").optional().many()];
 
 const Y_DY: &[Operand] = &[Operand::float("y"), Operand::float("dy")];
 
@@ -111,6 +117,7 @@ SOFTMAX = OpDef {
     example: "x: f32[3] = [1, 2, 3] -> [0.09003057, 0.24472848, 0.66524094]",
     attrs: AXIS,
     rule: along_rule,
+    facts: Facts { range: (0.0, 1.0), ..Facts::NONE },
     body: Body::Expand(|cx| along(cx, &SOFTMAX_LAST)),
     ..OpDef::DEFAULT
 };
@@ -123,11 +130,12 @@ LOG_SOFTMAX = OpDef {
     example: "x: f32[3] = [1, 2, 3] -> [-2.407606, -1.4076059, -0.4076059]",
     attrs: AXIS,
     rule: along_rule,
+    facts: Facts { range: (f64::NEG_INFINITY, 0.0), ..Facts::NONE },
     body: Body::Expand(|cx| along(cx, &LOG_SOFTMAX_LAST)),
     ..OpDef::DEFAULT
 };
 
-/// The sum over axes; of a tuple, the sum of its elements.
+/// The sum over axes; of a tuple, the sum of its elements. Integers are added exactly up to 2^53.
 SUM = OpDef {
     name: "sum",
     formula: "sum_i x_i",
@@ -135,14 +143,18 @@ SUM = OpDef {
     torch: "torch.sum",
     example: "x: f32[3] = [1, 2, 3] -> 6",
     attrs: AXES,
-    operands: TUPLE,
+    operands: NUMBERS,
     rule: |cx| reduce_rule(cx, "axis"),
     facts: Facts { mixes_rows: true, ..Facts::NONE },
     body: Body::Expand(|cx| {
         if cx.ins.len() > 1 {
             return vec![cx.ins.iter().skip(1).flatten().fold(cx.x(0), |sum, &next| sum + next)];
         }
-        vec![cx.x(0).sum(&axes_of(cx, "axis"), cx.attrs.flag("keep"))]
+        let (x, axes, keep) = (cx.x(0), axes_of(cx, "axis"), cx.attrs.flag("keep"));
+        if x.dtype() == DType::I64 {
+            return vec![x.to(DType::F64).sum(&axes, keep).to(DType::I64)];
+        }
+        vec![x.sum(&axes, keep)]
     }),
     ..OpDef::DEFAULT
 };
@@ -210,5 +222,8 @@ SUM_SQUARES = OpDef {
     gradient: Gradient::Zero,
     ..OpDef::DEFAULT
 };
+
+/// The largest size in each slice along the first axis, in f64: for the norm of all gradients with p = inf.
+LARGEST = OpDef { name: "reduce.largest", body: bare(&reduce::LARGEST), ..SUM_SQUARES };
 
 }

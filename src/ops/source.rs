@@ -130,6 +130,7 @@ FILL = OpDef {
         let dtype = match cx.attrs.str("dtype") {
             Some("i64") => DType::I64,
             Some("f64") => DType::F64,
+            Some("bool") => DType::Bool,
             _ => DType::F32,
         };
         cx.out_of(dtype, &dims);

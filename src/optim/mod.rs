@@ -1,15 +1,19 @@
 //! Optimizers and schedules: the same catalogue pattern as operators.
 
+mod more;
 mod optimizers;
+mod plateau;
 mod schedules;
 
 use crate::ir::attr::{AttrDef, Attrs};
 use crate::ir::op::OpDef;
 
 pub use optimizers::OPTIMIZERS;
+pub use plateau::Plateau;
 pub use schedules::{SCHEDULES, Schedule};
 
-/// How many host scalars an optimizer's update reads: learning rate, step (from 1), gradient scale, and room for more.
+/// How many host scalars an optimizer's update reads: learning rate, step (from 1), gradient scale, limit of each
+/// gradient, and four that an optimizer's own `host` function says.
 pub const HYPERS: usize = 8;
 
 /// An optimizer.
@@ -24,6 +28,12 @@ pub struct OptimizerDef {
     pub attrs: &'static [AttrDef],
     /// The names of its state tensors, each of the parameter's shape (torch's: `exp_avg`).
     pub slots: fn(&Attrs) -> Vec<&'static str>,
+    /// Whether the attributes fit together: else which does not, and what it must be.
+    pub sound: fn(&Attrs) -> Result<(), (&'static str, &'static str)>,
+    /// Fills in the host's numbers from the fifth on, for the update whose number stands in the second.
+    ///
+    /// What it wrote for the update before is still there: a product goes on, and after a resume is made anew.
+    pub host: fn(&Attrs, &mut [f64]),
     /// The update as an operator: operands (p, g, three slots or fewer, hyper), outputs (p, three slots, partial sums of
     /// squares of g). Its attributes are the optimizer's.
     pub op: &'static OpDef,

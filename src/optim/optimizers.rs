@@ -1,17 +1,17 @@
 //! The optimizers; their updates are kernels (`kernels::update`).
 
-use super::OptimizerDef;
-use crate::ir::attr::{AttrDef, AttrDefault, AttrKind, Attrs, Domain};
+use super::{OptimizerDef, more};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::dim::Dims;
 use crate::ir::op::{ArgsCx, Body, Gradient, Misfit, OpDef, Operand, Output, RuleCx};
 use crate::kernels::call::Args;
 use crate::kernels::update;
 use crate::tensor::DType;
 
-const fn lr(default: f64) -> AttrDef {
+pub(super) const fn lr(default: f64) -> AttrDef {
     AttrDef::new("lr", &[AttrKind::Number], AttrDefault::Float(default), "the base rate").within(Domain::NonNegative)
 }
-const fn weight_decay(default: f64) -> AttrDef {
+pub(super) const fn weight_decay(default: f64) -> AttrDef {
     let doc = "how strongly weights are drawn to 0";
     AttrDef::new("weight_decay", &[AttrKind::Number], AttrDefault::Float(default), doc).within(Domain::NonNegative)
 }
@@ -19,12 +19,13 @@ const MAXIMIZE: AttrDef =
     AttrDef::new("maximize", &[AttrKind::Bool], AttrDefault::Bool(false), "climb instead").named();
 const AMSGRAD: AttrDef =
     AttrDef::new("amsgrad", &[AttrKind::Bool], AttrDefault::Bool(false), "divide by the largest v so far").named();
-const BETAS: AttrDef =
-    AttrDef::new("betas", &[AttrKind::Numbers], AttrDefault::Floats(&[0.9, 0.999]), "decay of the two means");
-const EPS: AttrDef =
+pub(super) const BETAS: AttrDef =
+    AttrDef::new("betas", &[AttrKind::Numbers], AttrDefault::Floats(&[0.9, 0.999]), "decay of the two means")
+        .within(Domain::HalfOpen);
+pub(super) const EPS: AttrDef =
     AttrDef::new("eps", &[AttrKind::Number], AttrDefault::Float(1e-8), "keeps the divisor away from 0")
         .within(Domain::NonNegative);
-const DECAY: AttrDef = AttrDef::new(
+pub(super) const DECAY: AttrDef = AttrDef::new(
     "decay",
     &[AttrKind::Choice(&["weights", "all"])],
     AttrDefault::Str("weights"),
@@ -32,7 +33,7 @@ const DECAY: AttrDef = AttrDef::new(
 )
 .named();
 /// Filled in by the update pass: whether weight decay acts on this parameter. No user can write its name.
-const DECAYS: AttrDef = AttrDef::new(".decays", &[AttrKind::Bool], AttrDefault::Bool(false), "").named();
+pub(super) const DECAYS: AttrDef = AttrDef::new(".decays", &[AttrKind::Bool], AttrDefault::Bool(false), "").named();
 
 const SGD_ATTRS: &[AttrDef] = &[
     lr(1e-3),
@@ -43,7 +44,8 @@ const SGD_ATTRS: &[AttrDef] = &[
         &[AttrKind::Number],
         AttrDefault::Float(0.0),
         "share of the new gradient that is dropped",
-    ),
+    )
+    .within(Domain::Probability),
     weight_decay(0.0),
     AttrDef::new("nesterov", &[AttrKind::Bool], AttrDefault::Bool(false), "look ahead"),
     MAXIMIZE,
@@ -76,7 +78,7 @@ fn rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
 }
 
 /// Weight decay, where it acts.
-fn decay(cx: &ArgsCx<'_>) -> f64 {
+pub(super) fn decay(cx: &ArgsCx<'_>) -> f64 {
     if cx.attrs.flag(".decays") { cx.attrs.float("weight_decay").unwrap_or(0.0) } else { 0.0 }
 }
 
@@ -90,17 +92,38 @@ fn sgd_args(cx: &mut ArgsCx<'_>) -> Args {
     args
 }
 
-fn betas(attrs: &Attrs) -> [f64; 2] {
-    use crate::ir::attr::Attr;
+/// The two numbers of a list.
+pub(super) fn pair(attrs: &Attrs, name: &str) -> Option<[f64; 2]> {
     let number = |item: &Attr| match item {
-        Attr::Float(value) => *value,
-        Attr::Int(value) => *value as f64,
-        _ => 0.0,
+        Attr::Float(value) => Some(*value),
+        Attr::Int(value) => Some(*value as f64),
+        _ => None,
     };
-    match attrs.get("betas") {
-        Attr::List(items) if items.len() == 2 => [number(&items[0]), number(&items[1])],
-        _ => [0.9, 0.999],
+    match attrs.get(name) {
+        Attr::List(items) if items.len() == 2 => Some([number(&items[0])?, number(&items[1])?]),
+        _ => None,
     }
+}
+
+pub(super) fn betas(attrs: &Attrs) -> [f64; 2] {
+    pair(attrs, "betas").unwrap_or([0.9, 0.999])
+}
+
+/// Which attribute does not fit, and what it must be.
+pub(super) type Sound = Result<(), (&'static str, &'static str)>;
+
+/// The two betas.
+pub(super) fn two_betas(attrs: &Attrs) -> Sound {
+    pair(attrs, "betas").map(|_| ()).ok_or(("betas", "two numbers, such as [0.9, 0.999]"))
+}
+
+/// Nesterov's step needs a momentum without dampening.
+fn sgd_sound(attrs: &Attrs) -> Sound {
+    let zero = |name: &str| attrs.float(name).unwrap_or(0.0) == 0.0;
+    if attrs.flag("nesterov") && (zero("momentum") || !zero("dampening")) {
+        return Err(("nesterov", "false, or come with a momentum and no dampening"));
+    }
+    Ok(())
 }
 
 fn adam_args(cx: &mut ArgsCx<'_>, decoupled: bool) -> Args {
@@ -113,7 +136,8 @@ fn adam_args(cx: &mut ArgsCx<'_>, decoupled: bool) -> Args {
     args
 }
 
-const UPDATE: OpDef = OpDef { operands: OPERANDS, outputs: OUTPUTS, rule, gradient: Gradient::Zero, ..OpDef::DEFAULT };
+pub(super) const UPDATE: OpDef =
+    OpDef { operands: OPERANDS, outputs: OUTPUTS, rule, gradient: Gradient::Zero, ..OpDef::DEFAULT };
 
 static SGD_UPDATE: OpDef = OpDef {
     name: "update.sgd",
@@ -146,6 +170,18 @@ fn adam_slots(attrs: &Attrs) -> Vec<&'static str> {
     slots
 }
 
+/// What an optimizer has unless its entry says otherwise.
+pub(super) const PLAIN: OptimizerDef = OptimizerDef {
+    name: "",
+    doc: "",
+    formula: "",
+    attrs: &[],
+    slots: |_| vec![],
+    sound: |_| Ok(()),
+    host: |_, _| {},
+    op: &SGD_UPDATE,
+};
+
 /// All of them.
 pub static OPTIMIZERS: &[&OptimizerDef] = &[
     &OptimizerDef {
@@ -154,7 +190,8 @@ pub static OPTIMIZERS: &[&OptimizerDef] = &[
         formula: "b = momentum*b + (1 - dampening)*g; p = p - lr*b",
         attrs: SGD_ATTRS,
         slots: sgd_slots,
-        op: &SGD_UPDATE,
+        sound: sgd_sound,
+        ..PLAIN
     },
     &OptimizerDef {
         name: "adam",
@@ -162,7 +199,9 @@ pub static OPTIMIZERS: &[&OptimizerDef] = &[
         formula: "m = b1*m + (1 - b1)*g; v = b2*v + (1 - b2)*g^2; p = p - lr*m^/(sqrt(v^) + eps)",
         attrs: ADAM_ATTRS,
         slots: adam_slots,
+        sound: two_betas,
         op: &ADAM_UPDATE,
+        ..PLAIN
     },
     &OptimizerDef {
         name: "adamw",
@@ -170,6 +209,17 @@ pub static OPTIMIZERS: &[&OptimizerDef] = &[
         formula: "p = p*(1 - lr*wd); then as adam",
         attrs: ADAMW_ATTRS,
         slots: adam_slots,
+        sound: two_betas,
         op: &ADAMW_UPDATE,
+        ..PLAIN
     },
+    &more::RMSPROP,
+    &more::ADAGRAD,
+    &more::ADADELTA,
+    &more::NADAM,
+    &more::RADAM,
+    &more::ADAMAX,
+    &more::LION,
+    &more::RPROP,
+    &more::ASGD,
 ];

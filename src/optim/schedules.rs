@@ -1,8 +1,10 @@
-//! The schedules, all as a closed form of the step: nothing is remembered, so a resumed run needs no state of theirs.
+//! The schedules, all but one as a closed form of the step: nothing is remembered, so a resumed run needs no state of
+//! theirs. (The one that watches the loss is `plateau`.)
 //!
 //! A [`Schedule`] is a chain `warmup(200) |> cosine(5000)`: each link starts at its own t = 0 when the one before it is
 //! over, as PyTorch's `SequentialLR` does.
 
+use super::plateau::is_plateau;
 use super::{ScheduleDef, find_schedule};
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::training::Call;
@@ -23,6 +25,7 @@ pub static SCHEDULES: &[&ScheduleDef] = &[
     &ONE_CYCLE,
     &CYCLIC,
     &NOAM,
+    &super::plateau::PLATEAU,
 ];
 
 const SIZE: &[AttrKind] = &[AttrKind::Size];
@@ -30,7 +33,7 @@ const NUMBER: &[AttrKind] = &[AttrKind::Number];
 const BOOL: &[AttrKind] = &[AttrKind::Bool];
 
 /// Whose steps t counts.
-const EVERY: AttrDef = AttrDef::new(
+pub(super) const EVERY: AttrDef = AttrDef::new(
     "every",
     &[AttrKind::Choice(&["step", "epoch"])],
     AttrDefault::Str("step"),
@@ -360,6 +363,8 @@ pub struct Schedule {
 struct Link {
     attrs: Attrs,
     rate: fn(&Attrs, f64, u64) -> f64,
+    /// Whether its t counts drops in place of ticks.
+    drops: bool,
     /// Its length on its own clock.
     length: Option<u64>,
     /// Steps a tick of its clock: 1, or the steps of an epoch.
@@ -374,18 +379,25 @@ impl Schedule {
         let links = calls.iter().filter_map(|call| {
             let def = find_schedule(&call.name)?;
             let tick = if call.attrs.str("every") == Some("epoch") { epoch.max(1) } else { 1 };
-            Some(Link { attrs: call.attrs.clone(), rate: def.rate, length: (def.length)(&call.attrs), tick })
+            let (drops, length) = (is_plateau(call), (def.length)(&call.attrs));
+            Some(Link { attrs: call.attrs.clone(), rate: def.rate, drops, length, tick })
         });
         Schedule { base, links: links.collect() }
     }
 
-    /// The rate at step t = 0, 1, ….
+    /// The rate at step t = 0, 1, …, as long as no plateau has been seen.
     pub fn rate(&self, step: u64) -> f64 {
+        self.rate_after(step, 0)
+    }
+
+    /// The rate at a step, after so many drops of a `plateau`.
+    pub fn rate_after(&self, step: u64, drops: u64) -> f64 {
         let mut t = step;
         for (i, link) in self.links.iter().enumerate() {
             let steps = link.length.and_then(|length| length.checked_mul(link.tick));
             match steps {
                 Some(steps) if t >= steps && i + 1 < self.links.len() => t -= steps,
+                _ if link.drops => return (link.rate)(&link.attrs, self.base, drops),
                 _ => return (link.rate)(&link.attrs, self.base, t / link.tick),
             }
         }

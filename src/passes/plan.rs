@@ -107,12 +107,17 @@ pub struct Step {
 
 impl Step {
     /// The floats of a call: those of the result for elementwise programs, which convert what they read; else those of
-    /// the first operand; those of the plan where there are none.
+    /// the first operand; those of the plan where there are none. Integers that meet no float are read as f64, which
+    /// holds them exactly up to 2^53.
     fn floats(call: &Call, plan: DType) -> usize {
         let float =
             |views: &[Option<View>]| views.first()?.as_ref().map(|view| view.dtype).filter(|dtype| dtype.is_float());
+        let integers = |call: &Call| {
+            let all = || call.ins.iter().chain(&call.outs).flatten().map(|view| view.dtype);
+            (all().any(|dtype| dtype == DType::I64) && !all().any(DType::is_float)).then_some(DType::F64)
+        };
         let (ins, outs) = (float(&call.ins), float(&call.outs));
-        let dtype = if call.program.is_some() { outs.or(ins) } else { ins.or(outs) };
+        let dtype = if call.program.is_some() { outs.or(ins).or(integers(call)) } else { ins.or(outs) };
         usize::from(dtype.unwrap_or(plan) == DType::F64)
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::build::{Builder, Var};
+use crate::ir::dim::Dims;
 use crate::ir::graph::{Output, Source};
 use crate::ir::op::Role;
 use crate::ir::training::{Clip, Group};
 use crate::ops::arithmetic::{ABS, EXP, LOG, MAP_MAXIMUM, SQRT};
 use crate::ops::movement::concat;
-use crate::ops::reduce::SUM_SQUARES;
+use crate::ops::reduce::{LARGEST, SUM_SQUARES};
 use crate::ops::source::INPUT;
 use crate::optim::{HYPERS, OptimizerDef, find_optimizer};
 use crate::tensor::DType;
@@ -51,8 +52,16 @@ fn total_norm<'g>(partials: &[Var<'g>]) -> Option<Var<'g>> {
 
 /// The p-norm of all gradients together, in f64.
 fn norm_of<'g>(grads: &[(u32, Var<'g>)], p: f64) -> Option<Var<'g>> {
+    if grads.is_empty() {
+        return None;
+    }
     if p == 2.0 {
         return total_norm(&grads.iter().map(|(_, grad)| grad.op(&SUM_SQUARES)).collect::<Vec<_>>());
+    }
+    if p.is_infinite() {
+        let largest = concat(&grads.iter().map(|(_, grad)| grad.op(&LARGEST)).collect::<Vec<_>>(), 0);
+        let row = [&[Dims::ONE], largest.dims().as_slice()].concat();
+        return Some(largest.reshape(&row).op(&LARGEST).reshape(&[]));
     }
     // |g|^p = exp(p log |g|): the logarithm of 0 is -inf, and its power 0.
     let powers = grads.iter().map(|(_, grad)| (grad.to(DType::F64).op(&ABS).op(&LOG) * p).op(&EXP).sum_all());

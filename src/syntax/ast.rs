@@ -300,6 +300,16 @@ pub enum Item {
     Expr(Expr),
 }
 
+impl Item {
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        match self {
+            Item::Rest(span) => *span,
+            Item::Expr(expr) => expr.span,
+        }
+    }
+}
+
 /// An infix sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]

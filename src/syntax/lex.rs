@@ -84,7 +84,11 @@ pub fn lex(text: &str) -> Vec<Token> {
             at += c.len_utf8();
             continue;
         }
-        let (kind, length) = next(&text[at..], c);
+        let fresh = tokens.last().is_none_or(|token: &Token| token.kind == Kind::Newline);
+        let (kind, length) = match foreign_comment(&text[at..], fresh) {
+            Some(length) => (if text[at..].starts_with("--") { Kind::HashComment } else { Kind::BlockComment }, length),
+            None => next(&text[at..], c),
+        };
         tokens.push(Token { kind, start: at, end: at + length });
         at += length;
     }
@@ -123,6 +127,19 @@ fn next(rest: &str, c: char) -> (Kind, usize) {
         }
         c => (Kind::Sign, SIGNS.iter().find(|s| rest.starts_with(**s)).map_or(c.len_utf8(), |s| s.len())),
     }
+}
+
+/// The length of a comment of another language: `"""…"""`, `<!-- … -->`, and `-- …` on a line of its own.
+fn foreign_comment(rest: &str, fresh: bool) -> Option<usize> {
+    let line = || trimmed(&rest[..rest.find('\n').unwrap_or(rest.len())]);
+    let until = |open: usize, close: &str| rest[open..].find(close).map_or_else(line, |at| open + at + close.len());
+    if rest.starts_with("\"\"\"") {
+        return Some(until(3, "\"\"\""));
+    }
+    if rest.starts_with("<!--") {
+        return Some(until(4, "-->"));
+    }
+    (fresh && rest.starts_with("-- ")).then(line)
 }
 
 /// Whether a word goes on with this character.

@@ -27,6 +27,8 @@ pub struct Parsed {
     pub comments: Vec<Comment>,
     /// What could not be read, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether brackets stand in each other so deep that they were not paired: the tree was hardly meant.
+    pub unpaired: bool,
 }
 
 /// Reads a text. `file` is its id in [`crate::text::Sources`].
@@ -49,7 +51,7 @@ pub fn parse(file: u16, text: &str) -> Parsed {
         }
     };
     let diagnostics = settle(&mut scan, text, tree.diagnostics);
-    Parsed { file: File { entries }, comments: scan.comments, diagnostics }
+    Parsed { file: File { entries }, comments: scan.comments, diagnostics, unpaired: scan.too_deep }
 }
 
 /// Whether the grammar reads the text within the engine's present limit on rule calls; for the test of its cost.
@@ -72,6 +74,12 @@ fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> Vec<Diagnost
     all.extend(of_tree.into_iter().filter(|d| !muted(d)));
     all.sort_by_key(|d| (d.labels[0].span.start, d.code));
     all.dedup_by(|a, b| a.code == b.code && a.labels[0].span == b.labels[0].span);
+    let loops: Vec<Span> = all.iter().filter(|d| d.code == "syntax::for_form").map(|d| d.labels[0].span).collect();
+    let inside = |d: &Diagnostic| {
+        let at = d.labels[0].span.start;
+        d.code != "syntax::for_form" && loops.iter().any(|head| head.start <= at && at < head.end)
+    };
+    all.retain(|d| !inside(d));
     forgive_braces(text, &mut all);
     forgive_lines_outside(text, &mut all);
     all.truncate(MAX_REPORTS);
@@ -179,6 +187,7 @@ impl<'t> Tree<'t> {
         let mut entries = vec![];
         // Lines outside of all bodies are told once a run.
         let mut outside = false;
+        let mut count = 0;
         for file in pairs {
             for pair in file.into_inner().filter(|pair| pair.as_rule() == Rule::entry) {
                 let mut kids = Kids::of(pair);
@@ -197,7 +206,10 @@ impl<'t> Tree<'t> {
                     Rule::junk if !outside => self.report(errors::outside(self.text, span)),
                     _ => {}
                 }
-                outside = matches!(first_rule, Rule::junk | Rule::stray);
+                // What follows an entry that could not be begun belongs to it.
+                let lost = entries.len() == count && matches!(first_rule, Rule::block | Rule::model | Rule::train);
+                count = entries.len();
+                outside = lost || matches!(first_rule, Rule::junk | Rule::stray);
                 if let Some(junk) = kids.take(Rule::junk) {
                     let junk = self.span(&junk);
                     self.report(errors::after_entry(self.text, span, junk));
@@ -211,11 +223,12 @@ impl<'t> Tree<'t> {
         let span = self.span(&pair);
         let mut kids = Kids::of(pair);
         kids.take(Rule::kw_dim);
+        let colon = self.text[span.end as usize..].trim_start().starts_with(':');
         let mut names = vec![];
         while let Some(name) = kids.next() {
             names.push(self.name(name, errors::Role::Dim));
         }
-        if names.is_empty() {
+        if names.is_empty() && !colon {
             self.report(errors::missing_name(self.text, span, "dim", "dim batch, seq"));
         } else if self.said(span).ends_with(',') {
             self.report(errors::trailing_comma(self.text, span));
@@ -235,6 +248,7 @@ impl<'t> Tree<'t> {
         let mut kids = Kids::of(pair);
         let keyword = kids.next()?;
         let (model, keyword) = (keyword.as_rule() == Rule::kw_model, self.span(&keyword));
+        let before = self.diagnostics.len();
         let name = kids.take(Rule::name_any).map(|name| self.name(name, errors::Role::Block));
         let params = kids.take(Rule::params).map(|params| self.params(params)).unwrap_or_default();
         let colon = kids.take(Rule::colon).map(|colon| self.span(&colon));
@@ -247,7 +261,18 @@ impl<'t> Tree<'t> {
         let body = kids.take(Rule::body);
         let end = body.as_ref().map_or(span.end as usize, |body| body.as_span().start());
         let header = self.trimmed(Span::new(self.file, keyword.start as usize, end));
+        // What stands before a `{` after a mistake in the signature belongs to that mistake.
+        let last = self.diagnostics[before..].last().map(|told| told.code);
+        let told = match junk.map(|junk| self.said(junk)) {
+            Some(said) if said.starts_with("->") => last == Some("syntax::typed_inputs"),
+            Some(said) if said.starts_with(['(', '<', ':', '>']) => last == Some("syntax::missing_axes"),
+            _ => false,
+        };
+        if name.is_none() {
+            self.diagnostics.truncate(before);
+        }
         match (&name, junk, colon) {
+            (Some(_), Some(_), _) if told => {}
             (None, _, _) => {
                 let example = if model { "model mlp(d = 256) : …" } else { "block ffn(d) { … }" };
                 self.report(errors::missing_name(self.text, keyword, self.said(keyword), example));
@@ -274,6 +299,7 @@ impl<'t> Tree<'t> {
     fn params(&mut self, pair: Pair<'_, Rule>) -> Vec<Param> {
         let mut params = vec![];
         let whole = self.span(&pair);
+        let mut inputs = false;
         let list: Vec<_> = pair.into_inner().collect();
         let count = list.len();
         for (at, param) in list.into_iter().enumerate() {
@@ -284,7 +310,14 @@ impl<'t> Tree<'t> {
             let value = kids.take(Rule::expr);
             if let Some(junk) = kids.take(Rule::item_junk) {
                 let junk = self.span(&junk);
-                self.report(errors::in_params(self.text, junk));
+                let typed =
+                    self.said(junk).starts_with(':') && (self.said(junk).contains('[') || self.arrow_follows(whole));
+                if typed && !std::mem::replace(&mut inputs, true) {
+                    let arrow = self.arrow_follows(whole);
+                    self.report(errors::typed_inputs(self.text, whole, junk, arrow));
+                } else if !typed {
+                    self.report(errors::in_params(self.text, junk));
+                }
             } else if let (Some(assign), None) = (assign, &value) {
                 self.report(errors::missing_value(self.text, assign));
             }
@@ -299,6 +332,11 @@ impl<'t> Tree<'t> {
             params.push(Param { name, default });
         }
         params
+    }
+
+    /// Whether `->` follows: then a parenthesis was meant to be a signature.
+    fn arrow_follows(&self, params: Span) -> bool {
+        self.text[params.end as usize..].trim_start().starts_with("->")
     }
 
     fn sig(&mut self, pair: Pair<'_, Rule>) -> Option<Sig> {
@@ -318,6 +356,12 @@ impl<'t> Tree<'t> {
         let list: Vec<_> = pair.into_inner().collect();
         let count = list.len();
         let mut ports = vec![];
+        let said = self.said(whole);
+        if said.starts_with('(') && count > 1 && !said.contains([':', '[', '<', '{']) && said.ends_with(')') {
+            self.report(errors::sizes_in_parentheses(self.text, whole));
+            return vec![];
+        }
+        let mut angle = false;
         for (at, kid) in list.into_iter().enumerate() {
             if kid.as_rule() == Rule::typed {
                 ports.push(Port { name: None, ty: self.typed(kid) });
@@ -336,7 +380,13 @@ impl<'t> Tree<'t> {
                 continue;
             }
             let junk = kids.take(Rule::item_junk).map(|junk| self.span(&junk));
+            let sizes = junk.map_or("", |junk| self.said(junk));
+            let opened = ty.as_ref().is_some_and(|ty| !ty.as_str().contains('[')) && sizes.starts_with(['(', '<']);
+            let inner = angle;
+            angle = (opened || angle) && !sizes.contains('>');
             match (&name, &ty, junk) {
+                // The type itself tells that its sizes stand in other brackets.
+                (_, _, Some(_)) if opened || inner => {}
                 (_, _, Some(junk)) => self.report(errors::in_type(self.text, junk)),
                 (Some(name), None, None) => self.report(errors::missing_type(self.text, name.span)),
                 (None, Some(ty), None) => {

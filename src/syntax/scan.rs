@@ -201,7 +201,8 @@ impl<'t> Scanner<'t> {
                     self.comment(at);
                 }
                 Kind::BlockComment => {
-                    self.fault(|scanner| errors::block_comment(scanner.span(at), scanner.say(at)));
+                    let alone = self.tokens.get(at + 1).is_none_or(|next| next.kind == Kind::Newline);
+                    self.fault(|scanner| errors::block_comment(scanner.span(at), scanner.say(at), alone));
                     self.comment(at);
                 }
                 Kind::QuotedStr => self.single_quotes(at),
@@ -212,10 +213,13 @@ impl<'t> Scanner<'t> {
                     if !c.is_ascii() && !control {
                         let known = errors::foreign_sign(c);
                         let again = c.is_alphabetic() && self.scan.muted.last().is_some_and(|m| m.1 >= token.start);
+                        // An arrow after a type belongs to a signature, any other one sends a value on.
+                        let signature = self.text[self.line_start(token.start)..token.start].contains('[');
                         if !told.contains(&c) && !again {
                             told.push(c);
-                            self.fault(|scanner| errors::foreign_character(scanner.span(at), c, known));
+                            self.fault(|scanner| errors::foreign_character(scanner.span(at), c, known, signature));
                         }
+                        let known = if c == '→' && !signature { Some("|>") } else { known };
                         self.overwrite(at, known.unwrap_or(""));
                         self.mute_line(token.start);
                     }
@@ -276,6 +280,19 @@ impl<'t> Scanner<'t> {
     fn indent(&self, at: usize) -> usize {
         let line = &self.text[self.line_start(at)..];
         line.len() - line.trim_start_matches([' ', '\t']).len()
+    }
+
+    /// The same of the line where the flow of `at` begins: a line that begins with `|>` goes on with the one before.
+    fn flow_indent(&self, at: usize) -> usize {
+        let mut start = self.line_start(at);
+        // A longer flow is not looked through: reading stays linear.
+        for _ in 0..100 {
+            if start == 0 || !self.text[start..].trim_start_matches([' ', '\t']).starts_with("|>") {
+                break;
+            }
+            start = self.line_start(start - 1);
+        }
+        self.indent(start)
     }
 
     fn finish(self) -> Scan {

@@ -22,6 +22,10 @@ pub struct Snapshot {
     pub loss: Option<f64>,
     /// The best validation result so far, by which `best` is chosen.
     pub best: Option<f64>,
+    /// What the schedule `plateau` has seen.
+    pub plateau: Option<String>,
+    /// What is logged of the last step, where its evaluation was interrupted and is still to be made.
+    pub pending: Option<String>,
     /// The hash of the program: model, sizes, optimizer, schedule.
     pub program: String,
     /// The fingerprint of the training data.
@@ -86,6 +90,11 @@ impl Snapshot {
         if let Some(best) = self.best {
             about.more.insert("best".into(), format!("{best:?}"));
         }
+        for (key, word) in [("plateau", &self.plateau), ("pending", &self.pending)] {
+            if let Some(word) = word {
+                about.more.insert(key.into(), word.clone());
+            }
+        }
         weights::save(files, &resume_path(folder), &named, &about)
     }
 
@@ -96,6 +105,8 @@ impl Snapshot {
             seed: about.seed?,
             loss: about.loss,
             best: about.more.get("best").and_then(|best| best.parse().ok()),
+            plateau: about.more.get("plateau").cloned(),
+            pending: about.more.get("pending").cloned(),
             program: about.program?,
             data: about.more.get("data")?.clone(),
             vocabulary: about.vocabulary,
@@ -160,6 +171,8 @@ mod tests {
             seed: 3,
             loss: Some(1.0 / (step + 1) as f64),
             best: Some(0.25),
+            plateau: Some("0.5 1 0 2".into()),
+            pending: Some("{\"step\":5".into()),
             program: "program".into(),
             data: "data".into(),
             vocabulary: vec!["a".into()],

@@ -38,11 +38,20 @@ impl Evaluation {
         Ok(Evaluation { which, feed, batch, results })
     }
 
-    /// The loss and the metrics: the mean over batches, each weighed by its rows.
-    pub fn run(&self, session: &mut Session, set: &Dataset, host: &Host) -> Result<Vec<(String, f64)>, RunError> {
+    /// The loss and the metrics: the mean over batches, each weighed by its rows. None where `stop` said so on the way.
+    pub fn run(
+        &self,
+        session: &mut Session,
+        set: &Dataset,
+        host: &Host,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<(String, f64)>>, RunError> {
         let mut sums: Vec<(String, f64)> = self.results.iter().map(|(name, _)| (name.clone(), 0.0)).collect();
         let mut batches = in_order(set, self.batch);
         for step in 0..batches.per_epoch() {
+            if stop() {
+                return Ok(None);
+            }
             let rows = batches.rows(step);
             let plan = self.feed.fill(session, set, rows);
             session.feed_host(plan, host);
@@ -52,7 +61,7 @@ impl Evaluation {
             }
         }
         sums.iter_mut().for_each(|(_, sum)| *sum /= set.rows as f64);
-        Ok(sums)
+        Ok(Some(sums))
     }
 }
 
@@ -88,6 +97,7 @@ pub fn evaluate(
     let evaluation = Evaluation::new(&mut session, 0, training, set)?;
     let notes = load_weights(&mut session, 0, weights)?;
     let host = Host { seed: training.seed, step: 0, hypers: vec![] };
-    let results = evaluation.run(&mut session, set, &host).map_err(|error| of_rows(training, set, error))?;
+    let results = evaluation.run(&mut session, set, &host, &|| false);
+    let results = results.map_err(|error| of_rows(training, set, error))?.unwrap_or_default();
     Ok(Evaluated { rows: set.rows, results, notes })
 }

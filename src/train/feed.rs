@@ -3,7 +3,8 @@
 use crate::data::Dataset;
 use crate::exec::bind::{self, Binding};
 use crate::exec::session::{RunError, Session, Which};
-use crate::tensor::DType;
+use crate::ir::graph::Graph;
+use crate::tensor::{DType, Tensor};
 
 /// The plans of one graph for every size that the batches of a data set have.
 #[derive(Clone, Debug)]
@@ -44,16 +45,10 @@ impl Feed {
     }
 }
 
-fn prepare(
-    session: &mut Session,
-    which: Which,
-    set: &Dataset,
-    known: &Binding,
-    rows: usize,
-) -> Result<Prepared, RunError> {
-    let graph = &session.graphs()[which];
+/// The sizes of a graph's dims for batches of so many rows of a set.
+pub(super) fn binding(graph: &Graph, set: &Dataset, known: &Binding, rows: usize) -> Result<Binding, RunError> {
     let wanted = bind::inputs(graph);
-    let shaped = |(name, tensor): &(String, crate::tensor::Tensor)| {
+    let shaped = |(name, tensor): &(String, Tensor)| {
         let mut shape = tensor.shape().to_vec();
         shape[0] = rows;
         (name.clone(), tensor.dtype(), shape)
@@ -64,8 +59,19 @@ fn prepare(
         .filter(|(name, ..)| wanted.iter().any(|(own, _)| own == name))
         .map(|(name, dtype, shape)| (name.as_str(), *dtype, shape.as_slice()))
         .collect();
-    let binding = bind::bind(graph, &given, known)?;
+    Ok(bind::bind(graph, &given, known)?)
+}
+
+fn prepare(
+    session: &mut Session,
+    which: Which,
+    set: &Dataset,
+    known: &Binding,
+    rows: usize,
+) -> Result<Prepared, RunError> {
+    let binding = binding(&session.graphs()[which], set, known, rows)?;
     let plan = session.prepare(which, &binding)?;
-    let inputs = columns.iter().enumerate().filter_map(|(at, (name, ..))| Some((session.input(plan, name)?, at)));
-    Ok(Prepared { rows, plan, inputs: inputs.collect() })
+    let columns = set.columns.iter().enumerate();
+    let inputs = columns.filter_map(|(at, (name, _))| Some((session.input(plan, name)?, at))).collect();
+    Ok(Prepared { rows, plan, inputs })
 }

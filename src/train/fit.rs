@@ -76,7 +76,7 @@ impl Trainer<'_> {
     /// The whole run, or what is left of it.
     pub fn fit(&mut self, options: &Options, files: &dyn Files, watch: &mut dyn Watch) -> Result<Report, TrainError> {
         let mut report = Report { steps: self.step, ..Report::default() };
-        if self.step >= self.total {
+        if self.step >= self.total && self.pending.is_none() {
             let out = options.out.as_deref().filter(|_| self.step > 0);
             report.checkpoint = out.map(last_model);
             return Ok(report);
@@ -96,8 +96,12 @@ impl Trainer<'_> {
             }
         }
         watch.begin(self.step, self.total);
-        while self.step < self.total && !report.stopped {
-            if let Err(error) = self.one(&mut report, folder.as_mut(), watch) {
+        while (self.step < self.total || self.pending.is_some()) && !report.stopped {
+            let done = match self.pending {
+                Some(_) => self.after(&mut report, folder.as_mut(), watch),
+                None => self.one(&mut report, folder.as_mut(), watch),
+            };
+            if let Err(error) = done {
                 return Err(with_checkpoint(error, folder));
             }
         }
@@ -114,19 +118,44 @@ impl Trainer<'_> {
         watch: &mut dyn Watch,
     ) -> Result<(), TrainError> {
         self.advance()?;
-        let last = self.step == self.total;
         report.made += 1;
         report.losses.extend(self.last_loss);
+        self.after(report, folder, watch)
+    }
+
+    /// What comes after a step: the evaluation, the log, checkpoints.
+    ///
+    /// An evaluation that is interrupted leaves no trace but the step's line of the log, which is kept back.
+    fn after(
+        &mut self,
+        report: &mut Report,
+        folder: Option<&mut Folder<'_>>,
+        watch: &mut dyn Watch,
+    ) -> Result<(), TrainError> {
+        let last = self.step == self.total;
+        let pending = self.pending.take();
         if self.data.valid.is_some() && (last || self.step.is_multiple_of(self.every(self.training.eval_every))) {
-            report.valid = self.evaluate()?;
+            let Some(results) = self.evaluate_unless(&|| watch.stop())? else {
+                let mut begun = String::new();
+                self.row.begin(&mut begun);
+                self.pending = Some(pending.unwrap_or(begun));
+                report.stopped = true;
+                return folder.map_or(Ok(()), |folder| self.save(folder, true, false, false));
+            };
+            report.valid = results;
             self.row.valid.clone_from(&report.valid);
             watch.evaluated(self.step, &report.valid);
         }
-        watch.step(&self.row);
+        if pending.is_none() {
+            watch.step(&self.row);
+        }
         report.stopped = watch.stop() && !last;
         let better = self.improves();
         let Some(folder) = folder else { return Ok(()) };
-        folder.log.add(&self.row);
+        match &pending {
+            Some(begun) => folder.log.add_begun(begun, &self.row),
+            None => folder.log.add(&self.row),
+        }
         let due = self.step.is_multiple_of(self.every(self.training.save));
         let (save, step) = (last || report.stopped || due, due && self.training.save.is_some());
         if save || better { self.save(folder, save, better, step) } else { Ok(folder.log.relieve(folder.files)?) }
@@ -183,17 +212,18 @@ fn with_checkpoint(error: TrainError, folder: Option<Folder<'_>>) -> TrainError 
     }
 }
 
-/// The data of a train section: its own source, or another one.
+/// The data of a train section: its own source, or another one. `known`: what ids stand for in weights that are given.
 pub fn load_data(
     training: &Training,
     source: Option<&Call>,
     base: &str,
     files: &dyn Files,
+    known: &[String],
 ) -> Result<Loaded, TrainError> {
     let (inputs, targets) = ports(training);
     let Some(source) = source.or(training.data.as_ref()) else {
         let error = DataError::new("train::data", training.model.name.as_str(), "the train section names no data");
         return Err(error.help("say `data digits` (or csv, npz, …) in the train section, or give --data FILE").into());
     };
-    Ok(crate::data::load(source, training.valid.as_ref(), &inputs, &targets, base, files)?)
+    Ok(crate::data::load(source, training.valid.as_ref(), &inputs, &targets, base, files, known)?)
 }

@@ -54,12 +54,22 @@ pub struct Row {
 impl Row {
     /// Appends the line, with its end.
     pub fn write(&self, text: &mut String) {
+        self.begin(text);
+        self.end(text);
+    }
+
+    /// Appends what is known after the step.
+    pub(super) fn begin(&self, text: &mut String) {
         // Writing to a string cannot fail.
         let _ = write!(text, "{{\"step\":{},\"loss\":{},\"lr\":{:?}", self.step, self.loss, self.lr);
         if let Some(norm) = self.grad_norm {
             let _ = write!(text, ",\"grad_norm\":{norm}");
         }
         object(text, "terms", self.terms.iter().map(|(name, value)| (name, *value)));
+    }
+
+    /// Appends what is known after the evaluation, and the line's end.
+    pub(super) fn end(&self, text: &mut String) {
         object(text, "valid", self.valid.iter().map(|(name, value)| (name, Real::Double(*value))));
         text.push_str("}\n");
     }
@@ -110,6 +120,12 @@ impl Log {
     /// Adds a row; it reaches the file with the next `flush`.
     pub fn add(&mut self, row: &Row) {
         row.write(&mut self.waiting);
+    }
+
+    /// Adds a row whose beginning was written before.
+    pub(super) fn add_begun(&mut self, begun: &str, row: &Row) {
+        self.waiting.push_str(begun);
+        row.end(&mut self.waiting);
     }
 
     /// Writes what waits, if it is much.

@@ -2,7 +2,6 @@
 
 use crate::data::Port;
 use crate::exec::bind::Binding;
-use crate::ir::attr::Attr;
 use crate::ir::op::resolve_axis;
 use crate::ir::structured::{Item, OpItem, PortDef, Region, Structured, ValueId};
 use crate::ir::training::Training;
@@ -59,28 +58,6 @@ fn limit_of(op: &OpItem, model: &Structured, value: ValueId) -> Option<i64> {
         }
         _ => None,
     }
-}
-
-/// The path of a layer that needs more than one row in train mode, if there is one.
-pub fn batch_statistics(model: &Structured) -> Option<String> {
-    fn find(region: &Region, model: &Structured) -> Option<String> {
-        region.items.iter().find_map(|item| match item {
-            Item::Op(op) => {
-                let rank = op
-                    .operands
-                    .first()
-                    .copied()
-                    .flatten()
-                    .map_or(0, |value| model.shapes.dims(model.values[value.0 as usize].ty).len());
-                let statistics = op.op.facts.by_mode && !op.op.facts.random && rank == 2;
-                let tracked = *op.attrs.get("track") != Attr::None;
-                (statistics && tracked).then(|| crate::ir::structured::show_path(&op.path))
-            }
-            Item::Scope(scope) => find(&scope.region, model),
-            Item::Repeat(repeat) => repeat.runs.iter().find_map(|run| find(&run.region, model)),
-        })
-    }
-    find(&model.body, model)
 }
 
 /// The path of a layer that would take statistics of a single value in train mode, under these sizes.

@@ -7,7 +7,7 @@ use super::explain::{Scene, finite};
 use super::feed::Feed;
 use super::fit::Options;
 use super::metrics::{Real, Row};
-use super::ports::{batch_statistics, bound_dims};
+use super::ports::{bound_dims, one_value_a_statistic};
 use super::weights::load_weights;
 use crate::data::{Batches, Loaded, near_or_all};
 use crate::exec::session::{Host, RunError, Session};
@@ -15,7 +15,7 @@ use crate::ir::graph::{Graph, Output, Source};
 use crate::ir::op::Role;
 use crate::ir::params::matches;
 use crate::ir::training::{Call, Group, Length, Training};
-use crate::optim::{HYPERS, Schedule, find_optimizer};
+use crate::optim::{HYPERS, Plateau, Schedule, find_optimizer};
 use crate::passes::plan::{PlanError, slot_name};
 use crate::passes::update::group_of;
 use crate::pipeline::{self, Stage};
@@ -33,6 +33,7 @@ pub struct Trainer<'a> {
     /// Of the held-out rows, if there are any.
     held_out: Option<Evaluation>,
     schedules: Vec<Schedule>,
+    plateau: Option<Plateau>,
     host: Host,
     /// The loss's named parts.
     terms: Vec<Output>,
@@ -43,6 +44,8 @@ pub struct Trainer<'a> {
     fingerprint: String,
     pub(super) best: Option<f64>,
     pub(super) last_loss: Option<f64>,
+    /// What is logged of the last step, where its evaluation was interrupted: it is made up for when the run goes on.
+    pub(super) pending: Option<String>,
 }
 
 /// The training graph, and the graph that evaluates, in a trainer's session.
@@ -60,8 +63,8 @@ impl<'a> Trainer<'a> {
         let seed = options.seed.unwrap_or(training.seed);
         let batches =
             Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
-        check_batches(training, &batches)?;
         let step = pipeline::step(training, DType::F32, Stage::Fused);
+        check_batches(training, &step, &data, &batches)?;
         check_patterns(training, &step)?;
         let (program, fingerprint) = (program_hash(training, &step), data.train.fingerprint());
         let mut graphs = vec![step];
@@ -74,6 +77,7 @@ impl<'a> Trainer<'a> {
         let held_out = data.valid.as_ref().map(|set| Evaluation::new(&mut session, EVALUATE, training, set));
         let held_out = held_out.transpose().map_err(unbound)?;
         let schedules = schedules(training, batches.per_epoch());
+        let plateau = Plateau::new(&training.schedule, batches.per_epoch());
         let total = total_steps(training, options, &batches, &schedules);
         let host = Host { seed, step: 0, hypers: vec![vec![0.0; HYPERS]; schedules.len()] };
         let names = || training.loss.terms.iter().map(|(name, _)| name.clone());
@@ -88,6 +92,7 @@ impl<'a> Trainer<'a> {
             feed,
             held_out,
             schedules,
+            plateau,
             host,
             terms,
             row,
@@ -97,6 +102,7 @@ impl<'a> Trainer<'a> {
             fingerprint,
             best,
             last_loss,
+            pending: None,
         };
         trainer.session.init(seed);
         if let Some(weights) = options.weights.clone() {
@@ -142,7 +148,11 @@ impl<'a> Trainer<'a> {
         self.step = snapshot.step;
         self.host.seed = snapshot.seed;
         self.best = snapshot.best;
+        if let (Some(plateau), Some(word)) = (&mut self.plateau, &snapshot.plateau) {
+            plateau.resume(word);
+        }
         self.last_loss = snapshot.loss;
+        self.pending = snapshot.pending;
         let t = self.training;
         self.batches = Batches::new(self.data.train.rows, t.batch as usize, t.shuffle, t.drop_last, snapshot.seed);
         Ok(())
@@ -157,10 +167,19 @@ impl<'a> Trainer<'a> {
     /// The learning rates and other numbers of the host for the step that comes.
     fn set_host(&mut self) {
         self.host.step = self.step;
-        for (schedule, hyper) in self.schedules.iter().zip(&mut self.host.hypers) {
-            hyper[0] = schedule.rate(self.step);
+        let mut drops = 0;
+        if let Some(plateau) = &mut self.plateau {
+            plateau.look(self.step, self.held_out.is_some());
+            drops = plateau.drops();
+        }
+        let groups = self.training.optimizers.iter().zip(&self.schedules);
+        for ((group, schedule), hyper) in groups.zip(&mut self.host.hypers) {
+            hyper[0] = schedule.rate_after(self.step, drops);
             hyper[1] = (self.step + 1) as f64;
             hyper[2] = 1.0;
+            if let Some(def) = find_optimizer(&group.optimizer.name) {
+                (def.host)(&group.optimizer.attrs, hyper);
+            }
         }
     }
 
@@ -182,6 +201,9 @@ impl<'a> Trainer<'a> {
             *value = Real::Single(number(output).unwrap_or(f64::NAN) as f32);
         }
         self.step += 1;
+        if let Some(plateau) = &mut self.plateau {
+            plateau.step(loss);
+        }
         row.step = self.step;
         row.loss = Real::Single(loss as f32);
         row.lr = self.host.hypers.first().map_or(0.0, |hyper| hyper[0]);
@@ -192,9 +214,23 @@ impl<'a> Trainer<'a> {
 
     /// Loss and metrics on the held-out rows, weighed by rows; nothing where none are held out.
     pub fn evaluate(&mut self) -> Result<Vec<(String, f64)>, TrainError> {
-        let (Some(evaluation), Some(set)) = (&self.held_out, &self.data.valid) else { return Ok(vec![]) };
-        let found = evaluation.run(&mut self.session, set, &self.host);
-        found.map_err(|error| super::explain::of_rows(self.training, set, error))
+        Ok(self.evaluate_unless(&|| false)?.unwrap_or_default())
+    }
+
+    /// The same; none where `stop` said so on the way, and then nothing has changed.
+    pub(super) fn evaluate_unless(
+        &mut self,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<(String, f64)>>, TrainError> {
+        let (Some(evaluation), Some(set)) = (&self.held_out, &self.data.valid) else { return Ok(Some(vec![])) };
+        let found = evaluation.run(&mut self.session, set, &self.host, stop);
+        let found = found.map_err(|error| super::explain::of_rows(self.training, set, error))?;
+        let Some(found) = found else { return Ok(None) };
+        let loss = found.iter().find(|(name, _)| name == "loss");
+        if let (Some(plateau), Some((_, loss))) = (&mut self.plateau, loss) {
+            plateau.evaluated(*loss);
+        }
+        Ok(Some(found))
     }
 
     /// Everything that a run is, between two steps; refused where a number in it is not finite.
@@ -221,6 +257,8 @@ impl<'a> Trainer<'a> {
             seed: self.host.seed,
             loss: self.last_loss,
             best: self.best,
+            plateau: self.plateau.as_ref().map(Plateau::word),
+            pending: self.pending.clone(),
             program: self.program.clone(),
             data: self.fingerprint.clone(),
             vocabulary: self.data.train.vocabulary.clone(),
@@ -243,11 +281,15 @@ fn unbound(error: RunError) -> TrainError {
     }
 }
 
-/// A batch of one row has no statistics.
-fn check_batches(training: &Training, batches: &Batches) -> Result<(), TrainError> {
-    match batch_statistics(&training.model) {
-        Some(path) if batches.sizes().contains(&1) => Err(TrainError::OneRow(path)),
-        _ => Ok(()),
+/// A batch of one row may have no statistics: it depends on the axes beside the batch.
+fn check_batches(training: &Training, step: &Graph, data: &Loaded, batches: &Batches) -> Result<(), TrainError> {
+    if !batches.sizes().contains(&1) {
+        return Ok(());
+    }
+    let bound = super::feed::binding(step, &data.train, &bound_dims(training), 1).map_err(unbound)?;
+    match one_value_a_statistic(&training.model, &bound) {
+        Some(path) => Err(TrainError::OneRow(path)),
+        None => Ok(()),
     }
 }
 

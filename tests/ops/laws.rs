@@ -195,12 +195,19 @@ const OFF: f64 = 1e-7;
 /// What has no gradient by definition: operator, operand, why.
 const EXEMPT: &[(&str, &str, &str)] = &[
     ("detach", "x0", "that is what it is for"),
+    ("gaussian_nll", "x2", "a variance below eps is lifted to it, and its gradient is that of eps, as in PyTorch"),
     ("nll", "w", "the weights of the classes are constants, as in PyTorch"),
     ("cross_entropy", "w", "the weights of the classes are constants, as in PyTorch"),
 ];
 
+/// Uses with a slope that no difference can follow.
+const ROUGH: &[(&str, Which)] = &[("cdist", |sample, _| sample.attrs.float("p").is_some_and(|p| p < 1.0))];
+
 // (3)
 fn gradients_are_differences(sample: &Sample) -> Verdict {
+    if ROUGH.iter().any(|(op, which)| *op == sample.op.name && which(sample, 0)) {
+        return Silent("its slope is not bounded");
+    }
     // A kink between two operands (a jump of a remainder) may be hit once, not three times.
     match gradients_from(sample, 2) {
         Broken(how) if ![12, 22].iter().any(|&seed| matches!(gradients_from(sample, seed), Holds)) => Broken(how),
@@ -422,6 +429,8 @@ const NO_BATCH: &[(&str, Which, &str)] = &[
     ("layernorm", |_, rank| rank == 1, "a vector is one row"),
     ("rmsnorm", |_, rank| rank == 1, "a vector is one row"),
     ("rope", |_, rank| rank == 2, "the first of two axes holds positions"),
+    ("tril", |_, rank| rank == 2, "the first of two axes is one of the matrix"),
+    ("triu", |_, rank| rank == 2, "the first of two axes is one of the matrix"),
 ];
 
 // (7)
@@ -438,7 +447,7 @@ fn a_row_alone(sample: &Sample) -> Verdict {
         let axes = if is_axis { sample.attrs.ints(def.name) } else { None }.unwrap_or_default();
         let axes: Vec<_> = axes.into_iter().map(|axis| resolve_axis(axis, rank)).collect();
         // An order of all axes may leave the first where it is.
-        let stays = axes.len() > 1 && axes.len() == rank && axes[0] == Some(0);
+        let stays = def.name == "axes" && axes.len() > 1 && axes.len() == rank && axes[0] == Some(0);
         axes.contains(&Some(0)) && !stays
     });
     let Some(batched) = sample.along_batch(true).filter(|_| !first_axis) else {
@@ -538,7 +547,10 @@ fn declared_flops_are_counted(sample: &Sample) -> Verdict {
     }
     // The operator itself against its expansion.
     let Some(flops) = sample.op.flops else { return Silent("it declares none") };
-    let flat = pipeline::forward(&sample.model, Mode::Eval, DType::F32, Stage::Flat);
+    // What is declared is the cost of the main output.
+    let mut main = sample.model.clone();
+    main.outputs.truncate(1);
+    let flat = pipeline::forward(&main, Mode::Eval, DType::F32, Stage::Flat);
     let mut counted = 0;
     for id in flat.ids() {
         if let Some((_, count)) = PRODUCTS.iter().find(|(name, _)| *name == flat.node(id).op.name) {

@@ -16,7 +16,15 @@ use Verdict::{Broken, Holds, Silent};
 /// All public operators with their samples.
 pub fn catalogue() -> &'static [(&'static OpDef, Vec<Sample>)] {
     static ALL: OnceLock<Vec<(&'static OpDef, Vec<Sample>)>> = OnceLock::new();
-    ALL.get_or_init(|| ops::all().filter(|op| op.is_public()).map(|op| (op, samples(op))).collect())
+    let tried = |op: &&OpDef| op.is_public() && meant(op.name);
+    ALL.get_or_init(|| ops::all().filter(tried).map(|op| (op, samples(op))).collect())
+}
+
+/// Whether an operator is to be tried now: all of them, or those that `ONLY=mish,topk` names while one works on them.
+pub fn meant(name: &str) -> bool {
+    static ONLY: OnceLock<Option<Vec<String>>> = OnceLock::new();
+    let only = ONLY.get_or_init(|| Some(std::env::var("ONLY").ok()?.split(',').map(str::to_string).collect()));
+    only.as_ref().is_none_or(|names| names.iter().any(|own| own == name))
 }
 
 /// What a law found: for each operator how often it holds, why it is silent, and where it is broken.
@@ -132,6 +140,7 @@ const EMPTY: &[(&str, &str, &str)] = &[
 
 #[test]
 fn the_matrix_has_no_empty_cell_without_a_reason() {
+    let some = ops::all().any(|op| op.is_public() && !meant(op.name));
     let (files, mut faults) = (vectors::files(), vec![]);
     let head: Vec<String> = LAWS.iter().map(|law| format!("{:>9}", law.name)).collect();
     let mut text = format!("{:<16}{}  vectors\n", "operator", head.concat());
@@ -169,7 +178,7 @@ fn the_matrix_has_no_empty_cell_without_a_reason() {
         let counts: Vec<usize> = counts.collect();
         counts.iter().for_each(|count| text.push_str(&format!("{count:>7}")));
         text.push('\n');
-        if counts.iter().all(|&count| count == 0) && !UNREACHED.iter().any(|(name, _)| *name == op.name) {
+        if !some && counts.iter().all(|&count| count == 0) && !UNREACHED.iter().any(|(name, _)| *name == op.name) {
             faults.push(format!("{}: no use of a public operator leads to it", op.name));
         }
     }

@@ -21,11 +21,20 @@ const MORE: &[(&str, &str)] = &[
     ("attention", "(x: f32[2, 5, 12]) { attention(3, rope = rope(base = 50), causal = true) }"),
     ("attention", "(x: f32[2, 5, 8]) { attention(4, kv_heads = 2, bias = false) }"),
     ("attention", "(x: f32[2, 67, 16]) { attention(2, causal = true) }"),
+    ("attention", "(x: f32[3, 5, 8], m: bool[3, 5]) { (x, mask = m) |> attention(4, kv_heads = 2, dropout = 0.25) }"),
+    ("attention", "(x: f32[2, 4, 4], b: f32[2, 4, 4]) { (x, bias = b) |> attention(2, causal = true, dropout = 0.5) }"),
+    ("bce_with_logits", "(z: f32[3, 5], t: f32[3, 5], p: f32[5]) { (z, t, pos_weight = p) |> bce_with_logits }"),
+    ("bce_with_logits", "(z: f32[3, 5], t: f32[3, 5], w: f32[5]) { (z, t, weight = w) |> bce_with_logits }"),
     ("avgpool", "(x: f32[1, 2, 4, 5]) { avgpool(3, stride = 3, pad = 1, ceil_mode = true) }"),
     ("batchnorm", "(x: f32[3, 131, 2]) { batchnorm }"),
     ("conv", "(x: f32[2, 6, 9, 7]) { conv(4, [3, 2], stride = 2, pad = 1, groups = 2) }"),
     ("conv", "(x: f32[3, 16, 9, 9]) { conv(24, 3, pad = 1) }"),
     ("conv", "(x: f32[2, 5, 6, 6]) { conv(5, 3, pad = \"same\", groups = 5, dilation = 2) }"),
+    (
+        "conv_transpose",
+        "(x: f32[2, 6, 5, 4]) { conv_transpose(4, 3, stride = 2, pad = 1, output_pad = 1, groups = 2) }",
+    ),
+    ("conv_transpose", "(x: f32[3, 16, 9, 9]) { conv_transpose(8, 2, stride = 2) }"),
     ("cross_entropy", "(z: f32[4, 3], t: i64[4], w: f32[3]) { (z, t, weight = w) |> cross_entropy }"),
     (
         "cross_entropy",
@@ -41,8 +50,14 @@ const MORE: &[(&str, &str)] = &[
     ("parameter", "(x: f32[5]) { parameter([64, 5], init = normal(1)) }"),
     ("permute", "(x: f32[2, 3, 5]) { permute(0, 2, 1) }"),
     ("permute", "(x: f32[4, 2, 3, 5]) { permute(0, 3, 1, 2) }"),
+    ("rand", "(x: f32[5]) { rand([700_000]) }"),
+    ("randn", "(x: f32[5]) { randn([2_000_000]) }"),
     ("range", "(x: f32[5]) { range(2, 11, 3) }"),
     ("range", "(x: f32[5]) { range(700_000) }"),
+    ("rearrange", "(x: f32[2, 3, 8]) { rearrange(\"b s (h e) -> b h s e\", h = 2) }"),
+    ("rearrange", "(x: f32[3, 4, 5]) { rearrange(\"b ... c -> b c ...\") }"),
+    ("reduce", "(x: f32[2, 3, 4]) { reduce(\"b s d -> b d\", mean) }"),
+    ("reduce", "(x: f32[2, 3, 4]) { reduce(\"b s d -> d s\", sum) }"),
     ("sdpa", "(q: f32[2, 4, 3, 8], k: f32[2, 2, 5, 8], v: f32[2, 2, 5, 3]) { (q, k, v) |> sdpa(causal = true) }"),
     (
         "sdpa",
@@ -53,9 +68,12 @@ const MORE: &[(&str, &str)] = &[
         "(q: f32[2, 2, 3, 4], k: f32[2, 2, 5, 4], v: f32[2, 2, 5, 4], b: f32[2, 3, 5]) { (q, k, v, bias = b) |> sdpa }",
     ),
     ("sdpa", "(q: f32[1, 1, 70, 4], k: f32[1, 1, 70, 4], v: f32[1, 1, 70, 4]) { (q, k, v) |> sdpa }"),
+    ("sdpa", "(q: f32[2, 4, 3, 8], k: f32[2, 2, 5, 8], v: f32[2, 2, 5, 3]) { (q, k, v) |> sdpa(dropout = 0.5) }"),
     ("squeeze", "(x: f32[3, 1, 5]) { squeeze(1) }"),
     ("unembed", "(x: f32[3, 4]) { layer e = embedding(7, 4)\nx |> unembed(e) }"),
     ("unembed", "(x: f32[2, 3, 4]) { layer e = embedding(5, 4)\nx |> unembed(e, bias = true) }"),
+    ("where", "(c: bool[3, 5], a: f32[3, 5], b: f32[3, 5]) { (c, a, b) |> where }"),
+    ("where", "(c: bool[3, 5], a: f32[5], b: f32[2, 3, 5]) { (c, a, b) |> where }"),
     ("unembed", "(x: f32[0, 4]) { layer e = embedding(1, 4)\nx |> unembed(e) }"),
 ];
 
@@ -195,6 +213,7 @@ fn values(def: &AttrDef, rank: usize) -> Vec<Attr> {
             Domain::NonNegative => x >= 0.0,
             Domain::Probability => (0.0..=1.0).contains(&x),
             Domain::HalfOpen => (0.0..1.0).contains(&x),
+            Domain::Unit => x == 1.0,
         })
     });
     found

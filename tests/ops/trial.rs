@@ -54,7 +54,9 @@ fn element(op: &OpDef, numbers: Numbers, at: usize, draw: &mut Draw) -> f64 {
         Numbers::Ordinary => loop {
             let x = draw.value();
             let x = if op.facts.domain.0 >= 0.0 { x.abs() } else { x };
-            if op.facts.kinks.iter().all(|kink| (x - kink).abs() > 0.01) {
+            if (op.facts.domain.0..=op.facts.domain.1).contains(&x)
+                && op.facts.kinks.iter().all(|kink| (x - kink).abs() > 0.01)
+            {
                 return x;
             }
         },
@@ -73,7 +75,8 @@ pub fn given(graph: &Graph, op: &OpDef, binding: &Binding, kind: Numbers, seed: 
     // Labels and ids are below every size in sight.
     let own = inputs(graph).into_iter().flat_map(|(_, ty)| sizes(ty.shape));
     let params = graph.params.iter().flat_map(|param| param.shape.clone());
-    let below = own.chain(params).filter(|&n| n > 0).min().unwrap_or(1).min(3) as u64;
+    let outs = graph.outputs.iter().flat_map(|(_, port)| sizes(graph.ty(*port).shape));
+    let below = own.chain(params).chain(outs).filter(|&n| n > 0).min().unwrap_or(1).min(3) as u64;
     for (name, ty) in inputs(graph) {
         let shape = sizes(ty.shape);
         let n = count(&shape);

@@ -437,6 +437,211 @@ def more_functions():
     case("one position", "next", {"x": ids(50, 3, 1)}, follow, grad=False)
 
 
+def gates():
+    begin("relu6")
+    case("random", "relu6", {"x": rand(3, 7, scale=6)}, F.relu6)
+    case("the kinks: gradient 0 at 0 and at 6", "relu6", {"x": f32([0.0, -0.0, 6.0, 1e-38, 5.75, 1e30, -1e30])}, F.relu6)
+    case("scalar", "relu6", {"x": f32(7.5)}, F.relu6)
+    case("empty batch", "relu6", {"x": rand(0, 5)}, F.relu6)
+    case("not-a-number stays; the infinities", "relu6", {"x": f32([math.nan, math.inf, -math.inf])}, F.relu6, grad=False)
+    begin("hardtanh")
+    case("random", "hardtanh", {"x": rand(3, 7)}, F.hardtanh)
+    case("the kinks: gradient 0 at both limits", "hardtanh", {"x": f32([-1.0, 1.0, 0.0, -1.25, 0.75])}, F.hardtanh)
+    case("other limits", "hardtanh(-0.5, 2)", {"x": rand(2, 3, 5, scale=2)}, lambda x: F.hardtanh(x, -0.5, 2.0))
+    case("one limit by name", "hardtanh(max = 0)", {"x": rand(5)}, lambda x: F.hardtanh(x, -1.0, 0.0))
+    case("empty batch", "hardtanh", {"x": rand(0, 5)}, F.hardtanh)
+    case("not-a-number stays; the infinities", "hardtanh", {"x": f32([math.nan, math.inf, -math.inf])}, F.hardtanh, grad=False)
+    kinds = {"glu": F.glu, "geglu": gated(gelu), "swiglu": gated(F.silu), "reglu": gated(F.relu)}
+    for op, fn in kinds.items():
+        begin(op)
+        case("rows", op, {"x": rand(3, 8)}, fn)
+        case("axis 1 of 3", f"{op}(axis = 1)", {"x": rand(2, 6, 3)}, lambda x: fn(x, 1))
+        case("axis 0", f"{op}(0)", {"x": rand(4, 3)}, lambda x: fn(x, 0))
+        case("rank 1, one element a half", op, {"x": rand(2)}, fn)
+        case("large values", op, {"x": f32([[100.0, -100.0, 2.0, -3.0], [0.5, 1.0, 100.0, -100.0]])}, fn)
+        case("empty batch", op, {"x": rand(0, 4)}, fn)
+
+
+def gated(act):
+    """The first half through `act`, times the second."""
+    def fn(x, axis=-1):
+        gate, value = x.chunk(2, axis)
+        return act(gate) * value
+    return fn
+
+
+def comparisons():
+    nan = f32([math.nan, math.inf, -math.inf, 0.0])
+    large = i64([2**24 + 1, 2**40 + 1, -5])
+    for op in ("eq", "ne", "lt", "le", "gt", "ge"):
+        begin(op)
+        fn, both = getattr(torch, op), f"(a, b) |> {op}"
+        few = lambda *shape: f32(RNG.integers(-1, 2, shape))
+        case("equal shapes", both, {"a": few(3, 4), "b": few(3, 4)}, fn, grad=False)
+        case("leading axes missing on the right", both, {"a": few(2, 3, 2), "b": few(3, 2)}, fn, grad=False)
+        case("leading axes missing on the left", both, {"a": few(2), "b": few(3, 2)}, fn, grad=False)
+        case("with a number", f"{op}(1)", {"x": few(3, 4)}, lambda x: fn(x, 1.0), grad=False)
+        case("integers", both, {"a": ids(3, 2, 3), "b": ids(3, 2, 3)}, fn, grad=False)
+        case("integers that f32 does not hold", both, {"a": large, "b": i64([2**24, 2**40, -5])}, fn, grad=False)
+        case("integers and a number", f"{op}(2)", {"x": ids(4, 5)}, lambda x: fn(x, 2), grad=False)
+        case("not-a-number and the infinities", both, {"a": nan, "b": nan}, fn, grad=False)
+        case("empty", both, {"a": rand(0, 2), "b": rand(0, 2)}, fn, grad=False)
+    four, other = yes([[1, 1, 0, 0], [1, 0, 1, 0]]), yes([[1, 0, 1, 0], [0, 0, 1, 1]])
+    for op in ("and", "or", "xor"):
+        begin(f"logical_{op}")
+        fn, both = getattr(torch, f"logical_{op}"), f"(a, b) |> logical_{op}"
+        case("every pair", both, {"a": four, "b": other}, fn, grad=False)
+        case("leading axes missing on the right", both, {"a": four, "b": other[0]}, fn, grad=False)
+        case("leading axes missing on the left", both, {"a": four[1], "b": other}, fn, grad=False)
+        case("empty", both, {"a": four[:0], "b": other[:0]}, fn, grad=False)
+    begin("logical_not")
+    case("both", "logical_not", {"x": four}, torch.logical_not, grad=False)
+    case("twice", "logical_not |> logical_not", {"x": four}, lambda x: x.clone(), grad=False)
+    case("scalar", "logical_not", {"x": yes(True)}, torch.logical_not, grad=False)
+    case("empty", "logical_not", {"x": four[:0]}, torch.logical_not, grad=False)
+    begin("where")
+    choose = "(cond, a, b) |> where"
+    case("equal shapes", choose, {"cond": four, "a": rand(2, 4), "b": rand(2, 4)}, torch.where)
+    case("leading axes missing in the condition", choose, {"cond": four[0], "a": rand(2, 4), "b": rand(2, 4)}, torch.where)
+    case("leading axes missing in a value", choose, {"cond": four, "a": rand(4), "b": rand()}, torch.where)
+    case("integers", choose, {"cond": four, "a": ids(9, 2, 4), "b": ids(9, 2, 4)}, torch.where, grad=False)
+    case("the value not chosen may be anything", choose, {"cond": yes([1, 0]), "a": f32([1.0, math.nan]), "b": f32([math.inf, 2.0])}, torch.where)
+    case("of a comparison", "(x |> gt(0), x, x * 0.1) |> where", {"x": rand(3, 5)}, lambda x: torch.where(x > 0, x, x * 0.1))
+    case("empty", choose, {"cond": four[:0], "a": rand(0, 4), "b": rand(0, 4)}, torch.where)
+    begin("masked_fill")
+    fill = "(x, mask = mask) |> masked_fill"
+    case("rows", f"{fill}(-9)", {"x": rand(2, 4), "mask": four}, lambda x, m: x.masked_fill(m, -9.0))
+    case("a mask without the leading axis", f"{fill}(0.5)", {"x": rand(3, 2, 4), "mask": four}, lambda x, m: x.masked_fill(m, 0.5))
+    case("minus infinity before a softmax", f"{fill}(-inf); softmax", {"x": rand(2, 4), "mask": four},
+         lambda x, m: x.masked_fill(m, -math.inf).softmax(-1))
+    case("integers", f"{fill}(-100)", {"x": ids(9, 2, 4), "mask": four}, lambda x, m: x.masked_fill(m, -100), grad=False)
+    case("empty", f"{fill}(1)", {"x": rand(0, 4), "mask": four[:0]}, lambda x, m: x.masked_fill(m, 1.0))
+
+
+# ---------------------------------------------------------------------------------------------- randomness
+
+
+def mix(x):
+    """The end of MurmurHash3."""
+    x = (x ^ (x >> 33)) * 0xFF51AFD7ED558CCD % 2**64
+    x = (x ^ (x >> 33)) * 0xC4CEB9FE1A85EC53 % 2**64
+    return x ^ (x >> 33)
+
+
+def philox(counter, key):
+    """Philox4x32-10 (Salmon et al. 2011)."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        p, q = c[0] * 0xD2511F53, c[2] * 0xCD9E8D57
+        c = [q >> 32 ^ c[1] ^ k[0], q % 2**32, p >> 32 ^ c[3] ^ k[1], p % 2**32]
+        k = [(k[0] + 0x9E3779B9) % 2**32, (k[1] + 0xBB67AE85) % 2**32]
+    return c
+
+
+def words(path, purpose, n, seed, step=0):
+    """The words that the layer at a path draws: one an element (see src/kernels/random.rs)."""
+    key = 0xCBF29CE484222325
+    for byte in path.encode():
+        key = (key ^ byte) * 0x100000001B3 % 2**64
+    high = mix((mix(mix(key) ^ mix(purpose)) + step) % 2**64)
+    blocks = (philox([b, 0, high % 2**32, high >> 32], [seed % 2**32, seed >> 32]) for b in range((n + 3) // 4))
+    return [word for block in blocks for word in block][:n + n % 2]
+
+
+def uniform(path, *shape, seed=1):
+    n = math.prod(shape)
+    return torch.tensor([(w >> 8) / 2**24 for w in words(path, 2, n, seed)][:n]).reshape(shape)
+
+
+def normal(path, *shape, seed=1):
+    """Box and Muller 1958."""
+    n = math.prod(shape)
+    w = words(path, 3, n, seed)
+    pairs = ((math.sqrt(-2 * math.log((a + 0.5) / 2**32)), 2 * math.pi * b / 2**32) for a, b in zip(w[0::2], w[1::2]))
+    values = [x for r, angle in pairs for x in (r * math.cos(angle), r * math.sin(angle))]
+    return torch.tensor(values[:n]).reshape(shape)
+
+
+def random_sources():
+    assert philox([0, 0, 0, 0], [0, 0]) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]  # Random123's kat_vectors
+    assert philox([0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], [0xA4093822, 0x299F31D0]) == [
+        0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]
+    for op, draw in (("randn", normal), ("rand", uniform)):
+        begin(op)
+        case("a shape, named", f"n = {op}([2, 3])\nreturn (x, n)", {"x": rand(2)}, lambda x: (x * 1.0, draw("n", 2, 3)))
+        case("not named", f"x + {op}([3])", {"x": rand(2, 3)}, lambda x: x + draw(op, 3))
+        case("two draws", f"a = {op}([5])\nb = {op}([5])\nx * a + b", {"x": rand(5)}, lambda x: x * draw("a", 5) + draw("b", 5))
+        case("more than one block", f"x + {op}([11])", {"x": rand(11)}, lambda x: x + draw(op, 11))
+        case("in training", f"x + {op}([7])", {"x": rand(7)}, lambda x: x + draw(op, 7), mode="train")
+        case("a scalar", f"x * {op}([])", {"x": rand(3)}, lambda x: x * draw(op))
+
+
+# ---------------------------------------------------------------------------------------------- parts
+
+
+def pieces():
+    def rows(op, cases):
+        begin(op)
+        for name, body, shape, fn in cases:
+            case(name, body, {"x": rand(*shape)}, fn)
+
+    rows("select", [
+        ("axis 1", "select(1, 0)", (2, 3, 4), lambda x: x[:, 0]),
+        ("the last axis, from the end", "select(-1, -2)", (2, 3, 4), lambda x: x[..., -2]),
+        ("axis 0", "select(axis = 0, index = 2)", (3, 2), lambda x: x[2]),
+        ("rank 1: a scalar", "select(0, 1)", (3,), lambda x: x[1]),
+        ("an axis of one", "select(1, 0)", (2, 1), lambda x: x[:, 0]),
+        ("empty batch", "select(1, 1)", (0, 2), lambda x: x[:, 1]),
+    ])
+    rows("slice", [
+        ("from, to", "slice(1, 1, 3)", (2, 4), lambda x: x[:, 1:3]),
+        ("from", "slice(0, from = 2)", (5, 2), lambda x: x[2:]),
+        ("to, from the end", "slice(-1, to = -1)", (2, 3), lambda x: x[:, :-1]),
+        ("both from the end", "slice(1, -3, -1)", (2, 5), lambda x: x[:, -3:-1]),
+        ("a step that leaves a rest", "slice(1, step = 2)", (2, 5), lambda x: x[:, ::2]),
+        ("a step that leaves none", "slice(1, from = 1, step = 3)", (2, 7), lambda x: x[:, 1::3]),
+        ("a step on the first of three axes", "slice(0, 0, 5, 3)", (6, 2, 3), lambda x: x[0:5:3]),
+        ("all", "slice(0)", (2, 3), lambda x: x[:]),
+        ("nothing", "slice(1, 2, 2)", (2, 3), lambda x: x[:, 2:2]),
+        ("empty batch", "slice(1, 1)", (0, 3), lambda x: x[:, 1:]),
+    ])
+    rows("narrow", [
+        ("in the middle", "narrow(1, 1, 2)", (2, 4), lambda x: x.narrow(1, 1, 2)),
+        ("from the end", "narrow(-1, -3, 2)", (2, 5), lambda x: x.narrow(-1, 2, 2)),
+        ("axis 0", "narrow(axis = 0, start = 0, length = 2)", (3, 2), lambda x: x.narrow(0, 0, 2)),
+        ("all of it", "narrow(0, 0, 3)", (3, 2), lambda x: x.narrow(0, 0, 3)),
+        ("empty batch", "narrow(1, 1, 1)", (0, 3), lambda x: x.narrow(1, 1, 1)),
+    ])
+    rows("split", [
+        ("equal parts", "(a, b) = x |> split(2)\nreturn (a, b)", (3, 4), lambda x: x.split(2, -1)),
+        ("the last is smaller", "(a, b, c) = x |> split(2)\nreturn (a, b, c)", (2, 5), lambda x: x.split(2, -1)),
+        ("by a list, on axis 0", "(a, b) = x |> split([1, 3], axis = 0)\nreturn (a, b)", (4, 2), lambda x: x.split([1, 3], 0)),
+        ("one of them alone", "(_, b, _) = x |> split([1, 2, 1], 1)\nb", (2, 4, 3), lambda x: x[:, 1:3]),
+        ("each to its own", "(a, b) = x |> split(2)\n(a |> exp) * b", (3, 4), lambda x: x[:, :2].exp() * x[:, 2:]),
+        ("one part", "split(9)", (2, 3), lambda x: x * 1.0),
+        ("empty batch", "(a, b) = x |> split([1, 2])\nreturn (a, b)", (0, 3), lambda x: x.split([1, 2], -1)),
+    ])
+    rows("chunk", [
+        ("two", "(a, b) = x |> chunk(2)\nreturn (a, b)", (3, 4), lambda x: x.chunk(2, -1)),
+        ("three, on axis 1", "(a, b, c) = x |> chunk(3, axis = 1)\nreturn (a, b, c)", (2, 6, 2), lambda x: x.chunk(3, 1)),
+        ("and back", "chunk(2, 0); concat(axis = 1)", (4, 2), lambda x: torch.cat(x.chunk(2, 0), 1)),
+        ("one", "chunk(1)", (2, 3), lambda x: x * 1.0),
+        ("empty batch", "(a, b) = x |> chunk(2)\nreturn (a, b)", (0, 4), lambda x: x.chunk(2, -1)),
+    ])
+    rows("pad", [
+        ("every spatial axis", "pad(1)", (1, 2, 2, 3), lambda x: F.pad(x, (1, 1, 1, 1))),
+        ("one spatial axis", "pad(2)", (2, 1, 3), lambda x: F.pad(x, (2, 2))),
+        ("a pair an axis, in axis order", "pad([[1, 0], [2, 3]])", (1, 1, 2, 2), lambda x: F.pad(x, (2, 3, 1, 0))),
+        ("the last axis of a matrix", "pad([[1, 2]])", (2, 3), lambda x: F.pad(x, (1, 2))),
+        ("all axes", "pad([[1, 1], [0, 1], [2, 0]], value = 0.5)", (2, 2, 2), lambda x: F.pad(x, (2, 0, 0, 1, 1, 1), value=0.5)),
+        ("another value", 'pad(1, mode = "constant", value = -7)', (1, 1, 2, 2), lambda x: F.pad(x, (1, 1, 1, 1), value=-7.0)),
+        ("a crop", "pad(-1)", (1, 2, 4, 5), lambda x: F.pad(x, (-1, -1, -1, -1))),
+        ("a crop on one side, a border on the other", "pad([[-1, 2], [0, -2]])", (1, 1, 3, 4), lambda x: F.pad(x, (0, -2, -1, 2))),
+        ("nothing", "pad(0)", (1, 2, 3), lambda x: x * 1.0),
+        ("empty batch", "pad(1)", (0, 1, 2), lambda x: F.pad(x, (1, 1))),
+    ])
+
+
 # ---------------------------------------------------------------------------------------------- along an axis
 
 
@@ -672,6 +877,18 @@ def embeddings():
     case("one row, one column", "embedding(1, 1)", {"ids": i64([0, 0, 0])}, fn(), w(1, 1))
     case("no ids", "embedding(4, 3)", {"ids": ids(4, 0)}, fn(), w(4, 3))
 
+    begin("sinusoidal")
+    def waves(p, d, base=10000.0):
+        angle = p.to(torch.float64)[..., None] / base ** (torch.arange(0, d, 2) / d)
+        return torch.stack([angle.sin(), angle.cos()], -1).flatten(-2)
+    case("positions", "sinusoidal(6)", {"p": torch.arange(5)}, lambda p: waves(p, 6), grad=False)
+    case("far away", "sinusoidal(4)", {"p": i64([0, 511, 99_999])}, lambda p: waves(p, 4), grad=False)
+    case("rows of positions", "sinusoidal(8)", {"p": ids(50, 2, 3)}, lambda p: waves(p, 8), grad=False)
+    case("another base", "sinusoidal(4, base = 100)", {"p": torch.arange(7)}, lambda p: waves(p, 4, 100.0), grad=False)
+    case("a scalar, one pair", "sinusoidal(2)", {"p": i64(3)}, lambda p: waves(p, 2), grad=False)
+    case("of floats", "sinusoidal(4)", {"t": rand(3, 2)}, lambda t: waves(t, 4))
+    case("added to a value", "x + (range(4) |> sinusoidal(6))", {"x": rand(2, 4, 6)}, lambda x: x + waves(torch.arange(4), 6))
+
     begin("unembed")
     case("tied: ids in, logits out", "layer e = embedding(7, 4)\nids |> e\nunembed(e)", {"ids": i64([[3, 0, 6], [3, 3, 1]])},
          lambda ids, p: F.embedding(ids, p["e.weight"]) @ p["e.weight"].T, {"e.weight": rand(7, 4)})
@@ -760,6 +977,35 @@ def convolutions():
          fn3(stride=(1, 2, 1), padding=(0, 1, 1), groups=2), wb(2, 1, 1, 2, 3))
     case("three axes, dilation", "conv(1, 2, dilation = 2, bias = false)", {"x": rand(1, 1, 3, 4, 3)}, fn3(dilation=2),
          {"conv.weight": rand(1, 1, 2, 2, 2)})
+
+
+def transposed():
+    begin("conv_transpose")
+    wb = lambda c, o, *k: {"conv_transpose.weight": rand(c, o, *k), "conv_transpose.bias": rand(o)}
+    def fn(f=F.conv_transpose2d, **o):
+        return lambda x, p: f(x, p["conv_transpose.weight"], p.get("conv_transpose.bias"), **o)
+    case("plain", "conv_transpose(3, 2)", {"x": rand(2, 2, 3, 4)}, fn(), wb(2, 3, 2, 2))
+    case("pinned, stride 2", "conv_transpose(2 -> 1, 2, stride = 2)", {"x": rand(1, 2, 2, 3)}, fn(stride=2), wb(2, 1, 2, 2))
+    case("overlapping windows", "conv_transpose(2, 3, stride = 2)", {"x": rand(1, 1, 3, 2)}, fn(stride=2), wb(1, 2, 3, 3))
+    case("pad and output_pad", "conv_transpose(2, 3, stride = 2, pad = 1, output_pad = 1)", {"x": rand(1, 2, 3, 2)},
+         fn(stride=2, padding=1, output_padding=1), wb(2, 2, 3, 3))
+    case("one setting an axis", "conv_transpose(1, [3, 2], stride = [2, 3], pad = [1, 0], output_pad = [0, 2], dilation = [1, 2])",
+         {"x": rand(1, 2, 3, 2)}, fn(stride=(2, 3), padding=(1, 0), output_padding=(0, 2), dilation=(1, 2)), wb(2, 1, 3, 2))
+    case("output_pad beyond the stride, under the dilation", "conv_transpose(1, 2, dilation = 3, output_pad = 2)",
+         {"x": rand(1, 1, 3, 4)}, fn(dilation=3, output_padding=2), wb(1, 1, 2, 2))
+    case("dilation", "conv_transpose(2, 2, dilation = 2)", {"x": rand(1, 2, 3, 2)}, fn(dilation=2), wb(2, 2, 2, 2))
+    w = {"conv_transpose.weight": rand(4, 3, 2, 2), "conv_transpose.bias": rand(6)}
+    case("groups", "conv_transpose(6, 2, groups = 2)", {"x": rand(2, 4, 2, 2)}, fn(groups=2), w)
+    w = {"conv_transpose.weight": rand(3, 1, 2, 2)}
+    case("depthwise, without bias", "conv_transpose(3, 2, stride = 2, groups = 3, bias = false)", {"x": rand(1, 3, 2, 3)},
+         fn(stride=2, groups=3), w)
+    case("stride larger than the kernel", "conv_transpose(1, 1, stride = 3)", {"x": rand(1, 2, 2, 3)}, fn(stride=3), wb(2, 1, 1, 1))
+    case("one axis", "conv_transpose(2, 4, stride = 2, pad = 1)", {"x": rand(2, 3, 4)},
+         fn(F.conv_transpose1d, stride=2, padding=1), wb(3, 2, 4))
+    case("three axes", "conv_transpose(1, 2, stride = [1, 2, 2])", {"x": rand(1, 2, 2, 2, 2)},
+         fn(F.conv_transpose3d, stride=(1, 2, 2)), wb(2, 1, 2, 2, 2))
+    case("one element", "conv_transpose(1, 1)", {"x": rand(1, 1, 1, 1)}, fn(), wb(1, 1, 1, 1))
+    case("empty batch", "conv_transpose(2, 2)", {"x": rand(0, 2, 2, 2)}, fn(), wb(2, 2, 2, 2))
 
 
 def poolings():
@@ -965,6 +1211,28 @@ def attentions():
     case("a zero key and value more", "attention(2, add_zero_attn = true)", {"x": rand(2, 3, 4)}, self_(2, add_zero_attn=True), joined(4))
     case("softcap", "attention(2, softcap = 0.5)", {"x": rand(1, 3, 4)}, self_(2, softcap=0.5), joined(4))
     case("alibi", "attention(2, causal = true, alibi = true)", {"x": rand(1, 4, 4)}, self_(2, causal=True, alibi=True), joined(4))
+
+
+def binary_losses():
+    begin("bce_with_logits")
+    plain, bce = "(logits, target) |> bce_with_logits", F.binary_cross_entropy_with_logits
+    share = lambda *shape: f32(RNG.integers(0, 9, shape) / 8)
+    two = lambda *shape: {"logits": rand(*shape, scale=2), "target": share(*shape)}
+    case("mean", plain, two(3, 4), bce)
+    case("sum", f'{plain}(reduction = "sum")', two(3, 4), lambda z, t: bce(z, t, reduction="sum"))
+    case("none", f'{plain}(reduction = "none")', two(2, 3), lambda z, t: bce(z, t, reduction="none"))
+    case("weights", "(logits, target, weight = w) |> bce_with_logits", two(2, 3) | {"w": positive(2, 3)},
+         lambda z, t, w: bce(z, t, weight=w), frozen=("w",))
+    case("a weight a column", "(logits, target, weight = w) |> bce_with_logits", two(2, 3) | {"w": positive(3)},
+         lambda z, t, w: bce(z, t, weight=w), frozen=("w",))
+    case("the yes count more", "(logits, target, pos_weight = p) |> bce_with_logits", two(2, 3) | {"p": positive(3)},
+         lambda z, t, p: bce(z, t, pos_weight=p), frozen=("p",))
+    case("both weights, sum", '(logits, target, weight = w, pos_weight = p) |> bce_with_logits(reduction = "sum")',
+         two(2, 3) | {"w": positive(2, 3), "p": positive(3)}, lambda z, t, w, p: bce(z, t, w, pos_weight=p, reduction="sum"),
+         frozen=("w", "p"))
+    case("extreme logits", plain, {"logits": f32([1e4, -1e4, 1e4, -1e4, 0.0, -0.0]), "target": f32([1, 1, 0, 0, 1, 0.5])}, bce)
+    case("scalar", plain, {"logits": f32(0.75), "target": f32(1.0)}, bce)
+    case("empty, sum", f'{plain}(reduction = "sum")', two(0, 3), lambda z, t: bce(z, t, reduction="sum"))
 
 
 # ---------------------------------------------------------------------------------------------- shape
@@ -1233,8 +1501,28 @@ def residuals():
 # ---------------------------------------------------------------------------------------------- optimizers
 
 
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, arXiv:2302.06675, Algorithm 2: PyTorch has none."""
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            (b1, b2), lr = group["betas"], group["lr"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p.sub_(lr * (torch.sign(b1 * m + (1 - b1) * p.grad) + group["weight_decay"] * p))
+                self.state[p]["m"] = b2 * m + (1 - b2) * p.grad
+
+
 def optimizers():
-    make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop,
+            "adagrad": torch.optim.Adagrad, "adadelta": torch.optim.Adadelta, "nadam": torch.optim.NAdam, "radam": torch.optim.RAdam,
+            "adamax": torch.optim.Adamax, "lion": Lion, "rprop": torch.optim.Rprop, "asgd": torch.optim.ASGD}
+    # PyTorch's words where they differ
+    torch_words = {"initial_accumulator": "initial_accumulator_value"}
     settings = {
         "sgd": [
             dict(lr=0.1), dict(lr=0.1, momentum=0.9), dict(lr=0.1, momentum=0.9, dampening=0.5),
@@ -1252,14 +1540,49 @@ def optimizers():
             dict(lr=0.01, weight_decay=0.5), dict(lr=0.01, amsgrad=True), dict(lr=0.01, weight_decay=0.25, maximize=True),
             dict(lr=0.01, betas=[0.8, 0.5], weight_decay=0.1, amsgrad=True),
         ],
+        "rmsprop": [
+            dict(), dict(lr=0.1), dict(lr=0.1, alpha=0.5), dict(lr=0.1, eps=0.25), dict(lr=0.1, weight_decay=0.05),
+            dict(lr=0.1, momentum=0.9), dict(lr=0.1, centered=True), dict(lr=0.05, alpha=0.75, momentum=0.5, centered=True, weight_decay=0.1),
+        ],
+        "adagrad": [
+            dict(), dict(lr=0.1), dict(lr=0.1, lr_decay=0.25), dict(lr=0.1, weight_decay=0.05), dict(lr=0.1, initial_accumulator=0.5),
+            dict(lr=0.1, lr_decay=0.125, weight_decay=0.1, initial_accumulator=2.0, eps=0.1),
+        ],
+        "adadelta": [
+            dict(), dict(lr=0.5), dict(rho=0.5), dict(eps=0.01), dict(weight_decay=0.1), dict(lr=2.0, rho=0.75, eps=1e-3, weight_decay=0.05),
+        ],
+        "nadam": [
+            dict(), dict(lr=0.01), dict(lr=0.01, betas=[0.5, 0.75]), dict(lr=0.01, eps=0.1), dict(lr=0.01, weight_decay=0.1),
+            dict(lr=0.01, momentum_decay=0.5), dict(lr=0.01, betas=[0.8, 0.5], momentum_decay=0.0, weight_decay=0.05),
+        ],
+        "radam": [
+            dict(), dict(lr=0.01), dict(lr=0.01, betas=[0.5, 0.75]), dict(lr=0.01, betas=[0.9, 0.5]), dict(lr=0.01, eps=0.1),
+            dict(lr=0.01, weight_decay=0.1), dict(lr=0.01, betas=[0.8, 0.95], weight_decay=0.05),
+        ],
+        "adamax": [
+            dict(), dict(lr=0.01), dict(lr=0.01, betas=[0.5, 0.75]), dict(lr=0.01, eps=0.1), dict(lr=0.01, weight_decay=0.1),
+        ],
+        "lion": [
+            dict(), dict(lr=0.01), dict(lr=0.01, betas=[0.5, 0.75]), dict(lr=0.01, weight_decay=0.5),
+            dict(lr=0.1, betas=[0.95, 0.98], weight_decay=0.125),
+        ],
+        "rprop": [
+            dict(), dict(lr=0.1), dict(lr=0.1, etas=[0.25, 1.5]), dict(lr=0.1, step_sizes=[0.0625, 0.125]),
+            dict(lr=1.0, etas=[0.75, 2.0], step_sizes=[0.01, 3.0]),
+        ],
+        "asgd": [
+            dict(), dict(lr=0.1), dict(lr=0.1, lambd=0.25), dict(lr=0.1, lambd=0.5, alpha=0.5), dict(lr=0.1, weight_decay=0.1),
+            dict(lr=0.1, lambd=0.125, alpha=1.0, t0=2.0, weight_decay=0.05),
+        ],
     }
     say = lambda v: json.dumps(v)
     for name, rows in settings.items():
         begin(f"optim_{name}")
         for index, options in enumerate(rows):
-            call = f"{name}({', '.join(f'{k} = {say(v)}' for k, v in (options | {'decay': 'all'}).items())})"
-            options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-            options.setdefault("lr", 1e-3)
+            call = f"{name}({', '.join(f'{k} = {say(v)}' for k, v in (options | ({} if name == 'rprop' else {'decay': 'all'})).items())})"
+            options = {torch_words.get(k, k): tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+            if name == "sgd":
+                options.setdefault("lr", 1e-3)
             first = rand(5)
             # the sizes vary by a factor of 8, so that amsgrad's maximum and the second moment matter
             grads = [rand(5, scale=s) for s in (1, 4, 0.5, 1, 0.5)]
@@ -1360,6 +1683,81 @@ def schedules():
         begin(f"schedule_{name}")
         for call, base, fn in cases:
             CURRENT.append({"call": call, "base": base, "lr": [float(fn(t, base)) for t in range(16)]})
+    torch_schedules()
+
+
+def torch_schedules():
+    """The others, run by torch.optim.lr_scheduler itself; Noam's from its paper."""
+    from torch.optim import lr_scheduler as s
+    cyclic = lambda o, low, high, up, down, **more: s.CyclicLR(o, low, high, up, down, cycle_momentum=False, **more)
+    rows = {
+        "multistep": [
+            ("multistep([5, 10])", 1.0, lambda o: s.MultiStepLR(o, [5, 10])),
+            ("multistep([1, 3, 3], gamma = 0.5)", 0.1, lambda o: s.MultiStepLR(o, [1, 3, 3], gamma=0.5)),
+            ("multistep([0, 2])", 1.0, lambda o: s.MultiStepLR(o, [0, 2])),
+        ],
+        "exponential": [
+            ("exponential(0.5)", 2.0, lambda o: s.ExponentialLR(o, 0.5)),
+            ("exponential(gamma = 0.95)", 3e-4, lambda o: s.ExponentialLR(o, 0.95)),
+        ],
+        "polynomial": [
+            ("polynomial(10)", 1.0, lambda o: s.PolynomialLR(o, 10)),
+            ("polynomial(4, power = 2)", 0.1, lambda o: s.PolynomialLR(o, 4, power=2.0)),
+            ("polynomial(12, power = 0.5)", 1.0, lambda o: s.PolynomialLR(o, 12, power=0.5)),
+        ],
+        "cosine_restarts": [
+            ("cosine_restarts(4)", 1.0, lambda o: s.CosineAnnealingWarmRestarts(o, 4)),
+            ("cosine_restarts(2, mult = 2, min = 0.1)", 1.0, lambda o: s.CosineAnnealingWarmRestarts(o, 2, T_mult=2, eta_min=0.1)),
+        ],
+        "one_cycle": [
+            ("one_cycle(0.1, 16)", 1.0, lambda o: s.OneCycleLR(o, 0.1, total_steps=16)),
+            ("one_cycle(1, 16, pct_start = 0.5, anneal = \"linear\", div = 10, final_div = 100)", 1.0,
+             lambda o: s.OneCycleLR(o, 1.0, total_steps=16, pct_start=0.5, anneal_strategy="linear", div_factor=10.0, final_div_factor=100.0)),
+            ("one_cycle(0.1, 16, three_phase = true)", 1.0, lambda o: s.OneCycleLR(o, 0.1, total_steps=16, three_phase=True)),
+        ],
+        "cyclic": [
+            ("cyclic(0.1, 1, 2, 3)", 1.0, lambda o: cyclic(o, 0.1, 1.0, 2, 3)),
+            ("cyclic(0.1, 1, 3)", 1.0, lambda o: cyclic(o, 0.1, 1.0, 3, 3)),
+            ("cyclic(0.1, 1, 2, 3, mode = \"triangular2\")", 1.0, lambda o: cyclic(o, 0.1, 1.0, 2, 3, mode="triangular2")),
+            ("cyclic(0.1, 1, 2, 3, mode = \"exp_range\", gamma = 0.9)", 1.0, lambda o: cyclic(o, 0.1, 1.0, 2, 3, mode="exp_range", gamma=0.9)),
+        ],
+    }
+    for name, cases in rows.items():
+        begin(f"schedule_{name}")
+        for call, base, make in cases:
+            optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
+            schedule, rates = make(optimizer), []
+            for t in range(16):
+                rates.append(float(optimizer.param_groups[0]["lr"]))
+                optimizer.step()
+                if t < 15:
+                    schedule.step()
+            CURRENT.append({"call": call, "base": base, "lr": rates})
+    begin("schedule_noam")
+    for call, base, d, up in [("noam(64, 4)", 1.0, 64, 4), ("noam(512, warmup = 10)", 2.0, 512, 10)]:
+        CURRENT.append({"call": call, "base": base, "lr": [base * d**-0.5 * min((t + 1) ** -0.5, (t + 1) * up**-1.5) for t in range(16)]})
+    plateaus()
+
+
+def plateaus():
+    """ReduceLROnPlateau over a list of measurements: the rate of each tick."""
+    begin("schedule_plateau")
+    bad = [3.0, 2.0, 2.0, 1.9999, 2.0, 1.5, 1.5, 1.5, 1.6, 1.5, 1.5, 1.5, 1.5, 1.4, 1.4, 1.4]
+    for call, base, words in [
+        ("plateau(patience = 2)", 1.0, dict(patience=2)),
+        ("plateau(factor = 0.5, patience = 1)", 0.1, dict(factor=0.5, patience=1)),
+        ("plateau(factor = 0.5, patience = 0, cooldown = 2)", 1.0, dict(factor=0.5, patience=0, cooldown=2)),
+        ("plateau(factor = 0.1, patience = 0, min = 0.02)", 1.0, dict(factor=0.1, patience=0, min_lr=0.02)),
+        ("plateau(factor = 0.5, patience = 1, mode = \"max\")", 1.0, dict(factor=0.5, patience=1, mode="max")),
+        ("plateau(factor = 0.5, patience = 1, threshold = 0.3)", 1.0, dict(factor=0.5, patience=1, threshold=0.3)),
+    ]:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
+        schedule, rates = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **words), []
+        for loss in bad:
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            schedule.step(loss)
+        CURRENT.append({"call": call, "base": base, "losses": bad, "lr": rates})
 
 
 # ---------------------------------------------------------------------------------------------- checks
@@ -1502,7 +1900,7 @@ def check():
 
 def main():
     for part in (activations, simple_functions, arithmetic, more_functions, softmaxes, reductions, norms, batchnorms, products, linears, embeddings,
-                 sources, convolutions, poolings, attentions, shapes, losses, dropouts, residuals, optimizers, schedules):
+                 sources, convolutions, transposed, gates, comparisons, random_sources, pieces, binary_losses, poolings, attentions, shapes, losses, dropouts, residuals, optimizers, schedules):
         part()
     check()
     for name, cases in sorted(FILES.items()):

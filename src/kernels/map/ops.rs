@@ -119,6 +119,11 @@ ops! {
     };
     /// x sigmoid(x).
     SILU "silu" silu |x; _p, _q| x * x.sigmoid();
+    /// ln(1 + e^x), without overflow.
+    SOFTPLUS "softplus" softplus |x; _p, _q| {
+        let above = if x > T::ZERO { x } else { T::ZERO };
+        above + log1p((-x.abs()).exp())
+    };
     /// The derivative of `SILU`: s + x s (1 - s), s = sigmoid(x).
     SILU_DERIVATIVE "silu_derivative" silu_derivative |x; _p, _q| {
         let (s, rest) = sigmoids(x);
@@ -156,6 +161,155 @@ ops! {
     REM "rem" rem |x, y| remainder(x, y);
     /// Neither NaN nor infinite.
     ISFINITE "isfinite" isfinite |x; _p, _q| truth(x.finite());
+    /// Whether it is NaN.
+    ISNAN "isnan" isnan |x; _p, _q| truth(x.nan());
+    /// Whether it is infinite.
+    ISINF "isinf" isinf |x; _p, _q| truth(!x.finite() & !x.nan());
+    /// The tangent.
+    TAN "tan" tan |x; _p, _q| x.sin() / x.cos();
+    /// The smallest integer not below x.
+    CEIL "ceil" ceil |x; _p, _q| -(-x).floor();
+    /// The integer towards 0.
+    TRUNC "trunc" trunc |x; _p, _q| x.abs().floor().copysign(x);
+    /// The nearest integer; of two, the even one.
+    ROUND "round" round |x; _p, _q| {
+        let below = x.floor();
+        let (rest, half) = (x - below, below * T::of(0.5));
+        let odd = half.floor() != half;
+        if (rest > T::of(0.5)) | ((rest == T::of(0.5)) & odd) { below + T::ONE } else { below }
+    };
+    /// 2^x, through f64.
+    EXP2 "exp2" exp2 |x; _p, _q| T::of(Float::exp(x.to_f64() * std::f64::consts::LN_2));
+    /// The logarithm to base 2, through f64.
+    LOG2 "log2" log2 |x; _p, _q| T::of(Float::ln(x.to_f64()) * std::f64::consts::LOG2_E);
+    /// The logarithm to base 10, through f64.
+    LOG10 "log10" log10 |x; _p, _q| T::of(Float::ln(x.to_f64()) * std::f64::consts::LOG10_E);
+    /// e^x - 1, exact for small x.
+    EXPM1 "expm1" expm1_of |x; _p, _q| expm1(x);
+    /// sin(πx) / (πx), 1 at 0.
+    SINC "sinc" sinc |x; _p, _q| {
+        let u = x * T::of(std::f64::consts::PI);
+        if u == T::ZERO { T::ONE } else { u.sin() / u }
+    };
+    /// The derivative of `SINC`, through f64; near 0 its series.
+    SINC_DERIVATIVE "sinc_derivative" sinc_derivative |x; _p, _q| {
+        let u = x.to_f64() * std::f64::consts::PI;
+        let s = u * u;
+        let near = u * (-1.0 / 3.0 + s * (1.0 / 30.0 + s * (-1.0 / 840.0 + s * (1.0 / 45_360.0))));
+        let far = (u * Float::cos(u) - Float::sin(u)) / s;
+        T::of(std::f64::consts::PI * if s < 0.01 { near } else { far })
+    };
+    /// x where it is positive, p x elsewhere.
+    LEAKY "leaky" leaky |x; p, _q| if x > T::ZERO { x } else { x * p };
+    /// The derivative of `LEAKY`: 1 or p.
+    LEAKY_DERIVATIVE "leaky_derivative" leaky_derivative |x; p, _q| if x > T::ZERO { T::ONE } else { p };
+    /// x where it is positive, p (e^(q x) - 1) elsewhere.
+    ELU "elu" elu |x; p, q| if x > T::ZERO { x } else { p * expm1(x * q) };
+    /// The derivative of `ELU`: 1, or p q e^(q x).
+    ELU_DERIVATIVE "elu_derivative" elu_derivative |x; p, q| if x > T::ZERO { T::ONE } else { p * q * (x * q).exp() };
+    /// ln(1 + e^(p x)) / p; x where p x is above q.
+    SOFTPLUS_SCALED "softplus_scaled" softplus_scaled |x; p, q| {
+        let z = x * p;
+        let above = if z > T::ZERO { z } else { T::ZERO };
+        if z > q { x } else { (above + log1p((-z.abs()).exp())) / p }
+    };
+    /// The derivative of `SOFTPLUS_SCALED`.
+    SOFTPLUS_SCALED_DERIVATIVE "softplus_scaled_derivative" softplus_scaled_derivative |x; p, q| {
+        let z = x * p;
+        if z > q { T::ONE } else { z.sigmoid() }
+    };
+    /// 1 where p <= x <= q, else 0.
+    BETWEEN "between" between |x; p, q| truth((x >= p) & (x <= q));
+    /// q where x <= p, else x.
+    THRESHOLD "threshold" threshold |x; p, q| if x <= p { q } else { x };
+    /// x between p and q; NaN stays.
+    CLAMP "clamp" clamp |x; p, q| {
+        let x = if x < p { p } else { x };
+        if x > q { q } else { x }
+    };
+    /// p for NaN.
+    NAN_TO "nan_to" nan_to |x; p, _q| if x.nan() { p } else { x };
+    /// p for infinity, q for minus infinity.
+    INF_TO "inf_to" inf_to |x; p, q| {
+        let x = if x == -T::NEG_INF { p } else { x };
+        if x == T::NEG_INF { q } else { x }
+    };
+    /// The larger; NaN loses.
+    FMAX "fmax" fmax |x, y| if (x >= y) | y.nan() { x } else { y };
+    /// The smaller; NaN loses.
+    FMIN "fmin" fmin |x, y| if (x <= y) | y.nan() { x } else { y };
+    /// The remainder with the sign of x, as C has it.
+    FMOD "fmod" fmod |x, y| remainder_of_sizes(x, y).copysign(x);
+    /// sqrt(x² + y²), without overflow.
+    HYPOT "hypot" hypot |x, y| {
+        let (a, b) = (x.abs(), y.abs());
+        let large = a.maximum(b);
+        let ratio = a.minimum(b) / large;
+        if (large == T::ZERO) | (large == -T::NEG_INF) { large } else { large * ratio.mul_add(ratio, T::ONE).sqrt() }
+    };
+    /// ln(e^x + e^y), without overflow.
+    LOGADDEXP "logaddexp" logaddexp |x, y| {
+        let large = x.maximum(y);
+        if x == y { x + T::of(std::f64::consts::LN_2) } else { large + log1p((-(x - y).abs()).exp()) }
+    };
+    /// x where it is positive, x y elsewhere.
+    PRELU "prelu" prelu |x, y| if x > T::ZERO { x } else { x * y };
+    /// The derivative of `PRELU` for x: 1 or y.
+    PRELU_DERIVATIVE "prelu_derivative" prelu_derivative |x, y| if x > T::ZERO { T::ONE } else { y };
+    /// x / y, and 0 where y is 0.
+    DIV_OR_0 "div_or_0" div_or_0 |x, y| if y == T::ZERO { T::ZERO } else { x / y };
+    /// x^y, through f64.
+    POW_OF "pow_of" pow_of |x, y| T::of(power(x.to_f64(), y.to_f64()));
+    /// The derivative of `POW_OF` for x.
+    POW_BASE "pow_base" pow_base |x, y| {
+        let (x, y) = (x.to_f64(), y.to_f64());
+        T::of(if y == 0.0 { 0.0 } else { y * power(x, y - 1.0) })
+    };
+    /// The derivative of `POW_OF` for y; 0 where x is 0 and y is not negative.
+    POW_EXPONENT "pow_exponent" pow_exponent |x, y| {
+        let (x, y) = (x.to_f64(), y.to_f64());
+        T::of(if (x == 0.0) & (y >= 0.0) { 0.0 } else { power(x, y) * Float::ln(x) })
+    };
+    /// -(y ln x + (1 - y) ln(1 - x)), the logarithms not below -100.
+    BCE "bce" bce |x, y| {
+        let least = T::of(-100.0);
+        -(y * x.ln().maximum(least) + (T::ONE - y) * log1p(-x).maximum(least))
+    };
+    /// The derivative of `BCE` for x.
+    BCE_DERIVATIVE "bce_derivative" bce_derivative |x, y| (x - y) / ((T::ONE - x) * x).maximum(T::of(f64::from(1e-12_f32)));
+    /// The derivative of `BCE` for y.
+    BCE_TARGET "bce_target" bce_target |x; _p, _q| {
+        let least = T::of(-100.0);
+        log1p(-x).maximum(least) - x.ln().maximum(least)
+    };
+    /// |x|^p, through f64.
+    ABS_POW "abs_pow" abs_pow |x; p, _q| T::of(power(Float::abs(x.to_f64()), p.to_f64()));
+    /// The derivative of `ABS_POW`, 0 at 0.
+    ABS_POW_DERIVATIVE "abs_pow_derivative" abs_pow_derivative |x; p, _q| {
+        let size = Float::abs(x.to_f64());
+        let slope = p.to_f64() * power(size, p.to_f64() - 1.0);
+        if x == T::ZERO { T::ZERO } else { T::of(slope).copysign(x) * T::of(1.0f64.copysign(p.to_f64())) }
+    };
+}
+
+/// e^x - 1 by the hyperbolic tangent where the difference would cancel.
+#[inline(always)]
+fn expm1<T: Float>(x: T) -> T {
+    let t = (x * T::of(0.5)).tanh();
+    let near = (t + t) / (T::ONE - t);
+    if x.abs() < T::ONE { near } else { x.exp() - T::ONE }
+}
+
+/// x^y in f64; a negative x has whole powers only.
+#[inline(always)]
+fn power(x: f64, y: f64) -> f64 {
+    let whole = y.floor() == y;
+    let odd = whole & ((y * 0.5).floor() != y * 0.5);
+    let size = Float::exp(y * Float::ln(Float::abs(x)));
+    let signed = if odd { Float::copysign(size, x) } else { size };
+    let undefined = ((x < 0.0) & !whole) | x.is_nan();
+    let power = if undefined { f64::NAN } else { signed };
+    if (y == 0.0) | (x == 1.0) { 1.0 } else { power }
 }
 
 /// Φ(x).
@@ -194,14 +348,19 @@ fn log1p<T: Float>(x: T) -> T {
     if sum.finite() { y } else { sum.ln() }
 }
 
-/// The exact remainder of the sizes while the quotient is below 2^24 (2^53), then the signs.
+/// The exact remainder of the sizes while the quotient is below 2^24 (2^53).
 #[inline(always)]
-fn remainder<T: Float>(x: T, y: T) -> T {
+fn remainder_of_sizes<T: Float>(x: T, y: T) -> T {
     let (a, b) = (x.abs(), y.abs());
     let quotient = (a / b).floor();
     let r = if quotient == T::ZERO { a } else { (-quotient).mul_add(b, a) };
-    let r = if r < T::ZERO { r + b } else { r }; // the quotient was rounded up to the next integer
-    let r = r.copysign(x);
+    if r < T::ZERO { r + b } else { r } // the quotient was rounded up to the next integer
+}
+
+/// That remainder, then the signs.
+#[inline(always)]
+fn remainder<T: Float>(x: T, y: T) -> T {
+    let r = remainder_of_sizes(x, y).copysign(x);
     if (r != T::ZERO) & ((r < T::ZERO) != (y < T::ZERO)) { r + y } else { r }
 }
 
@@ -226,15 +385,7 @@ multiversion! {
         } else if y == -2.0 {
             each.for_each(|(dst, x)| *dst = T::ONE / (*x * *x));
         } else {
-            let whole = y.floor() == y;
-            let odd = whole & ((y * 0.5).floor() != y * 0.5);
-            for (dst, &x) in each {
-                let x = x.to_f64();
-                let size = Float::exp(y * Float::ln(Float::abs(x)));
-                let signed = if odd { Float::copysign(size, x) } else { size };
-                let undefined = (x < 0.0) & !whole;
-                *dst = T::of(if undefined { f64::NAN } else { signed });
-            }
+            each.for_each(|(dst, x)| *dst = T::of(power(x.to_f64(), y)));
         }
     }
 }

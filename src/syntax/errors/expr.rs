@@ -38,10 +38,26 @@ pub(in crate::syntax) fn malformed_number(text: &str, span: Span, number: &str) 
     if !letters.is_empty() && !digits.contains('.') {
         let message = format!("`{number}` is neither a number nor a name: a name begins with a letter");
         let report = Diagnostic::error(code, message, span, format!("digits, then `{}`", quoted(letters)));
+        let thousands = match letters {
+            "k" | "K" => Some("_000"),
+            "m" | "M" => Some("_000_000"),
+            _ => None,
+        };
+        if let Some(zeros) = thousands {
+            return report.mend(text, span, &format!("{digits}{zeros}"));
+        }
+        if letters == "x" {
+            return report.mend(text, span, digits);
+        }
         let name =
             letters.strip_prefix('x').filter(|rest| rest.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty());
         return match name {
-            Some(second) => report.note(format!("two sizes are a list: `[{digits}, {second}]`")),
+            Some(second) => {
+                let fixed = if second == digits { digits.to_string() } else { format!("[{digits}, {second}]") };
+                report
+                    .note(format!("two sizes are a list: `[{digits}, {second}]`; one number stands for every axis"))
+                    .mend(text, span, &fixed)
+            }
             None => report,
         };
     }
@@ -70,6 +86,20 @@ pub(in crate::syntax) fn too_many_else(span: Span, limit: usize) -> Diagnostic {
 /// `d +`.
 pub(in crate::syntax) fn missing_operand(text: &str, sign: Span) -> Diagnostic {
     let (at, sign, _) = first_token(text, sign);
+    let (before, _) = around(text, at.start);
+    let digits = before.trim_end().len() - before.trim_end().trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let number = &before.trim_end()[before.trim_end().len() - digits..];
+    if let ("%", Ok(percent)) = (sign, number.parse::<u32>()) {
+        let share = format!("{}", f64::from(percent) / 100.0);
+        let share = if share.contains('.') { share } else { format!("{share}.0") };
+        let start = at.start - (before.len() - before.trim_end().len() + digits) as u32;
+        let message = format!("a share is written as a fraction: {percent}% is `{share}`");
+        return Diagnostic::error("syntax::percent", message, Span { start, ..at }, "there are no percentages").mend(
+            text,
+            Span { start, ..at },
+            &share,
+        );
+    }
     Diagnostic::error(
         "syntax::missing_operand",
         format!("a value is missing beside this `{sign}`"),
@@ -134,6 +164,10 @@ fn of_value(text: &str, base: Span, first: Span, whole: Span) -> Diagnostic {
 
 /// `x[:, 0]`.
 pub(in crate::syntax) fn slice(text: &str, base: Span, index: Span) -> Diagnostic {
+    if matches!(said(text, base), "input" | "output" | "inputs" | "outputs" | "Input") {
+        let message = "inputs and outputs stand in the model's signature: `: (x: f32[batch, 784]) -> f32[batch, 10]`";
+        return Diagnostic::error("syntax::slice", message, base.to(index), "not in a body");
+    }
     let message =
         format!("`{}{}`: an index takes one number, of a list", quoted(said(text, base)), quoted(said(text, index)));
     Diagnostic::error("syntax::slice", message, index, "not how a part of a value is taken").note(
@@ -182,6 +216,11 @@ pub(in crate::syntax) fn in_args(text: &str, arg: Span, junk: Span) -> Diagnosti
         (":", _) => Diagnostic::error("syntax::slice", "there are no slices in an argument", at, "not a number")
             .note("a part of a value is taken by a stage: `slice(axis = 1, from = 0, to = 1)`"),
         (";", _) => semicolon(text, at),
+        ("==" | "!=" | "<" | "<=" | ">" | ">=", _)
+            if condition_in_parentheses(text, arg, junk, at, sign).is_some() =>
+        {
+            condition_in_parentheses(text, arg, junk, at, sign).unwrap_or_else(|| unexpected(text, at, junk))
+        }
         ("==" | "!=" | "<" | "<=" | ">" | ">=", _) => {
             let message = format!("a comparison stands only after `if` and `where`: `{sign}`");
             Diagnostic::error("syntax::comparison", message, at, "not in an argument")
@@ -193,11 +232,41 @@ pub(in crate::syntax) fn in_args(text: &str, arg: Span, junk: Span) -> Diagnosti
             "write the arguments out",
         ),
         ("=", _) => Diagnostic::error("syntax::double_assign", "a second `=`", at, "one is enough").mend(text, at, ""),
+        ("for", _) => Diagnostic::error("syntax::comprehension", "a list is not made by a loop", at, "no `for` in here")
+            .note("copies of a stage are `repeat 3 { … }`; a loop over numbers is `for c in [64, 128] { … }`, on a line of its own"),
+        (_, Kind::Str | Kind::QuotedStr)
+            if arg.end == junk.end && matches!(around(text, at.start).0.chars().last(), Some('f' | 'r' | 'b')) =>
+        {
+            let prefix = Span { start: at.start - 1, end: at.start, ..at };
+            let message = "a string has no letter before it, and nothing is filled into it";
+            Diagnostic::error("syntax::string_prefix", message, prefix, "leave it out").mend(text, prefix, "")
+        }
+        ("$" | "@" | "&", _) => {
+            let message = format!("a name stands alone, without `{sign}`");
+            Diagnostic::error("syntax::unexpected", message, at, "leave it out").mend(text, at, "")
+        }
         (_, Kind::Word | Kind::Number | Kind::Str | Kind::QuotedStr | Kind::Open) if arg.start != junk.start => {
             missing_comma(text, at)
         }
         _ => unexpected(text, at, junk),
     }
+}
+
+/// `if (d == 64) {`: the parenthesis stands around a whole condition.
+fn condition_in_parentheses(text: &str, elem: Span, junk: Span, at: Span, sign: &str) -> Option<Diagnostic> {
+    let (before, _) = around(text, elem.start);
+    let head = before.trim_end().strip_suffix('(')?;
+    let word = head.trim_end().rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
+    if !matches!(word, "if" | "where") || !text[junk.end as usize..].starts_with(')') {
+        return None;
+    }
+    let message = format!("a condition stands without parentheses: `{word} {}`", said(text, elem.to(junk)));
+    let open = Span { start: elem.start - (before.len() - head.len()) as u32, end: elem.start, ..elem };
+    let close = Span { start: junk.end, end: junk.end + 1, ..junk };
+    let shown = format!("{word} {} {{ … }}", said(text, elem.to(junk)));
+    let gap = if head.ends_with(' ') { "" } else { " " };
+    let report = Diagnostic::error("syntax::comparison", message, at, format!("`{sign}` inside parentheses"));
+    Some(report.fix(open, gap, shown).also(close, ""))
 }
 
 /// `(a; b)`.
@@ -283,7 +352,22 @@ pub(in crate::syntax) fn in_type(text: &str, junk: Span) -> Diagnostic {
             let message = format!("`{sign}` is no size: `_` is any size, `...` any number of axes");
             Diagnostic::error("syntax::any_size", message, at, "write `_`").mend(text, at, "_")
         }
-        ("=", _) => Diagnostic::error("syntax::port_default", "an input has no default value", at, "leave it out"),
+        ("=", _) => {
+            let (before, _) = around(text, at.start);
+            let gap = (before.len() - before.trim_end().len()) as u32;
+            let place = Span { start: at.start - gap, end: junk.end, ..at };
+            Diagnostic::error("syntax::port_default", "an input has no default value", at, "leave it out")
+                .mend(text, place, "")
+        }
+        ("x", _) => {
+            let (before, _) = around(text, at.start);
+            let after = said(text, Span { start: at.end, ..junk });
+            let gap = (before.len() - before.trim_end().len()) as u32;
+            let space = (after.len() - after.trim_start().len()) as u32;
+            let place = Span { start: at.start - gap, end: at.end + space, ..at };
+            Diagnostic::error("syntax::missing_comma", "sizes are separated by `,`, not by `x`", at, "write `,`")
+                .mend(text, place, ", ")
+        }
         (_, Kind::Word | Kind::Number) => missing_comma(text, at),
         _ => unexpected(text, at, junk),
     }
@@ -304,19 +388,65 @@ pub(in crate::syntax) fn missing_type(text: &str, name: Span) -> Diagnostic {
 pub(in crate::syntax) fn unnamed_port(text: &str, ty: Span) -> Diagnostic {
     let said = quoted(said(text, ty));
     let start = Span { end: ty.start, ..ty };
+    let (before, after) = around(text, ty.start);
+    let taken = |name: &&str| !format!("{before}{after}").contains(&format!("{name}:"));
+    let name = ["x", "y", "z"].into_iter().find(taken).unwrap_or("other");
     Diagnostic::error(
         "syntax::unnamed_port",
-        format!("in parentheses each has a name: `x: {said}`"),
+        format!("in parentheses each has a name: `{name}: {said}`"),
         ty,
         "its name is missing",
     )
-    .mend(text, start, "x: ")
+    .mend(text, start, &format!("{name}: "))
 }
 
 /// `x: f32`.
 pub(in crate::syntax) fn missing_axes(text: &str, span: Span) -> Diagnostic {
     let said = said(text, span);
     let end = Span { start: span.end, ..span };
+    let (_, rest) = around(text, span.end);
+    let close = if rest.starts_with('(') { rest.find(')') } else { rest.find('>').filter(|_| rest.starts_with('<')) };
+    if let Some(close) = close {
+        let inner = &rest[1..close];
+        let message = format!("sizes stand in brackets: `{said}[{inner}]`");
+        let place = Span { end: span.end + close as u32 + 1, ..end };
+        return Diagnostic::error("syntax::missing_axes", message, place, "write `[…]`").mend(
+            text,
+            place,
+            &format!("[{inner}]"),
+        );
+    }
+    if let Some(end) = rest.find("->").or(rest.find('{')).filter(|_| rest.starts_with(':')) {
+        let inner = rest[..end].trim_end();
+        let place = Span { end: span.end + inner.len() as u32, ..span };
+        let message = format!("an input with a name stands in parentheses: `({said}{inner})`");
+        return Diagnostic::error("syntax::missing_axes", message, place, "parentheses are missing").mend(
+            text,
+            place,
+            &format!("({said}{inner})"),
+        );
+    }
     let message = format!("`{said}` has no axes: `{said}[batch, d]`, or `{said}[]` for a single number");
     Diagnostic::error("syntax::missing_axes", message, span, "`[…]` is missing after this").mend(text, end, "[]")
+}
+
+/// `model net(x: f32[batch, 784]) -> f32[batch, 10]`: inputs where hyperparameters stand.
+pub(in crate::syntax) fn typed_inputs(text: &str, params: Span, junk: Span, arrow: bool) -> Diagnostic {
+    let inputs = quoted(said(text, params));
+    let message = format!("inputs stand after `:`, hyperparameters before it: `: {inputs} -> …`");
+    let start = Span { end: params.start, ..params };
+    let report = Diagnostic::error("syntax::typed_inputs", message, junk, "a type: this is an input");
+    if !arrow {
+        return report;
+    }
+    let (before, _) = around(text, start.start);
+    report.mend(text, start, if before.ends_with(' ') { ": " } else { " : " })
+}
+
+/// `: (batch, 784)`.
+pub(in crate::syntax) fn sizes_in_parentheses(text: &str, span: Span) -> Diagnostic {
+    let said = said(text, span);
+    let fixed = format!("[{}]", said.trim_start_matches('(').trim_end_matches(')'));
+    let message = format!("sizes stand in brackets: `{fixed}`");
+    Diagnostic::error("syntax::sizes", message, span, "write `[…]`").mend(text, span, &fixed)
 }

@@ -8,19 +8,27 @@ use crate::text::Span;
 pub(in crate::syntax) fn outside(text: &str, span: Span) -> Diagnostic {
     let (at, word, kind) = first_token(text, span);
     let code = "syntax::outside";
+    let line = said(text, span).lines().next().unwrap_or("");
+    if let Some(told) = another_format(line, word) {
+        return Diagnostic::error(code, told, at, "not a word of the language")
+            .note("a file has `dim`, `use`, `block`, `model` and `train`, for instance `model net : (x: f32[batch, 784]) -> f32[batch, 10] { linear(10) }`");
+    }
     if kind == Kind::Word {
         let ours = match word {
-            "import" | "from" | "include" => Some("blocks of another file come by `use \"blocks.model\"`"),
+            "import" | "from" | "include" | "using" | "require" => {
+                Some("operators are always there, blocks of another file come by `use \"blocks.model\"`")
+            }
             "def" | "fn" | "func" | "function" => Some("a part that is used again is a `block name(d) { … }`"),
-            "class" | "module" | "network" | "net" => {
+            "class" | "module" | "network" | "net" | "struct" | "impl" | "trait" => {
                 Some("a network is a `model name(…) : (x: f32[…]) -> f32[…] { … }`")
             }
-            "param" | "parameter" | "const" | "let" | "var" => {
+            "param" | "parameter" | "const" | "let" | "var" | "static" => {
                 Some("a number with a name is a hyperparameter of its block or model: `model mlp(d = 256)`")
             }
+            "layer" => Some("a layer is declared in the body that uses it: `layer wte = embedding(vocab, d)`"),
             _ => None,
         };
-        if let Some(ours) = ours {
+        if let Some(ours) = ours.filter(|_| !line[word.len()..].starts_with('.')) {
             return Diagnostic::error(
                 code,
                 format!("there is no `{word}` here: {ours}"),
@@ -30,20 +38,55 @@ pub(in crate::syntax) fn outside(text: &str, span: Span) -> Diagnostic {
         }
         let near = ["dim", "use", "block", "model", "train"]
             .into_iter()
-            .find(|keyword| strsim::damerau_levenshtein(keyword, &word.to_lowercase()) == 1);
+            .find(|keyword| strsim::damerau_levenshtein(keyword, &word.to_lowercase()) <= 1)
+            .or((word == "training").then_some("train"));
         if let Some(near) = near {
             let message = format!("`{word}` begins no entry: did you mean `{near}`?");
             return Diagnostic::error("syntax::keyword_typo", message, at, "not a keyword").mend(text, at, near);
         }
+        if [".fit(", ".compile(", ".train("].iter().any(|call| line.contains(call)) {
+            let message = format!(
+                "`{}`: training is a section of the file, `train net {{ loss cross_entropy … }}`",
+                quoted(line)
+            );
+            return Diagnostic::error(code, message, at, "no calls here");
+        }
+        if let Some((name, _)) =
+            line.split_once('=').filter(|(name, value)| name.trim() == word && !value.starts_with('='))
+        {
+            let message = format!("`{}` stands outside of every block and model", quoted(line));
+            return Diagnostic::error(code, message, at, "in no body")
+                .note(format!("a number with a name is a hyperparameter: `model net({} = …)`", name.trim()));
+        }
     }
     let message = format!("`{}` stands outside of every block and model", quoted(said(text, span)));
     Diagnostic::error(code, message, at, "in no body")
-        .note("outside of bodies a file has `dim`, `use`, `block`, `model` and `train`; was a `}` typed too early?")
+        .note("stages stand in the body of a `block` or `model`: was a `}` typed too early?")
+}
+
+/// What is said where a line is of another format than this.
+fn another_format(line: &str, word: &str) -> Option<String> {
+    let line = line.trim();
+    let what = match word {
+        "{" => "this looks like JSON",
+        "[" => "this looks like TOML",
+        _ if line.starts_with("```") => "this line belongs to the text around the model",
+        _ if line.starts_with("---") => "this looks like YAML",
+        _ => return None,
+    };
+    Some(format!("{what}: a network is written as a `model` with a body of stages"))
 }
 
 /// Something after a finished entry, on its line.
 pub(in crate::syntax) fn after_entry(text: &str, entry: Span, junk: Span) -> Diagnostic {
     let (at, word, kind) = first_token(text, junk);
+    if said(text, entry).starts_with("dim") && word == ":" {
+        let bare = said(text, entry) == "dim";
+        let message = if bare { "dims stand after `dim`, without `:`" } else { "a dim has no type: it is a size" };
+        let rest = said(text, junk).lines().next().unwrap_or("").trim_end();
+        let place = Span { end: if bare { at.end } else { at.start + rest.len() as u32 }, ..at };
+        return Diagnostic::error("syntax::after_entry", message, at, "leave it out").mend(text, place, "");
+    }
     if said(text, entry).starts_with("dim") {
         if word == "=" {
             let message = "a dim of a file is a symbol, without a value: a number with a name is a hyperparameter";
@@ -69,14 +112,30 @@ pub(in crate::syntax) fn after_entry(text: &str, entry: Span, junk: Span) -> Dia
 
 /// A keyword without the name that must follow.
 pub(in crate::syntax) fn missing_name(text: &str, span: Span, keyword: &str, example: &str) -> Diagnostic {
-    let _ = text;
+    let (_, rest) = around(text, span.end);
+    if keyword == "model" && rest.trim_start().starts_with(['=', ':']) {
+        let message = "a model is an entry with a body: `model net : (x: f32[batch, 784]) -> f32[batch, 10] { … }`";
+        return Diagnostic::error("syntax::missing_name", message, span, "its name is missing after this")
+            .note("its stages stand in the body, one a line: `linear(256)`, then `relu`, then `linear(10)`");
+    }
     let what = match keyword {
         "train" => "a train section names the model it trains",
         "dim" => "a dim has a name",
         "model" => "a model has a name",
         _ => "a block has a name",
     };
-    Diagnostic::error("syntax::missing_name", format!("{what}: `{example}`"), span, "the name is missing after this")
+    let report = Diagnostic::error(
+        "syntax::missing_name",
+        format!("{what}: `{example}`"),
+        span,
+        "the name is missing after this",
+    );
+    let models: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("model ")).collect();
+    if let ("train", [model]) = (keyword, models.as_slice()) {
+        let name: String = model.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        return report.mend(text, Span { start: span.end, ..span }, &format!(" {name}"));
+    }
+    report
 }
 
 /// `dim a, b,`.
@@ -92,6 +151,9 @@ pub(in crate::syntax) fn in_header(text: &str, head: Span, junk: Span, body: boo
     let (_, keyword, _) = first_token(text, head);
     if sign == "?" {
         return ternary(text, at);
+    }
+    if let Some(report) = slip_of_header(text, head, junk, (at, sign, keyword)) {
+        return report;
     }
     if (keyword == "block" || keyword == "model") && matches!(sign, "->" | "=>") {
         let message = "a signature begins with `:` and its inputs: `: [batch, d] -> [batch, d]`";
@@ -130,6 +192,67 @@ pub(in crate::syntax) fn in_header(text: &str, head: Span, junk: Span, body: boo
         Some(form) => report.note(format!("the form is `{form}`")),
         None => report,
     }
+}
+
+/// A sign or word of another language between a keyword and its body.
+fn slip_of_header(text: &str, head: Span, junk: Span, (at, sign, keyword): (Span, &str, &str)) -> Option<Diagnostic> {
+    let entry = matches!(keyword, "block" | "model");
+    let raw = said(text, junk);
+    let before = said(text, Span { end: at.start, ..head });
+    let clause = before.contains("where") || keyword == "if" || keyword == "else";
+    if sign == "=" && clause && !raw.starts_with("==") && !raw.starts_with("=>") {
+        let message = "two sizes are compared by `==`: a single `=` names a value";
+        return Some(Diagnostic::error("syntax::compare", message, at, "write `==`").mend(text, at, "=="));
+    }
+    if entry && raw.starts_with("=>") {
+        let arrow = Span { end: at.start + 2, ..at };
+        let report = Diagnostic::error("syntax::signature_arrow", "outputs stand after `->`", arrow, "write `->`");
+        return Some(report.mend(text, arrow, "->"));
+    }
+    if entry && sign == "=" && raw.contains('[') {
+        let message = "a signature begins with `:` and its inputs: `: [batch, d] -> [batch, d]`";
+        return Some(Diagnostic::error("syntax::signature_colon", message, at, "write `:`").mend(text, at, ":"));
+    }
+    if entry && matches!(sign, "if" | "when" | "with" | "requires") {
+        let message = format!("facts of a `{keyword}` stand after `where`");
+        return Some(Diagnostic::error("syntax::where_word", message, at, "write `where`").mend(text, at, "where"));
+    }
+    let name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if keyword == "block" && !before.contains(['(', ':']) && raw.split_whitespace().all(name) {
+        let names: Vec<&str> = raw.split_whitespace().collect();
+        let place = Span { start: at.start - (before.len() - before.trim_end().len()) as u32, ..junk };
+        let fixed = format!("({})", names.join(", "));
+        let message = format!("hyperparameters stand in parentheses: `{}{fixed}`", before.trim_end());
+        return Some(
+            Diagnostic::error("syntax::params", message, junk, "parentheses are missing").mend(text, place, &fixed),
+        );
+    }
+    if keyword == "residual" && sign == "(" && raw.ends_with(')') {
+        let inner = raw[1..raw.len() - 1].trim();
+        let message = format!("a branch stands in braces: `residual {{ {inner} }}`");
+        let report = Diagnostic::error("syntax::braces", message, at, "write `{`");
+        return Some(report.mend(text, junk, &format!(" {{ {inner} }}")));
+    }
+    if keyword == "for" && raw.starts_with("..") {
+        let from: String =
+            before.chars().rev().take_while(char::is_ascii_digit).collect::<Vec<_>>().into_iter().rev().collect();
+        let to = raw[2..].trim_start_matches('=').trim();
+        let range = if from == "0" { format!("range({to})") } else { format!("range({from}, {to})") };
+        let place = Span { start: at.start - from.len() as u32, ..junk };
+        let message = format!("numbers in a row are `{range}`");
+        return Some(Diagnostic::error("syntax::range", message, junk, "not a list").mend(text, place, &range));
+    }
+    if keyword == "if" && matches!(sign, "is" | "in" | "not") || keyword == "if" && before.trim_end().ends_with("not") {
+        let message = "a condition compares two numbers: `if d == 64 { … }`, `if d != 64 { … }`";
+        let report = Diagnostic::error("syntax::in_head", message, at, "not a comparison");
+        let note = match sign {
+            "in" => "for several cases: `if d == 64 { … } else if d == 128 { … }`",
+            "is" => "nothing is `none`: `if act == none { … }`",
+            _ => "a condition is turned by its comparison: `==` and `!=`, `<` and `>=`",
+        };
+        return Some(report.note(note));
+    }
+    None
 }
 
 /// How a construct is written.
@@ -279,4 +402,12 @@ pub(in crate::syntax) fn missing_opener(text: &str, header: Span, close: Span) -
     Diagnostic::error("syntax::missing_body", message, at, "`{` is missing at the end of its header")
         .label(close, "this `}` ends the body")
         .mend(text, place, " {")
+}
+
+/// `train net:` with the settings on the lines below.
+pub(in crate::syntax) fn colon_body(text: &str, name: Span) -> Diagnostic {
+    let message = format!("a section stands in braces: `train {} {{ … }}`", said(text, name));
+    let colon = text[name.end as usize..].find(':').map_or(name.end, |at| name.end + at as u32);
+    let place = Span { start: colon, end: colon + 1, ..name };
+    Diagnostic::error("syntax::colon_body", message, place, "`{` must stand here, and `}` at the end")
 }

@@ -42,7 +42,7 @@ pub(in crate::syntax) fn foreign_sign(c: char) -> Option<&'static str> {
 }
 
 /// A character that the language does not have.
-pub(in crate::syntax) fn foreign_character(span: Span, c: char, known: Option<&str>) -> Diagnostic {
+pub(in crate::syntax) fn foreign_character(span: Span, c: char, known: Option<&str>, signature: bool) -> Diagnostic {
     let code = "syntax::foreign_character";
     match known {
         Some(" ") => {
@@ -50,6 +50,7 @@ pub(in crate::syntax) fn foreign_character(span: Span, c: char, known: Option<&s
             Diagnostic::error(code, message, span, "not a plain space").fix(span, " ", "put a plain space here")
         }
         Some(ours) => {
+            let ours = if c == '→' && !signature { "|>" } else { ours };
             let message = format!("`{c}` is written `{ours}` here");
             Diagnostic::error(code, message, span, format!("write `{ours}`")).fix(
                 span,
@@ -76,10 +77,10 @@ pub(in crate::syntax) fn floor_division(file: u16, text: &str, at: usize) -> Dia
         .mend(text, span, "/")
 }
 
-/// `# a comment`.
+/// `# a comment`, `-- a comment`.
 pub(in crate::syntax) fn hash_comment(span: Span, said: &str) -> Diagnostic {
-    let sign = Span { end: span.start + 1, ..span };
-    let mended = format!("// {}", said.trim_start_matches('#').trim_start());
+    let sign = Span { end: span.start + if said.starts_with("--") { 2 } else { 1 }, ..span };
+    let mended = format!("// {}", said.trim_start_matches(['#', '-']).trim_start());
     Diagnostic::error("syntax::hash_comment", "a comment begins with `//`", sign, "not a comment here").fix(
         sign,
         "//",
@@ -87,16 +88,22 @@ pub(in crate::syntax) fn hash_comment(span: Span, said: &str) -> Diagnostic {
     )
 }
 
-/// `/* a comment */`.
-pub(in crate::syntax) fn block_comment(span: Span, said: &str) -> Diagnostic {
-    let sign = Span { end: span.start + 2, ..span };
+/// `/* a comment */`, `"""a docstring"""`, `<!-- a comment -->`.
+pub(in crate::syntax) fn block_comment(span: Span, said: &str, alone: bool) -> Diagnostic {
+    let (open, close, label) = match said.as_bytes().first() {
+        Some(b'"') => ("\"\"\"", "\"\"\"", "there are no strings of several lines"),
+        Some(b'<') => ("<!--", "-->", "comments in `<!-- -->` are not read"),
+        _ => ("/*", "*/", "comments in `/* */` are not read"),
+    };
+    let sign = Span { end: span.start + open.len() as u32, ..span };
     let message = "a comment is written `// …`, to the end of its line";
-    let report = Diagnostic::error("syntax::block_comment", message, sign, "comments in `/* */` are not read");
-    let inner = said.trim_start_matches("/*").trim_end_matches("*/").trim();
+    let report = Diagnostic::error("syntax::block_comment", message, sign, label);
+    let inner = said.trim_start_matches(open);
+    let inner = inner.strip_suffix(close).unwrap_or(inner).trim();
     let lines: Vec<_> =
         inner.lines().map(|line| format!("// {}", line.trim().trim_start_matches('*').trim())).collect();
     match lines.first() {
-        Some(first) => report.fix(span, lines.join("\n"), quoted(first)),
+        Some(first) => report.fix(span, lines.join("\n") + if alone { "" } else { "\n" }, quoted(first)),
         None => report.fix(span, "", "leave it out"),
     }
 }

@@ -63,7 +63,7 @@ impl Tree<'_> {
                 StmtKind::Flow(lhs, if told { poisoned(flow) } else { flow })
             }
             Rule::flow => {
-                if first.as_str().starts_with('-') {
+                if first.as_str().starts_with('-') && !told {
                     self.report(errors::leading_sign(self.text, good));
                 }
                 let flow = self.flow(first);

@@ -15,7 +15,16 @@ impl Tree<'_> {
         let keyword = kids.take(Rule::kw_train).map_or(span, |word| self.span(&word));
         let label = kids.take(Rule::label).and_then(|label| label.into_inner().next());
         let label = label.map(|label| self.name(label, errors::Role::Label));
-        let model = kids.take(Rule::call).map(|call| self.call(call, errors::Role::Model));
+        let colon = label.as_ref().map(|label| label.span.end as usize);
+        let call = kids.take(Rule::call);
+        let below =
+            |call: &Pair<'_, Rule>| colon.is_some_and(|colon| self.text[colon..call.as_span().start()].contains('\n'));
+        if let Some(label) = label.as_ref().filter(|_| call.as_ref().is_some_and(below)) {
+            // `train net:` with its settings below, as Python has bodies.
+            self.report(errors::colon_body(self.text, label.span));
+            return None;
+        }
+        let model = call.map(|call| self.call(call, errors::Role::Model));
         let junk = kids.take(Rule::sig_junk).map(|junk| self.span(&junk));
         let settings = kids.take(Rule::settings);
         let end = settings.as_ref().map_or(span.end as usize, |settings| settings.as_span().start());

@@ -1,0 +1,646 @@
+#!/usr/bin/env python3
+"""More reference vectors, family by family, in the form of `make.py` (which see), whose tools these are.
+
+    OMP_NUM_THREADS=1 python3 catalogue.py [file…]
+
+`like` checks a formula that PyTorch lacks; everything else is PyTorch's own function in float64.
+"""
+
+import math
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import make
+from make import VERSION, begin, case, f32, i64, ids, positive, rand, write, yes
+
+NAN, INF = math.nan, math.inf
+EDGES = [NAN, INF, -INF]
+
+
+def one(op, fn, forms=(), corners=(0.0, -0.0, 1.0, -1.0, 3.0, -3.0), draw=rand, edges=None, outside=()):
+    """A function of one value: drawn numbers, corners (kinks among them), a scalar, nothing, NaN and infinities.
+
+    forms: (call, function) for other attributes; edges: None where the infinities give NaN in PyTorch for a reason of
+    its own.
+    """
+    begin(op)
+    first = fn if forms == () else forms[0][1]
+    calls = [(op, fn)] if not forms else list(forms)
+    for call, f in calls:
+        case(f"{call}: random", call, {"x": draw(3, 5)}, f)
+        case(f"{call}: corners", call, {"x": f32(list(corners))}, f)
+    call, first = calls[0]
+    case("three axes, prime sizes", call, {"x": draw(2, 3, 5)}, first)
+    case("scalar", call, {"x": draw()}, first)
+    case("empty", call, {"x": draw(2, 0)}, first)
+    if edges is not None:
+        case("not-a-number and the infinities", call, {"x": f32(list(edges))}, first, grad=False)
+    if outside:
+        case("outside the domain", call, {"x": f32(list(outside))}, first, grad=False)
+
+
+def two(op, fn, draw=rand, corners=None, edges=None, grad_corners=True):
+    begin(op)
+    call = f"(a, b) |> {op}"
+    case("equal shapes", call, {"a": draw(2, 3), "b": draw(2, 3)}, fn)
+    case("leading axes missing on the right", call, {"a": draw(2, 3, 5), "b": draw(3, 5)}, fn)
+    case("leading axes missing on the left", call, {"a": draw(5), "b": draw(2, 3, 5)}, fn)
+    case("a scalar on the right", call, {"a": draw(2, 3), "b": draw()}, fn)
+    case("empty batch", call, {"a": draw(0, 3), "b": draw(3)}, fn)
+    if corners:
+        case("corners", call, {"a": f32(corners[0]), "b": f32(corners[1])}, fn, grad=grad_corners)
+    if edges:
+        case("not-a-number and the infinities", call, {"a": f32(edges[0]), "b": f32(edges[1])}, fn, grad=False)
+
+
+# ---------------------------------------------------------------------------------------------- activations
+
+
+def rectifiers():
+    knees = [0.0, -0.0, 1e-30, -1e-30, 3.0, -3.0, 20.0, -20.0, 60.0, -60.0]
+    one("leaky_relu", None, [("leaky_relu", lambda x: F.leaky_relu(x, 0.01)), ("leaky_relu(0.25)", lambda x: F.leaky_relu(x, 0.25)),
+                             ("leaky_relu(slope = -1)", lambda x: F.leaky_relu(x, -1.0))], knees, edges=EDGES)
+    one("elu", None, [("elu", F.elu), ("elu(0.5)", lambda x: F.elu(x, 0.5)), ("elu(alpha = 2)", lambda x: F.elu(x, 2.0))], knees, edges=EDGES)
+    one("celu", None, [("celu", F.celu), ("celu(0.5)", lambda x: F.celu(x, 0.5)), ("celu(alpha = 2)", lambda x: F.celu(x, 2.0))], knees, edges=EDGES)
+    one("selu", F.selu, corners=knees, edges=EDGES)
+    one("softplus", None, [("softplus", F.softplus), ("softplus(beta = 2, threshold = 3)", lambda x: F.softplus(x, 2, 3)),
+                           ("softplus(0.5)", lambda x: F.softplus(x, 0.5))], knees, edges=EDGES)
+    one("logsigmoid", F.logsigmoid, corners=knees, edges=EDGES)
+    one("mish", F.mish, corners=knees, edges=[NAN, INF])
+    one("softsign", F.softsign, corners=knees)
+    one("tanhshrink", F.tanhshrink, corners=knees, edges=EDGES)
+    # F.hardsigmoid's own gradient takes 1/6 in single precision.
+    one("hardsigmoid", lambda x: F.relu6(x + 3) / 6, corners=knees, edges=[INF, -INF])
+    one("hardswish", F.hardswish, corners=[0.0, -0.0, 2.5, -2.5, 4.0, -4.0])
+    one("softshrink", None, [("softshrink", F.softshrink), ("softshrink(1)", lambda x: F.softshrink(x, 1.0)), ("softshrink(lambda = 0)", lambda x: F.softshrink(x, 0.0))],
+        [0.0, 0.5, -0.5, 1.0, -1.0, 3.0, -3.0], edges=[INF, -INF])
+    one("hardshrink", None, [("hardshrink", F.hardshrink), ("hardshrink(1)", lambda x: F.hardshrink(x, 1.0)), ("hardshrink(lambda = 0)", lambda x: F.hardshrink(x, 0.0))],
+        [0.0, 0.5, -0.5, 1.0, -1.0, 3.0, -3.0], edges=EDGES)
+    one("threshold", None, [("threshold(0.5, 7)", lambda x: F.threshold(x, 0.5, 7.0)), ("threshold(threshold = -1, value = 0)", lambda x: F.threshold(x, -1.0, 0.0))],
+        [0.5, -1.0, 0.0, 3.0, -3.0], edges=EDGES)
+    one("step", lambda x: torch.heaviside(x, torch.ones_like(x)).detach(), edges=[INF, -INF])
+    gate = lambda x, beta=1.0: x * torch.sigmoid(beta * x)
+    one("swish", None, [("swish", F.silu), ("swish(0.5)", lambda x: gate(x, 0.5)), ("swish(beta = 1.702)", lambda x: make.gelu(x, "sigmoid"))], knees)
+    case("learned", "swish(learned = true)", {"x": rand(3, 4)}, lambda x, p: gate(x, p["swish.beta"]), {"swish.beta": rand(1, shift=1)})
+    begin("prelu")
+    for channels, shape in [(1, (3, 5)), (5, (3, 5)), (3, (2, 3, 4)), (3, (2, 3, 2, 2)), (4, (4,)), (1, ()), (3, (0, 3))]:
+        axis = 0 if len(shape) == 1 else 1
+        slopes = lambda x, w: w if w.numel() == 1 or x.dim() < 2 else w.reshape([-1] + [1] * (x.dim() - 2))
+        fn = lambda x, p, axis=axis: F.prelu(x, p["prelu.weight"]) if x.dim() > 1 else torch.where(x > 0, x, x * p["prelu.weight"].reshape(x.shape if x.dim() and p["prelu.weight"].numel() > 1 else []))
+        case(f"{channels} slopes on {list(shape)}", "prelu" if channels == 1 else f"prelu({channels})", {"x": rand(*shape)}, fn, {"prelu.weight": rand(channels)})
+    case("where it begins does not matter here", "prelu(init = 0.1)", {"x": rand(3)}, lambda x, p: torch.where(x > 0, x, x * p["prelu.weight"]), {"prelu.weight": rand(1)})
+    case("the kink", "prelu", {"x": f32([[0.0, -0.0, 2.0]])}, lambda x, p: F.prelu(x, p["prelu.weight"]), {"prelu.weight": rand(1)})
+    begin("rrelu")
+    for call, lower, upper in [("rrelu", 1 / 8, 1 / 3), ("rrelu(0.25, 0.75)", 0.25, 0.75), ("rrelu(lower = 0, upper = 0.5)", 0.0, 0.5)]:
+        case(f"{call}: eval", call, {"x": rand(3, 4)}, lambda x: F.rrelu(x, lower, upper, training=False))
+    case("one slope in train", "rrelu(0.25, 0.25)", {"x": rand(3, 4)}, lambda x: F.leaky_relu(x, 0.25), mode="train")
+    case("the kink", "rrelu(0.25, 0.75)", {"x": f32([0.0, -0.0])}, lambda x: F.rrelu(x, 0.25, 0.75, training=False))
+
+
+# ---------------------------------------------------------------------------------------------- functions
+
+
+def functions():
+    whole = [0.5, -0.5, 1.5, -1.5, 2.5, 0.49999997, -0.0, 2.0, 8388607.5, 1e10]
+    one("tan", torch.tan, corners=[0.0, 1.0, -1.0, 1e-20, 100.0])
+    one("erf", torch.erf, corners=[0.0, 1.0, -1.0, 1e-20, 3.0, -7.0], edges=EDGES)
+    one("ceil", torch.ceil, corners=whole, edges=EDGES)
+    one("trunc", torch.trunc, corners=whole, edges=EDGES)
+    one("round", None, [("round", torch.round), ("round(2)", lambda x: torch.round(x, decimals=2)), ("round(decimals = -1)", lambda x: torch.round(x, decimals=-1))],
+        [0.5, -0.5, 1.5, -1.5, 2.5, 2.0, 15.0, 0.375, -7.0], edges=EDGES)
+    one("exp2", torch.exp2, corners=[0.0, 1.0, -1.0, 10.0, -10.0, 60.0], edges=EDGES)
+    one("log2", torch.log2, corners=[1.0, 2.0, 8.0, 0.25, 1e-30, 1e30], draw=positive, edges=[0.0, -1.0] + EDGES)
+    one("log10", torch.log10, corners=[1.0, 10.0, 1000.0, 1e-30, 1e30], draw=positive, edges=[0.0, -1.0] + EDGES)
+    one("log1p", torch.log1p, corners=[0.0, 1e-20, -1e-20, -0.5, 1e10], draw=positive, edges=[-1.0, -2.0] + EDGES)
+    one("expm1", torch.expm1, corners=[0.0, 1e-20, -1e-20, 1.0, -1.0, 20.0, -60.0], edges=EDGES)
+    one("expm1", torch.expm1, corners=[1e-20, -1e-20, 1e-10])
+    one("sinc", torch.sinc, corners=[0.0, 1e-20, 1e-3, 0.03, 0.032, 0.5, 1.0, -7.25])
+    one("logit", None, [("logit", torch.logit)], [0.5, 0.25, 0.0078125, 0.99609375], draw=lambda *s: torch.sigmoid(rand(*s)).float().double(), outside=[0.0, 1.0, -1.0, 2.0, NAN])
+    one("logit", None, [("logit(0.25)", lambda x: torch.logit(x, 0.25)), ("logit(eps = 0.1)", lambda x: torch.logit(x, 0.1))], [0.5, 0.2, 0.8125, 2.0, -1.0])
+    for op, fn in [("isnan", torch.isnan), ("isinf", torch.isinf), ("isfinite", torch.isfinite)]:
+        begin(op)
+        case("all kinds", op, {"x": f32([1.0, 0.0, -3.0] + EDGES)}, fn)
+        case("two axes", op, {"x": f32([[1.0, NAN], [INF, -0.0]])}, fn)
+        case("scalar", op, {"x": f32(INF)}, fn)
+        case("empty", op, {"x": rand(0, 3)}, fn)
+    begin("nan_to_num")
+    x = f32([1.0, -2.5] + EDGES)
+    case("all three said", "nan_to_num(nan = 7, max = 2, min = -3)", {"x": x}, lambda x: torch.nan_to_num(x, 7.0, 2.0, -3.0))
+    case("by position", "nan_to_num(1, 8, 9)", {"x": x}, lambda x: torch.nan_to_num(x, 1.0, 8.0, 9.0))
+    case("only not-a-number", "nan_to_num", {"x": f32([1.0, NAN, -3.0])}, torch.nan_to_num)
+    case("nothing to replace", "nan_to_num", {"x": rand(2, 3)}, torch.nan_to_num)
+    case("empty", "nan_to_num", {"x": rand(0, 3)}, torch.nan_to_num)
+    begin("pow")
+    for p in (0, 0.5, 1, 2, 3, -1, 2.5, -0.75):
+        case(f"exponent {p}", f"pow({p})", {"x": positive(2, 3)}, lambda x: torch.pow(x, p))
+    case("whole powers of negative numbers", "pow(exponent = 5)", {"x": f32([-2.0, -1.0, 0.0, 1.5])}, lambda x: torch.pow(x, 5))
+    case("outside the domain", "pow(0.3)", {"x": f32([-1.0, 0.0, INF, NAN])}, lambda x: torch.pow(x, 0.3), grad=False)
+    call = "(x, y) |> pow"
+    case("an exponent an element", call, {"x": positive(2, 3), "y": rand(2, 3)}, torch.pow)
+    case("leading axes missing on the right", call, {"x": positive(4, 3), "y": rand(3)}, torch.pow)
+    case("by name", "(x, exponent = y) |> pow", {"x": positive(4), "y": rand(4)}, torch.pow)
+    case("zeros", call, {"x": f32([0.0, 0.0, 2.0, 1.0]), "y": f32([0.0, 2.0, 0.0, -3.0])}, torch.pow)
+    begin("clamp")
+    x = f32([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
+    case("both limits", "clamp(-1, 1)", {"x": x}, lambda x: torch.clamp(x, -1, 1))
+    case("only below", "clamp(min = 0)", {"x": x}, lambda x: torch.clamp(x, min=0))
+    case("only above", "clamp(max = 0.5)", {"x": x}, lambda x: torch.clamp(x, max=0.5))
+    case("random", "clamp(-0.5, 0.25)", {"x": rand(3, 5)}, lambda x: torch.clamp(x, -0.5, 0.25))
+    case("not-a-number stays", "clamp(-1, 1)", {"x": f32(EDGES)}, lambda x: torch.clamp(x, -1, 1), grad=False)
+    case("limits as values", "(x, min = lo, max = hi) |> clamp", {"x": rand(3, 4, scale=2), "lo": rand(3, 4, shift=-1), "hi": rand(3, 4, shift=1)}, torch.clamp)
+    case("a lower limit as a value", "(x, lo) |> clamp", {"x": rand(3, 4), "lo": rand(4)}, lambda x, lo: torch.clamp(x, min=lo))
+    case("a value and a number", "(x, max = hi) |> clamp(min = -1)", {"x": rand(3, 4, scale=2), "hi": rand(4, shift=1)}, lambda x, hi: torch.clamp(torch.clamp(x, min=-1), max=hi))
+    ties = [[1.0, 2.0, 3.0, -1.0], [1.0, 3.0, 2.0, -1.0]]
+    edges = [[NAN, 1.0, INF, -INF, NAN], [1.0, NAN, 2.0, 2.0, NAN]]
+    for op, fn in [("maximum", torch.maximum), ("minimum", torch.minimum), ("fmax", torch.fmax), ("fmin", torch.fmin)]:
+        two(op, fn, corners=ties, edges=edges)
+    signs = [[7.0, -7.0, 7.0, -7.0, 0.0, 6.0, 5.5], [4.0, 4.0, -4.0, -4.0, 3.0, 3.5, 0.75]]
+    two("fmod", torch.fmod, draw=positive, corners=signs)
+    two("hypot", torch.hypot, corners=[[3.0, 0.0, 1e30, 1e-30], [4.0, 2.0, 1e30, 1e-30]], edges=[[INF, -INF], [1.0, 2.0]])
+    two("logaddexp", torch.logaddexp, corners=[[1000.0, -1000.0, 3.0, 0.0], [0.0, 0.0, 3.0, -200.0]], edges=[[INF, -INF, -INF], [1.0, 2.0, -INF]])
+    begin("lerp")
+    for w in (0, 0.25, 1, 1.5):
+        case(f"weight {w}", f"(a, b) |> lerp({w})", {"a": rand(2, 3), "b": rand(2, 3)}, lambda a, b: torch.lerp(a, b, w))
+    case("by name", "(a, b) |> lerp(weight = 0.75)", {"a": rand(3), "b": rand(2, 3)}, lambda a, b: torch.lerp(a.expand(2, 3), b, 0.75))
+    case("a weight an element", "(a, b, w) |> lerp", {"a": rand(2, 3), "b": rand(2, 3), "w": rand(2, 3)}, torch.lerp)
+    case("a scalar weight", "(a, b, weight = w) |> lerp", {"a": rand(2, 3), "b": rand(2, 3), "w": rand()}, torch.lerp)
+
+
+# ---------------------------------------------------------------------------------------------- along axes
+
+
+def distinct(*shape):
+    """Numbers of different sizes in random order, none of them 0."""
+    n = math.prod(shape)
+    return f32((make.RNG.permutation(n) + 1) * make.RNG.choice([-1, 1], n) / 4).reshape(shape)
+
+
+def over_axes(op, fn, draw=rand, keep=True, several=True, more=()):
+    """`fn(x, dims, keepdim)` over all axes, one, and several."""
+    begin(op)
+    case("all axes", op, {"x": draw(2, 3)}, lambda x: fn(x, (0, 1), False))
+    case("axis 0", f"{op}(axis = 0)" if op == "norm" else f"{op}(0)", {"x": draw(3, 4)}, lambda x: fn(x, (0,), False))
+    case("the middle of three", f"{op}(axis = 1)", {"x": draw(2, 3, 4)}, lambda x: fn(x, (1,), False))
+    if op not in ("var", "std"):
+        case("an axis of one", f"{op}(axis = -1)", {"x": draw(3, 1, 1)}, lambda x: fn(x, (-1,), False))
+    case("rank 1", op, {"x": draw(13)}, lambda x: fn(x, (0,), False))
+    case("empty batch, other axis", f"{op}(axis = 1)", {"x": draw(0, 3)}, lambda x: fn(x, (1,), False))
+    if keep:
+        case("kept", f"{op}(axis = 1, keep = true)", {"x": draw(2, 3, 4)}, lambda x: fn(x, (1,), True))
+        case("all axes, kept", f"{op}(keep = true)", {"x": draw(2, 3)}, lambda x: fn(x, (0, 1), True))
+    if several:
+        case("two axes", f"{op}(axis = [0, 2])", {"x": draw(2, 3, 4)}, lambda x: fn(x, (0, 2), False))
+
+
+def first_of(fn):
+    """PyTorch's extreme of several axes shares its gradient; here all of it goes to the first of equals."""
+    def over(x, dims, keep):
+        rest = [d for d in range(x.dim()) if d not in [e % x.dim() for e in dims]]
+        flat = x.permute(rest + [d % x.dim() for d in dims]).flatten(len(rest))
+        values = fn(flat, -1)[0]
+        return values.reshape([1 if d in [e % x.dim() for e in dims] else x.shape[d] for d in range(x.dim())]) if keep else values
+    return over
+
+
+def reductions():
+    for op, fn, arg in [("max", torch.max, torch.argmax), ("min", torch.min, torch.argmin)]:
+        over = first_of(fn)
+        begin(op)
+        case("all axes", op, {"x": rand(2, 3)}, lambda x: over(x, (0, 1), False))
+        case("all axes, kept", f"{op}(keep = true)", {"x": rand(2, 3)}, lambda x: over(x, (0, 1), True))
+        case("values and indices", f"{op}(1)", {"x": rand(2, 4, 3)}, lambda x: fn(x, 1)[0])
+        case("both", f"(v, i) = x |> {op}(axis = -1)\n(v, i)", {"x": rand(3, 5)}, lambda x: tuple(fn(x, -1)))
+        case("both, kept", f"(v, i) = x |> {op}(axis = 0, keep = true)\n(v, i)", {"x": rand(3, 5)}, lambda x: tuple(fn(x, 0, keepdim=True)))
+        case("ties: the first", f"(v, i) = x |> {op}(1)\n(v, i)", {"x": f32([[1, 3, 3, 1], [2, 2, 2, 2]])}, lambda x: tuple(fn(x, 1)))
+        case("two axes", f"{op}(axis = [0, 2])", {"x": distinct(2, 3, 4)}, lambda x: over(x, (0, 2), False))
+        case("not-a-number wins", f"(v, i) = x |> {op}(1)\n(v, i)", {"x": f32([[1, NAN, 3], [INF, -INF, 0]])}, lambda x: tuple(fn(x, 1)), grad=False)
+        pair = torch.maximum if op == "max" else torch.minimum
+        case("of a tuple: elementwise", f"(a, b, c) |> {op}", {"a": rand(2, 3), "b": rand(2, 3), "c": rand(2, 3)}, lambda a, b, c: pair(pair(a, b), c))
+        case("empty batch", f"{op}(1)", {"x": rand(0, 3)}, lambda x: fn(x, 1)[0])
+        case("more than one block of lanes", f"{op}(0)", {"x": distinct(67)}, lambda x: fn(x, 0)[0])
+        begin(f"arg{op}")
+        case("flat position", f"arg{op}", {"x": rand(3, 4)}, lambda x: arg(x))
+        case("axis 0", f"arg{op}(0)", {"x": rand(3, 4)}, lambda x: arg(x, 0))
+        case("last axis, kept", f"arg{op}(axis = -1, keep = true)", {"x": rand(3, 4)}, lambda x: arg(x, -1, keepdim=True))
+        case("ties: the first", f"arg{op}(1)", {"x": f32([[1, 3, 3, 1], [2, 2, 2, 2]])}, lambda x: i64([1 if op == "max" else 0, 0]))
+        case("not-a-number wins", f"arg{op}(1)", {"x": f32([[1, NAN, 3], [INF, -INF, 0]])}, lambda x: arg(x, 1))
+    over_axes("prod", lambda x, dims, keep: multi(torch.prod, x, dims, keep))
+    for zeros in ([1.0, 0.0, 3.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]):
+        case(f"{zeros}", "prod", {"x": f32(zeros)}, torch.prod)
+    case("of a tuple: elementwise", "(a, b) |> prod", {"a": rand(2, 3), "b": rand(2, 3)}, torch.mul)
+    case("over nothing", "prod(0)", {"x": rand(0, 3)}, lambda x: x.prod(0))
+    for c in (1, 0, 2):
+        call = f"(correction = {c}"
+        for op, fn in [("var", torch.var), ("std", torch.std)]:
+            if c == 1:
+                over_axes(op, lambda x, dims, keep: fn(x, dims, keepdim=keep))
+                case("large mean", f"{op}(1)", {"x": make.eighths(2, 16, mean=1e4)}, lambda x: fn(x, 1))
+                case("no deviation", f"{op}(0)", {"x": f32([2.0, 2.0, 2.0])}, lambda x: fn(x, 0))
+            else:
+                begin_again(op)
+                case(f"correction {c}", f"{op}(axis = 1, correction = {c})", {"x": rand(3, 5)}, lambda x: fn(x, 1, correction=c))
+                case(f"correction {c}, all", f"{op}(correction = {c})", {"x": rand(3, 5)}, lambda x: fn(x, correction=c))
+    vector = torch.linalg.vector_norm
+    over_axes("norm", lambda x, dims, keep: vector(x, 2, dims, keep))
+    for p in (1, 2, 3, 0, 0.5, 1.5, -1, INF, -INF):
+        word = {INF: "inf", -INF: "-inf"}.get(p, p)
+        case(f"order {word}", f"norm({word}, 1)", {"x": distinct(3, 5)}, lambda x: vector(x, p, 1))
+        case(f"order {word}, by name", f"norm(p = {word}, keep = true)", {"x": distinct(7)}, lambda x: vector(x, p, keepdim=True))
+    for p in (1, 2, 3):
+        case(f"order {p}: gradient 0 at 0", f"norm({p}, 1)", {"x": f32([[0, 0, 0], [3, 0, -4]])}, lambda x: vector(x, p, 1))
+    over_axes("logsumexp", lambda x, dims, keep: torch.logsumexp(x, dims, keep))
+    case("extreme logits", "logsumexp(1)", {"x": f32([[1e4, 1e4, -1e4], [-1e4, -1e4, -1e4]])}, lambda x: torch.logsumexp(x, 1))
+    case("infinities", "logsumexp(1)", {"x": f32([[-INF, 1, 2], [-INF, -INF, -INF], [INF, 1, 2]])}, lambda x: torch.logsumexp(x, 1), grad=False)
+    over_axes("nansum", lambda x, dims, keep: torch.nansum(x, dims, keep))
+    case("not-a-number counts as 0", "nansum(1)", {"x": f32([[NAN, 1, 2], [NAN, NAN, NAN]])}, lambda x: torch.nansum(x, 1))
+    case("infinity is a number", "nansum", {"x": f32([NAN, INF, 2])}, torch.nansum, grad=False)
+    holes = lambda *shape: f32(np.round(make.RNG.standard_normal(shape)))
+    for op, fn in [("any", torch.any), ("all", torch.all)]:
+        over_axes(op, lambda x, dims, keep: multi(fn, x, dims, keep), draw=holes)
+        case("bools", f"{op}(1)", {"x": yes([[True, False], [True, True], [False, False]])}, lambda x: fn(x, 1))
+        case("integers", op, {"x": i64([0, 2, 0])}, lambda x: fn(x))
+        case("not-a-number is not 0", op, {"x": f32([NAN])}, lambda x: fn(x))
+        case("of nothing", f"{op}(0)", {"x": rand(0, 2)}, lambda x: fn(x, 0))
+    over_axes("count_nonzero", lambda x, dims, keep: torch.count_nonzero(x, dims), draw=holes, keep=False)
+    case("bools", "count_nonzero(1)", {"x": yes([[True, False], [True, True]])}, lambda x: torch.count_nonzero(x, 1))
+    begin("softmin")
+    case("rows", "softmin", {"x": rand(3, 5)}, lambda x: F.softmin(x, -1))
+    case("axis 0", "softmin(0)", {"x": rand(3, 5)}, lambda x: F.softmin(x, 0))
+    case("axis 1 of 3", "softmin(axis = 1)", {"x": rand(2, 3, 4)}, lambda x: F.softmin(x, 1))
+    case("extreme values", "softmin", {"x": f32([[1e4, -1e4, 0.0], [1e4, 1e4, -1e4]])}, lambda x: F.softmin(x, -1))
+    case("empty batch", "softmin", {"x": rand(0, 4)}, lambda x: F.softmin(x, -1))
+
+
+def begin_again(name):
+    """More cases of a file that has some."""
+    make.CURRENT = make.FILES[name]
+
+
+def multi(fn, x, dims, keep):
+    """A reduction over one axis after another."""
+    for d in sorted((d % x.dim() for d in dims), reverse=True):
+        x = fn(x, d, keepdim=keep)
+    return x
+
+
+def scans():
+    for op, fn in [("cumsum", torch.cumsum), ("cumprod", torch.cumprod), ("logcumsumexp", torch.logcumsumexp)]:
+        begin(op)
+        case("last axis", op, {"x": rand(3, 5)}, lambda x: fn(x, -1))
+        case("axis 0", f"{op}(0)", {"x": rand(4, 3)}, lambda x: fn(x, 0))
+        case("axis 1 of 3", f"{op}(axis = 1)", {"x": rand(2, 3, 4)}, lambda x: fn(x, 1))
+        case("one element", op, {"x": rand(3, 1)}, lambda x: fn(x, -1))
+        case("empty axis", op, {"x": rand(3, 0)}, lambda x: fn(x, -1))
+        case("longer than a vector", op, {"x": rand(71, scale=0.125, shift=1)}, lambda x: fn(x, -1))
+    begin_again("cumprod")
+    case("zeros", "cumprod", {"x": f32([[1, 0, 3, 2], [0, 2, 0, 1], [2, 3, 4, 0]])}, lambda x: torch.cumprod(x, -1))
+    begin_again("logcumsumexp")
+    case("extreme values", "logcumsumexp", {"x": f32([[60, -60, 60, 0], [-100, -100, 0, 3]])}, lambda x: torch.logcumsumexp(x, -1))
+    case("minus infinity first", "logcumsumexp", {"x": f32([[-INF, -INF, 1, 2]])}, lambda x: torch.logcumsumexp(x, -1), grad=False)
+    for op, fn in [("cummax", torch.cummax), ("cummin", torch.cummin)]:
+        begin(op)
+        both = f"(v, i) = x |> {op}"
+        case("values", op, {"x": rand(3, 5)}, lambda x: fn(x, -1)[0])
+        case("both", f"{both}\n(v, i)", {"x": rand(3, 5)}, lambda x: tuple(fn(x, -1)))
+        case("axis 0", f"{both}(0)\n(v, i)", {"x": rand(4, 3)}, lambda x: tuple(fn(x, 0)))
+        case("axis 1 of 3", f"{both}(axis = 1)\n(v, i)", {"x": rand(2, 3, 4)}, lambda x: tuple(fn(x, 1)))
+        case("ties: the last", f"{both}\n(v, i)", {"x": f32([[1, 1, 2, 2, 1], [3, 3, 3, 3, 3]])}, lambda x: tuple(fn(x, -1)))
+        case("not-a-number from where it stands", f"{both}\n(v, i)", {"x": f32([[1, NAN, 2, NAN, 3]])}, lambda x: tuple(fn(x, -1)), grad=False)
+        case("empty batch", op, {"x": rand(0, 3)}, lambda x: fn(x, -1)[0])
+
+
+def orders():
+    begin("sort")
+    both = lambda x, d, down=False: tuple(torch.sort(x, dim=d, descending=down, stable=True))
+    case("values", "sort", {"x": distinct(3, 5)}, lambda x: torch.sort(x)[0])
+    case("both", "(v, i) = x |> sort\n(v, i)", {"x": distinct(3, 5)}, lambda x: both(x, -1))
+    case("descending", "(v, i) = x |> sort(descending = true)\n(v, i)", {"x": distinct(3, 5)}, lambda x: both(x, -1, True))
+    case("axis 0", "(v, i) = x |> sort(0)\n(v, i)", {"x": distinct(4, 3)}, lambda x: both(x, 0))
+    case("axis 1 of 3", "(v, i) = x |> sort(axis = 1)\n(v, i)", {"x": distinct(2, 3, 4)}, lambda x: both(x, 1))
+    ties = f32([[1, 0, 1, 0, 1], [2, 2, 2, 2, 2]])
+    case("ties keep their order", "(v, i) = x |> sort\n(v, i)", {"x": ties}, lambda x: both(x, -1))
+    case("ties keep their order, descending", "(v, i) = x |> sort(descending = true)\n(v, i)", {"x": ties}, lambda x: both(x, -1, True))
+    edges = f32([[NAN, 1, INF, -INF, 0]])
+    case("not-a-number and the infinities", "(v, i) = x |> sort\n(v, i)", {"x": edges}, lambda x: both(x, -1), grad=False)
+    case("the same, descending", "(v, i) = x |> sort(-1, true)\n(v, i)", {"x": edges}, lambda x: both(x, -1, True), grad=False)
+    case("longer than a vector", "sort", {"x": distinct(137)}, lambda x: torch.sort(x)[0])
+    case("empty batch", "sort", {"x": rand(0, 3)}, lambda x: torch.sort(x)[0])
+    begin("argsort")
+    for name, call, x, d, down in [("last axis", "argsort", distinct(3, 5), -1, False), ("axis 0", "argsort(0)", distinct(4, 3), 0, False),
+                                   ("descending", "argsort(axis = 1, descending = true)", distinct(2, 3, 2), 1, True), ("ties", "argsort", ties, -1, False)]:
+        case(name, call, {"x": x}, lambda x: torch.argsort(x, dim=d, descending=down, stable=True))
+    begin("topk")
+    top = lambda x, *a, **k: tuple(torch.topk(x, *a, **k))
+    case("values", "topk(2)", {"x": distinct(3, 5)}, lambda x: top(x, 2)[0])
+    case("both", "(v, i) = x |> topk(3)\n(v, i)", {"x": distinct(3, 5)}, lambda x: top(x, 3))
+    case("the smallest", "(v, i) = x |> topk(k = 2, largest = false)\n(v, i)", {"x": distinct(3, 5)}, lambda x: top(x, 2, largest=False))
+    case("axis 0", "(v, i) = x |> topk(2, 0)\n(v, i)", {"x": distinct(4, 3)}, lambda x: top(x, 2, 0))
+    case("axis 1 of 3", "(v, i) = x |> topk(2, axis = 1)\n(v, i)", {"x": distinct(2, 3, 4)}, lambda x: top(x, 2, 1))
+    case("all of them", "topk(5)", {"x": distinct(2, 5)}, lambda x: top(x, 5)[0])
+    case("not-a-number is the largest", "topk(2)", {"x": f32([[NAN, 1, INF]])}, lambda x: top(x, 2)[0], grad=False)
+    begin("topk_mask")
+    mask = lambda x, k, d=-1: torch.zeros_like(x, dtype=torch.bool).scatter(d, torch.topk(x, k, d).indices, True)
+    case("rows", "topk_mask(2)", {"x": distinct(3, 5)}, lambda x: mask(x, 2))
+    case("axis 0", "topk_mask(1, 0)", {"x": distinct(4, 3)}, lambda x: mask(x, 1, 0))
+    case("axis 1 of 3", "topk_mask(k = 2, axis = 1)", {"x": distinct(2, 3, 4)}, lambda x: mask(x, 2, 1))
+    case("ties: the first", "topk_mask(2)", {"x": f32([[1, 3, 3, 3, 2]])}, lambda x: yes([[False, True, True, False, False]]))
+    begin("median")
+    mid = lambda x, d, keep=False: tuple(torch.median(x, d, keep))
+    case("all axes", "median", {"x": distinct(3, 5)}, lambda x: torch.median(x))
+    case("an even number: the lower", "median(1)", {"x": distinct(3, 4)}, lambda x: mid(x, 1)[0])
+    case("both", "(v, i) = x |> median(0)\n(v, i)", {"x": distinct(5, 3)}, lambda x: mid(x, 0))
+    case("both, kept", "(v, i) = x |> median(axis = 1, keep = true)\n(v, i)", {"x": distinct(2, 3, 4)}, lambda x: mid(x, 1, True))
+    case("all axes, kept", "median(keep = true)", {"x": distinct(3, 3)}, lambda x: torch.median(x).reshape(1, 1))
+    case("not-a-number wins", "median(1)", {"x": f32([[1, NAN, 3], [INF, -INF, 0]])}, lambda x: mid(x, 1)[0], grad=False)
+
+
+def by_number():
+    begin("gather")
+    for name, shape, small, axis in [("last axis", (3, 5), (3, 2), -1), ("axis 0", (4, 3), (2, 3), 0), ("a smaller index", (3, 4, 5), (2, 2, 3), 2), ("axis 1 of 3", (2, 3, 4), (2, 5, 4), 1)]:
+        case(name, f"(x, i) |> gather({axis})", {"x": rand(*shape), "i": ids(shape[axis], *small)}, lambda x, i: torch.gather(x, axis, i))
+    case("by name", "(x, index = i) |> gather(axis = 0)", {"x": rand(3), "i": i64([2, 2, 0, 2])}, lambda x, i: x[i])
+    case("integers", "(x, i) |> gather(0)", {"x": i64([5, 6, 7]), "i": i64([2, 0])}, lambda x, i: x[i])
+    case("an empty index", "(x, i) |> gather(0)", {"x": rand(3), "i": ids(1, 0)}, lambda x, i: x[i])
+    begin("take_along")
+    for name, shape, small, axis in [("last axis", (3, 5), (3, 2), -1), ("axis 0", (4, 3), (2, 3), 0), ("axis 1 of 3", (2, 3, 4), (2, 5, 4), 1)]:
+        case(name, f"(x, i) |> take_along({axis})", {"x": rand(*shape), "i": ids(shape[axis], *small)}, lambda x, i: torch.take_along_dim(x, i, axis))
+    case("by name", "(x, index = i) |> take_along(axis = 0)", {"x": rand(3), "i": i64([2, 2, 0])}, lambda x, i: x[i])
+    begin("index_select")
+    for name, shape, axis in [("rows", (5, 3), 0), ("columns", (3, 5), -1), ("axis 1 of 3", (2, 5, 3), 1), ("rank 1", (5,), 0)]:
+        case(name, f"(x, i) |> index_select({axis})", {"x": rand(*shape), "i": i64([4, 0, 4, 2])}, lambda x, i: torch.index_select(x, axis, i))
+    case("bools", "(x, index = i) |> index_select(axis = 0)", {"x": yes([True, False, True]), "i": i64([1, 0])}, lambda x, i: x[i])
+    begin("one_hot")
+    for shape in [(4,), (2, 3), (), (0,)]:
+        case(f"{list(shape)}", "one_hot(5)", {"x": ids(5, *shape)}, lambda x: F.one_hot(x, 5))
+    case("one class", "one_hot(classes = 1)", {"x": i64([0, 0])}, lambda x: F.one_hot(x, 1))
+    begin("flip")
+    for call, axes in [("flip(0)", [0]), ("flip(-1)", [-1]), ("flip(0, 2)", [0, 2]), ("flip(axis = [1, 0])", [1, 0])]:
+        case(call, call, {"x": rand(2, 3, 4)}, lambda x: torch.flip(x, axes))
+    case("integers", "flip(0)", {"x": i64([1, 2, 3])}, lambda x: torch.flip(x, [0]))
+    case("empty", "flip(0)", {"x": rand(0, 3)}, lambda x: torch.flip(x, [0]))
+    begin("roll")
+    for call, shift, axes in [("roll(1, 0)", 1, 0), ("roll(-2, 1)", -2, 1), ("roll(7, axis = -1)", 7, -1), ("roll(shift = [1, -1], axis = [0, 2])", [1, -1], [0, 2]), ("roll(3, 1)", 3, 1)]:
+        case(call, call, {"x": rand(2, 3, 4)}, lambda x: torch.roll(x, shift, axes))
+    case("integers", "roll(1, 0)", {"x": i64([1, 2, 3])}, lambda x: torch.roll(x, 1, 0))
+    case("empty", "roll(1, 0)", {"x": rand(0, 3)}, lambda x: torch.roll(x, 1, 0))
+
+
+def shapes():
+    plain = lambda op, calls, shape=(2, 3, 4): [case(call, call, {"x": rand(*shape)}, fn) for call, fn in calls]
+    begin("view")
+    plain("view", [("view(6, 4)", lambda x: x.reshape(6, 4)), ("view([2, -1])", lambda x: x.reshape(2, -1)), ("view(24)", lambda x: x.reshape(24)), ("view(shape = [4, 3, 2])", lambda x: x.reshape(4, 3, 2))])
+    begin("unflatten")
+    plain("unflatten", [("unflatten(2, [2, 2])", lambda x: x.unflatten(2, (2, 2))), ("unflatten(-1, [-1, 2])", lambda x: x.unflatten(-1, (-1, 2))),
+                        ("unflatten(0, [1, 2])", lambda x: x.unflatten(0, (1, 2))), ("unflatten(axis = 1, sizes = [3, 1])", lambda x: x.unflatten(1, (3, 1)))])
+    begin("movedim")
+    plain("movedim", [("movedim(0, 2)", lambda x: x.movedim(0, 2)), ("movedim(-1, 0)", lambda x: x.movedim(-1, 0)), ("movedim([0, 1], [2, 0])", lambda x: x.movedim((0, 1), (2, 0))),
+                      ("movedim(from = 1, to = 1)", lambda x: x.movedim(1, 1))])
+    begin("tile")
+    plain("tile", [("tile(2, 1, 3)", lambda x: x.tile(2, 1, 3)), ("tile(2)", lambda x: x.tile(2)), ("tile(3, 2)", lambda x: x.tile(3, 2)), ("tile([2, 1, 1, 2])", lambda x: x.tile(2, 1, 1, 2)), ("tile(reps = 1)", lambda x: x)])
+    case("integers", "tile(2)", {"x": i64([1, 2])}, lambda x: x.tile(2))
+    begin("repeat_interleave")
+    plain("repeat_interleave", [("repeat_interleave(2, 0)", lambda x: x.repeat_interleave(2, 0)), ("repeat_interleave(3, -1)", lambda x: x.repeat_interleave(3, -1)),
+                                ("repeat_interleave(n = 2, axis = 1)", lambda x: x.repeat_interleave(2, 1)), ("repeat_interleave(1, 1)", lambda x: x)])
+    begin("unbind")
+    case("axis 0", "(a, b) = x |> unbind(0)\n(a, b)", {"x": rand(2, 3)}, lambda x: x.unbind(0))
+    case("last axis", "(a, b, c) = x |> unbind(-1)\na * b + c", {"x": rand(2, 3)}, lambda x: x[:, 0] * x[:, 1] + x[:, 2])
+    case("axis 1 of 3", "(a, b, c) = x |> unbind(axis = 1)\n(c, a, b)", {"x": rand(2, 3, 4)}, lambda x: (x[:, 2], x[:, 0], x[:, 1]))
+    case("one slice", "unbind(1)", {"x": rand(2, 1)}, lambda x: x[:, 0])
+    for op, fn in [("tril", torch.tril), ("triu", torch.triu)]:
+        begin(op)
+        case("a square", op, {"x": rand(4, 4)}, lambda x: fn(x))
+        for k in (1, -1, -2, 5, -5):
+            case(f"diagonal {k}", f"{op}({k})", {"x": rand(3, 5)}, lambda x: fn(x, k))
+        case("by name, leading axes", f"{op}(diagonal = 1)", {"x": rand(2, 3, 4, 3)}, lambda x: fn(x, 1))
+        case("bools", op, {"x": yes([[True, True], [True, True]])}, lambda x: fn(x))
+        case("integers", op, {"x": i64([[1, 2, 3], [4, 5, 6]])}, lambda x: fn(x))
+    begin("diagonal")
+    for name, call, shape, args in [("a square", "diagonal", (4, 4), (0, 0, 1)), ("wide", "diagonal(1)", (3, 5), (1, 0, 1)), ("tall", "diagonal(-2)", (5, 3), (-2, 0, 1)),
+                                    ("other axes", "diagonal(0, 2, 1)", (2, 3, 4), (0, 2, 1)), ("all by name", "diagonal(offset = 1, a = 0, b = -1)", (3, 2, 4), (1, 0, -1)), ("beside the matrix", "diagonal(7)", (3, 5), (7, 0, 1))]:
+        if name == "beside the matrix":
+            continue
+        case(name, call, {"x": rand(*shape)}, lambda x: torch.diagonal(x, *args))
+    begin("meshgrid")
+    grid = lambda *v: tuple(torch.meshgrid(*v, indexing="ij"))
+    case("two", "(a, b) |> meshgrid\n", {"a": rand(3), "b": rand(2)}, grid)
+    case("three", "(a, b, c) |> meshgrid\n", {"a": rand(3), "b": rand(2), "c": rand(4)}, grid)
+    case("used", "(p, q) = (a, b) |> meshgrid\np * q", {"a": rand(3), "b": rand(2)}, lambda a, b: a[:, None] * b)
+    case("of other elements", "(a, b) |> meshgrid\n", {"a": rand(2), "b": i64([1, 2])}, lambda a, b: (a[:, None].expand(2, 2), b.expand(2, 2)))
+    begin("rearrange")
+    for name, call, shape, fn in [
+        ("heads", 'rearrange("b s (h e) -> b h s e", h = 2)', (2, 3, 8), lambda x: x.reshape(2, 3, 2, 4).permute(0, 2, 1, 3)),
+        ("and back", 'rearrange("b h s e -> b s (h e)")', (2, 2, 3, 4), lambda x: x.permute(0, 2, 1, 3).reshape(2, 3, 8)),
+        ("patches", 'rearrange("b c (h p) (w q) -> b (h w) (p q c)", p = 2, q = 3)', (1, 2, 4, 6), lambda x: x.reshape(1, 2, 2, 2, 2, 3).permute(0, 2, 4, 3, 5, 1).reshape(1, 4, 12)),
+        ("transposition", 'rearrange("i j -> j i")', (3, 4), lambda x: x.t()),
+        ("any number of axes", 'rearrange("b ... c -> b c ...")', (2, 3, 4, 5), lambda x: x.permute(0, 3, 1, 2)),
+        ("an axis of one, made", 'rearrange("a b -> a 1 b")', (2, 3), lambda x: x[:, None]),
+        ("an axis of one, dropped", 'rearrange("a 1 b -> a b")', (2, 1, 3), lambda x: x[:, 0]),
+        ("long names", 'rearrange("batch seq width -> seq (batch width)")', (2, 3, 4), lambda x: x.permute(1, 0, 2).reshape(3, 8)),
+        ("all into one", 'rearrange("... -> (a)")'.replace("(a)", "..."), (2, 3), lambda x: x),
+    ]:
+        case(name, call, {"x": rand(*shape)}, fn)
+    begin("reduce")
+    for name, call, shape, fn in [
+        ("global mean", 'reduce("b c h w -> b c", mean)', (2, 3, 2, 2), lambda x: x.mean((2, 3))),
+        ("sum", 'reduce("b c -> c", sum)', (3, 4), lambda x: x.sum(0)),
+        ("max pooling", 'reduce("b c (h i) (w j) -> b c h w", max, i = 2, j = 2)', (1, 2, 4, 6), lambda x: F.max_pool2d(x, 2)),
+        ("min", 'reduce("a b c -> c a", how = min)', (2, 3, 4), lambda x: x.amin(1).t()),
+        ("product", 'reduce("a b -> a", prod)', (3, 4), lambda x: x.prod(1)),
+        ("nothing is reduced", 'reduce("a b -> b a", "mean")', (3, 4), lambda x: x.t()),
+        ("everything is", 'reduce("a b ->", mean)', (3, 4), lambda x: x.mean()),
+        ("kept as one", 'reduce("a b -> a 1", sum)', (3, 4), lambda x: x.sum(1, keepdim=True)),
+    ]:
+        case(name, call, {"x": rand(*shape)}, fn)
+    begin("pixel_shuffle")
+    for f, shape in [(2, (2, 8, 3, 2)), (3, (1, 9, 1, 2)), (1, (1, 2, 2, 2))]:
+        case(f"factor {f} on {list(shape)}", f"pixel_shuffle({f})", {"x": rand(*shape)}, lambda x: F.pixel_shuffle(x, f))
+    case("by name", "pixel_shuffle(factor = 2)", {"x": rand(1, 4, 1, 1)}, lambda x: F.pixel_shuffle(x, 2))
+    begin("pixel_unshuffle")
+    for f, shape in [(2, (2, 2, 4, 6)), (3, (1, 1, 3, 6)), (1, (1, 2, 2, 2))]:
+        case(f"factor {f} on {list(shape)}", f"pixel_unshuffle({f})", {"x": rand(*shape)}, lambda x: F.pixel_unshuffle(x, f))
+    case("by name", "pixel_unshuffle(factor = 2)", {"x": rand(1, 1, 2, 2)}, lambda x: F.pixel_unshuffle(x, 2))
+    begin("channel_shuffle")
+    for g, shape in [(2, (2, 6, 2, 2)), (3, (1, 6, 4)), (1, (1, 4, 2)), (4, (1, 4, 2, 1, 2))]:
+        case(f"{g} groups on {list(shape)}", f"channel_shuffle({g})", {"x": rand(*shape)}, lambda x: F.channel_shuffle(x, g))
+    case("by name", "channel_shuffle(groups = 2)", {"x": rand(1, 4, 3)}, lambda x: F.channel_shuffle(x, 2))
+    begin("pad_modes")
+    for mode in ("reflect", "replicate", "circular"):
+        pad = lambda x, amount: F.pad(x, amount, mode=mode)
+        case(f"{mode}: one spatial axis", f'pad(2, "{mode}")', {"x": rand(2, 2, 5)}, lambda x: pad(x, (2, 2)))
+        case(f"{mode}: two spatial axes", f'pad(1, mode = "{mode}")', {"x": rand(1, 2, 3, 4)}, lambda x: pad(x, (1, 1, 1, 1)))
+        case(f"{mode}: a pair an axis", f'pad([[1, 0], [2, 1]], mode = "{mode}")', {"x": rand(1, 2, 3, 4)}, lambda x: pad(x, (2, 1, 1, 0)))
+        case(f"{mode}: three spatial axes", f'pad([[1, 1], [0, 1], [2, 0]], mode = "{mode}")', {"x": rand(1, 1, 2, 3, 4)}, lambda x: pad(x, (2, 0, 0, 1, 1, 1)))
+        case(f"{mode}: a crop on one side", f'pad([[-1, 2]], mode = "{mode}")', {"x": rand(1, 2, 5)}, lambda x: pad(x, (0, 2))[:, :, 1:])
+        case(f"{mode}: as far as it goes", f'pad([[3, 3]], mode = "{mode}")', {"x": rand(1, 2, 4)}, lambda x: pad(x, (3, 3)))
+
+
+# ---------------------------------------------------------------------------------------------- losses, distances
+
+
+def signs(*shape):
+    return f32(make.RNG.choice([-1.0, 1.0], shape))
+
+
+def loss(op, fn, inputs, forms=(), frozen=(), reductions=("none", "sum")):
+    """A loss over `inputs` (name -> a function of the leading sizes), in its reductions and forms (attributes, keywords)."""
+    begin(op)
+    names = ", ".join(inputs)
+    made = lambda *lead: {name: draw(*lead) for name, draw in inputs.items()}
+    call = f"({names}) |> {op}"
+    case("rows", call, made(5), fn, frozen=frozen)
+    case("two leading axes", call, made(2, 3), fn, frozen=frozen)
+    for how in reductions:
+        case(f"reduction {how}", f'{call}(reduction = "{how}")', made(3), lambda *a: fn(*a, reduction=how), frozen=frozen)
+    for attrs, words in forms:
+        case(attrs, f"{call}({attrs})", made(4), lambda *a: fn(*a, **words), frozen=frozen)
+    return call
+
+
+def flatten_rows(fn):
+    """PyTorch knows one leading axis."""
+    def on(x, *rest, reduction="mean", **words):
+        lead = x.shape[:-1]
+        each = fn(*(v.reshape(-1, v.shape[-1]) if v.dim() == x.dim() else v.reshape(-1) for v in (x, *rest)), reduction="none", **words).reshape(lead)
+        return each.mean() if reduction == "mean" else each.sum() if reduction == "sum" else each
+    return on
+
+
+def more_losses():
+    row = lambda *lead: rand(*lead, 3)
+    pair = {"x": row, "y": row}
+    call = loss("l1", F.l1_loss, pair)
+    case("equal: gradient 0", call, {"x": f32([1, 2]), "y": f32([1, 3])}, F.l1_loss)
+    case("scalars", call, {"x": rand(), "y": rand()}, F.l1_loss)
+    call = loss("smooth_l1", F.smooth_l1_loss, pair, [("beta = 0.5", {"beta": 0.5}), ("2", {"beta": 2.0}), ("0", {"beta": 0.0})])
+    case("at the knee", call, {"x": f32([0, 1, -1, 0.5]), "y": f32([0, 0, 0, 0])}, F.smooth_l1_loss)
+    call = loss("huber", F.huber_loss, pair, [("delta = 0.5", {"delta": 0.5}), ("2", {"delta": 2.0})])
+    case("at the knee", call, {"x": f32([0, 1, -1, 0.5]), "y": f32([0, 0, 0, 0])}, F.huber_loss)
+    logs = lambda *lead: f32(torch.log_softmax(rand(*lead, 3), -1))
+    shares = lambda *lead: f32(torch.softmax(rand(*lead, 3), -1))
+    loss("kl_div", F.kl_div, {"x": logs, "t": shares}, reductions=("none", "sum", "batchmean"))
+    case("0 ln 0 is 0", "(x, t) |> kl_div", {"x": logs(2), "t": f32([[1, 0, 0], [0.5, 0.5, 0]])}, lambda x, t: F.kl_div(x, t), frozen=("t",))
+    case("a target of logarithms", "(x, t) |> kl_div(log_target = true)", {"x": logs(3), "t": logs(3)}, lambda x, t: F.kl_div(x, t, log_target=True))
+    case("the same, a mean a sample", '(x, t) |> kl_div(true, "batchmean")'.replace('true, "', 'true, reduction = "'), {"x": logs(3), "t": logs(3)}, lambda x, t: F.kl_div(x, t, log_target=True, reduction="batchmean"))
+    counts = lambda *lead: f32(make.RNG.poisson(3, (*lead, 3)) + 1)
+    poisson = lambda x, t, log_input=True, full=False, eps=1e-8, reduction="mean": F.poisson_nll_loss(x, t, log_input, full, eps=eps, reduction=reduction)
+    loss("poisson_nll", poisson, {"x": row, "t": counts}, [("full = true", {"full": True})])
+    for words in ({}, {"full": True}, {"eps": 0.5}):
+        attrs = "".join(f", {k} = {str(v).lower()}" for k, v in words.items())
+        case(f"of rates{attrs}", f"(x, t) |> poisson_nll(false{attrs})", {"x": positive(3, 2), "t": counts(3)[:, :2].contiguous()}, lambda x, t: poisson(x, t, False, **words))
+    case("rates by name", "(x, t) |> poisson_nll(log_input = false)", {"x": positive(4), "t": f32([0, 1, 2, 5])}, lambda x, t: poisson(x, t, False))
+    many = lambda *lead: positive(*lead, 3)
+    gauss = lambda m, t, v, full=False, eps=1e-6, reduction="mean": F.gaussian_nll_loss(m, t, v, full, eps, reduction)
+    call = loss("gaussian_nll", gauss, {"m": row, "t": row, "v": many}, [("full = true", {"full": True}), ("eps = 0.75", {"eps": 0.75}), ("true", {"full": True})])
+    case("no variance", call, {"m": f32([0.25, 0]), "t": f32([0, 0]), "v": f32([0, 1])}, gauss)
+    chance = lambda *lead: f32(torch.sigmoid(rand(*lead, 3)))
+    call = loss("bce", F.binary_cross_entropy, {"p": chance, "t": chance})
+    case("certain, and right or wrong", call, {"p": f32([0, 1, 0, 1]), "t": f32([0, 1, 0.5, 0.5])}, F.binary_cross_entropy, frozen=("t",))
+    case("a weight an element", "(p, t, weight = w) |> bce", {"p": chance(4), "t": chance(4), "w": positive(4, 3)}, lambda p, t, w: F.binary_cross_entropy(p, t, w), frozen=("w",))
+    case("a weight of the last axis", "(p, t, w) |> bce", {"p": chance(4), "t": chance(4), "w": positive(3)}, lambda p, t, w: F.binary_cross_entropy(p, t, w), frozen=("w",))
+    hinge = lambda x, y, **o: F.hinge_embedding_loss(x, y, **o)
+    call = loss("hinge_embedding", hinge, {"x": row, "y": lambda *lead: signs(*lead, 3)}, [("margin = 0.5", {"margin": 0.5}), ("2", {"margin": 2.0})], frozen=("y",))
+    case("kinks", call, {"x": f32([1, 1, 0, 0]), "y": f32([1, -1, 1, -1])}, hinge, frozen=("y",))
+    call = loss("soft_margin", F.soft_margin_loss, {"x": row, "y": lambda *lead: signs(*lead, 3)}, frozen=("y",))
+    case("large scores", call, {"x": f32([60, 60, -60, 0]), "y": f32([1, -1, 1, -1])}, F.soft_margin_loss, frozen=("y",))
+    ranking = lambda a, b, y, **o: F.margin_ranking_loss(a, b, y, **o)
+    call = loss("margin_ranking", ranking, {"a": row, "b": row, "y": lambda *lead: signs(*lead, 3)}, [("margin = 0.5", {"margin": 0.5}), ("-1", {"margin": -1.0})], frozen=("y",))
+    multi = flatten_rows(F.multi_margin_loss)
+    rows, label = (lambda *lead: rand(*lead, 4)), (lambda *lead: ids(4, *lead))
+    call = loss("multi_margin", multi, {"x": rows, "t": label}, [("p = 2", {"p": 2}), ("1, 0.5", {"margin": 0.5}), ("2, margin = -0.25", {"p": 2, "margin": -0.25})])
+    w = f32([0.5, 1, 2, 0.25])
+    case("weights of the classes", "(x, t, weight = w) |> multi_margin", {"x": rand(5, 4), "t": ids(4, 5), "w": w}, lambda x, t, w: F.multi_margin_loss(x, t, weight=w), frozen=("w",))
+    case("weights as a list", "(x, t) |> multi_margin(weight = [0.5, 1, 2, 0.25], p = 2)", {"x": rand(5, 4), "t": ids(4, 5)}, lambda x, t: F.multi_margin_loss(x, t, weight=w, p=2))
+    case("rank 1", call, {"x": rand(4), "t": i64(2)}, lambda x, t: F.multi_margin_loss(x, t))
+    labels = lambda *lead: torch.stack([i64([int(a), int(b), -1, int(a)]) for a, b in zip(make.RNG.integers(0, 2, math.prod(lead)), make.RNG.integers(2, 4, math.prod(lead)))]).reshape(*lead, 4)
+    call = loss("multilabel_margin", flatten_rows(F.multilabel_margin_loss), {"x": rows, "t": labels})
+    case("no label, all labels, one", call, {"x": rand(3, 3), "t": i64([[-1, 0, 1], [2, 0, 1], [1, -1, 1]])}, F.multilabel_margin_loss)
+    call = loss("multilabel_soft_margin", flatten_rows(F.multilabel_soft_margin_loss), {"x": rows, "t": lambda *lead: f32(make.RNG.integers(0, 2, (*lead, 4)))}, frozen=("t",))
+    case("weights of the classes", "(x, t, weight = w) |> multilabel_soft_margin", {"x": rand(5, 4), "t": f32(ids(2, 5, 4)), "w": w}, lambda x, t, w: F.multilabel_soft_margin_loss(x, t, w), frozen=("t", "w"))
+    case("weights as a list", "(x, t) |> multilabel_soft_margin(weight = [0.5, 1, 2, 0.25])", {"x": rand(5, 4), "t": f32(ids(2, 5, 4))}, lambda x, t: F.multilabel_soft_margin_loss(x, t, w), frozen=("t",))
+    case("large logits", call, {"x": f32([[60, -60]]), "t": f32([[0, 1]])}, F.multilabel_soft_margin_loss, frozen=("t",))
+    triplet = lambda a, p, n, order=2.0, **o: F.triplet_margin_loss(a, p, n, p=order, **o)
+    loss("triplet_margin", triplet, {"a": rows, "p": rows, "n": rows}, [("margin = 0.25", {"margin": 0.25}), ("2, 1", {"margin": 2.0, "order": 1.0}), ("p = 3", {"order": 3.0}), ("swap = true", {"swap": True}), ("eps = 0.5", {"eps": 0.5})])
+    cosine = flatten_rows(F.cosine_embedding_loss)
+    loss("cosine_embedding", cosine, {"a": rows, "b": rows, "y": signs}, [("margin = 0.25", {"margin": 0.25}), ("-0.5", {"margin": -0.5})], frozen=("y",))
+
+
+def distances():
+    call = "(a, b) |> "
+    begin("cosine_similarity")
+    for name, attrs, shape, words in [("axis 1", "", (3, 4), {}), ("axis 0", "(0)", (3, 4), {"dim": 0}), ("last of three", "(axis = -1)", (2, 3, 4), {"dim": -1}), ("rank 1", "(0)", (5,), {"dim": 0}), ("eps", "(1, eps = 3)", (3, 4), None)]:
+        case(name, f"{call}cosine_similarity{attrs}", {"a": rand(*shape), "b": rand(*shape)}, lambda a, b: F.cosine_similarity(a, b, **words) if words is not None else (a * b).sum(1) / (a.norm(dim=1).clamp(min=3) * b.norm(dim=1).clamp(min=3)))
+    case("no length", f"{call}cosine_similarity", {"a": f32([[0, 0]]), "b": f32([[1, 2]])}, lambda a, b: F.cosine_similarity(a, b), grad=False)
+    begin("pairwise_distance")
+    for name, attrs, shape, words in [("rows", "", (3, 4), {}), ("three axes", "", (2, 3, 4), {}), ("order 1", "(1)", (3, 4), {"p": 1.0}), ("order 3", "(p = 3)", (3, 4), {"p": 3.0}), ("order inf", "(inf)", (3, 4), {"p": INF}),
+                                      ("eps", "(2, 0.5)", (3, 4), {"eps": 0.5}), ("eps by name", "(eps = 0)", (3, 4), {"eps": 0.0}), ("kept", "(keep = true)", (3, 4), {"keepdim": True}), ("rank 1", "", (4,), {})]:
+        case(name, f"{call}pairwise_distance{attrs}", {"a": rand(*shape), "b": rand(*shape)}, lambda a, b: F.pairwise_distance(a, b, **words))
+    begin("cdist")
+    far = lambda a, b, p=2.0: torch.cdist(a, b, p, compute_mode="donot_use_mm_for_euclid_dist")
+    for p in (2, 1, 3, "inf"):
+        case(f"order {p}", f"{call}cdist({p})", {"a": rand(3, 4), "b": rand(2, 4)}, lambda a, b: far(a, b, float(p)))
+    case("leading axes", f"{call}cdist", {"a": rand(2, 3, 2), "b": rand(2, 4, 2)}, far)
+    case("order 0.5, by name", f"{call}cdist(p = 0.5)", {"a": rand(3, 2), "b": rand(2, 2)}, lambda a, b: far(a, b, 0.5))
+    case("equal rows: gradient 0", f"{call}cdist", {"a": f32([[1, 2], [3, 4]]), "b": f32([[1, 2]])}, far)
+    case("large offset", f"{call}cdist", {"a": make.eighths(3, 4, mean=1e4), "b": make.eighths(2, 4, mean=1e4)}, far)
+
+
+# ---------------------------------------------------------------------------------------------- norms
+
+
+def group_norms():
+    begin("groupnorm")
+    both = lambda c, path="groupnorm": {f"{path}.weight": rand(c, shift=1), f"{path}.bias": rand(c)}
+    fn = lambda g, **o: lambda x, p: F.group_norm(x, g, p.get("groupnorm.weight"), p.get("groupnorm.bias"), **o)
+    for g, shape in [(2, (3, 4, 5)), (1, (2, 6, 2, 3)), (3, (2, 6, 4)), (4, (2, 4, 3, 2)), (2, (3, 8)), (2, (1, 4, 2, 2, 3)), (2, (0, 4, 3))]:
+        case(f"{g} groups on {list(shape)}", f"groupnorm({g})", {"x": rand(*shape)}, fn(g), both(shape[1]))
+    case("channels said", "groupnorm(2, 4)", {"x": rand(2, 4, 3)}, fn(2), both(4))
+    case("eps", "groupnorm(groups = 2, eps = 0.5)", {"x": rand(2, 4, 3)}, fn(2, eps=0.5), both(4))
+    case("no gain", "groupnorm(2, affine = false)", {"x": rand(2, 4, 3)}, lambda x: F.group_norm(x, 2))
+    case("no bias", "groupnorm(2, bias = false, channels = 4)", {"x": rand(2, 4, 3)}, fn(2), {"groupnorm.weight": rand(4, shift=1)})
+    case("a large mean", "groupnorm(2)", {"x": make.eighths(2, 4, 8, mean=1e4)}, fn(2), both(4))
+    begin("instancenorm")
+    plain = lambda x: F.instance_norm(x)
+    for shape in [(3, 2, 5), (2, 3, 4, 2), (1, 2, 2, 3, 2), (0, 2, 3)]:
+        case(f"{list(shape)}", "instancenorm", {"x": rand(*shape)}, plain)
+    case("channels and eps", "instancenorm(2, 0.5)", {"x": rand(3, 2, 4)}, lambda x: F.instance_norm(x, eps=0.5))
+    gain = lambda x, p: F.instance_norm(x, weight=p["instancenorm.weight"], bias=p.get("instancenorm.bias"))
+    case("affine", "instancenorm(affine = true)", {"x": rand(2, 3, 4)}, gain, both(3, "instancenorm"))
+    case("affine, no bias", "instancenorm(affine = true, bias = false, channels = 3)", {"x": rand(2, 3, 4)}, gain, {"instancenorm.weight": rand(3, shift=1)})
+    state = lambda c: {"instancenorm.running_mean": rand(c), "instancenorm.running_var": positive(c), "instancenorm.num_batches_tracked": i64(0)}
+
+    def tracked(x, s, training, update=0.1, eps=1e-5):
+        return F.instance_norm(x, s["instancenorm.running_mean"], s["instancenorm.running_var"], use_input_stats=training, momentum=update, eps=eps)
+
+    case("tracked: train", "instancenorm(track = true)", {"x": rand(3, 2, 4)}, lambda x, s: tracked(x, s, True), state=state(2), mode="train")
+    case("tracked: train, update", "instancenorm(track = true, update = 0.5, eps = 0.1)", {"x": rand(3, 2, 4)}, lambda x, s: tracked(x, s, True, 0.5, 0.1), state=state(2), mode="train")
+    case("tracked: eval", "instancenorm(track = true)", {"x": rand(3, 2, 4)}, lambda x, s: tracked(x, s, False), state=state(2))
+    last = rand(3, 2, 4)
+    case("tracked: three steps", "instancenorm(track = true)", {"x": last}, lambda x, s: tracked(x, s, True), state=state(2), mode="train", steps=[rand(3, 2, 4), rand(3, 2, 4), last])
+    begin("local_response_norm")
+    for size, shape in [(3, (2, 5, 4)), (2, (2, 5, 3, 2)), (5, (1, 3, 2)), (1, (2, 3, 2)), (4, (1, 6, 2, 1, 2))]:
+        case(f"{size} of {list(shape)}", f"local_response_norm({size})", {"x": rand(*shape)}, lambda x: F.local_response_norm(x, size))
+    case("all attributes", "local_response_norm(3, 0.5, 0.25, 2)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 0.5, 0.25, 2.0))
+    case("by name", "local_response_norm(size = 3, alpha = 1, beta = 2, k = 0.5)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 1.0, 2.0, 0.5))
+
+
+PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+
+
+def main():
+    for part in PARTS:
+        part()
+    for name, cases in sorted(make.FILES.items()):
+        seen = {}
+        for one in cases:
+            seen[one["name"]] = seen.get(one["name"], 0) + 1
+            if seen[one["name"]] > 1:
+                one["name"] += f" ({seen[one['name']]})"
+        if not sys.argv[1:] or name in sys.argv[1:]:
+            write(name, {"operator": name, "torch": VERSION}, cases)
+
+
+if __name__ == "__main__":
+    main()
