@@ -194,7 +194,9 @@ impl<'a> Elab<'a> {
     pub(super) fn plain_setting(&mut self, setting: &'a ast::Setting, section: &mut Section) {
         let made = &mut section.made;
         let pattern = setting.pattern.as_ref().map(|(text, _)| text.clone());
-        if pattern.is_some() && !PATTERNED.contains(&setting.name.text.as_str()) {
+        // A text alone is a value in quotes, of which each setting says what it takes instead.
+        let alone = matches!(setting.value, SettingValue::None);
+        if pattern.is_some() && !alone && !PATTERNED.contains(&setting.name.text.as_str()) {
             return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
         }
         match setting.name.text.as_str() {
