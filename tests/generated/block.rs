@@ -28,7 +28,7 @@ enum Kind {
 /// Hyperparameters that do not change types, as `name`, values, whether it is a norm, a stage, a placement.
 const HELD: &[(&str, &[&str])] = &[
     ("act", &["relu", "gelu", "gelu(form = \"tanh\")", "identity"]),
-    ("norm", &["layernorm", "rmsnorm", "rmsnorm(eps = 1e-6)", "dyt"]),
+    ("norm_", &["layernorm", "rmsnorm", "rmsnorm(eps = 1e-6)", "dyt"]),
     ("placement", &["\"pre\"", "\"post\"", "\"deep\""]),
     ("bias", &["true", "false"]),
     ("extra", &["none"]),
@@ -111,7 +111,7 @@ impl Gen {
             params.push(format!("{name} = {}", self.rng.pick(values)));
             match *name {
                 "act" => env.stages.push(((*name).into(), false)),
-                "norm" => env.stages.push(((*name).into(), true)),
+                "norm_" => env.stages.push(((*name).into(), true)),
                 "placement" => env.placements.push((*name).into()),
                 _ => {}
             }

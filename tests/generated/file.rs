@@ -123,7 +123,9 @@ impl Gen {
         let batch = Size::of(self.dim("batch"));
         let rows = inputs.iter().all(|(_, ty)| ty.sizes.first() == Some(&batch));
         let [to] = outputs else { return None };
-        let float = to.dtype == DType::F32 && to.sizes.first() == Some(&batch);
+        // A target's rows are counted along its first axis only.
+        let once = to.sizes.iter().filter(|size| size.sym == batch.sym).count() == 1;
+        let float = to.dtype == DType::F32 && to.sizes.first() == Some(&batch) && once;
         if !rows || !float || !self.rng.percent(60) {
             return None;
         }

@@ -276,7 +276,8 @@ impl Gen {
             (size.mul * 4 + size.add < 300).then_some(())?;
         }
         let visible = op.outputs.iter().filter(|output| !output.saved).count();
-        (visible == 1).then_some(())?;
+        // Several outputs, or as many as an argument says, are a tuple.
+        (visible == 1 && outs.len() == op.outputs.len()).then_some(())?;
         // Statistics over one sample are refused when the model is trained.
         if op.facts.by_mode && op.outputs.len() > 1 {
             cur.sizes.first()?.as_num().is_none_or(|n| n > 1).then_some(())?;
@@ -380,6 +381,7 @@ impl Gen {
                     Domain::NonNegative => x >= 0.0,
                     Domain::Probability => (0.0..=1.0).contains(&x),
                     Domain::HalfOpen => (0.0..1.0).contains(&x),
+                    Domain::Unit => x == 1.0,
                 };
                 sound.then(|| (format!("{x:?}"), Attr::Float(x)))
             }
