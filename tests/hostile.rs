@@ -110,11 +110,11 @@ fn hard_models_are_checked_in_time() {
 }
 
 /// Pieces of the language and of others, from which any text may be made.
-const PIECES: [&str; 64] = [
+const PIECES: [&str; 67] = [
     "block", "model", "train", "dim", "use", "layer", "residual", "repeat", "parallel", "for", "if", "else", "return",
     "pre", "skip", "shared", "join", "in", "where", "it", "relu", "x", "_", "(", ")", "[", "]", "{", "}", ",", ";",
     "\n", "\n", "|>", "|", "->", "=", "==", "<=", "+", "-", "*", "/", "%", "^", ":", ".", "...", "1", "2.5", ".5",
-    "64x", "\"a\"", "\"", "'b'", "#", "// c\n", "/*", "*/", "?", "and", "+=", "é", "\u{202e}",
+    "64x", "\"a\"", "\"", "'b'", "#", "// c\n", "/*", "*/", "?", "and", "+=", "é", "\u{202e}", "…", "“", "─",
 ];
 
 /// The tree without its places.

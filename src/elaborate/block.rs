@@ -23,7 +23,7 @@ impl<'a> Elab<'a> {
             return Val::Unknown;
         }
         self.called.insert(index);
-        if !self.may_call(block, app.span) || !self.allow_block(index, app.span) {
+        if !self.may_call(block, app.span) || !self.allow_block(index, app.span) || !self.count_block(app.span) {
             return Val::Unknown;
         }
         let Some((hypers, shown, path)) = self.block_hypers(block, &app) else {

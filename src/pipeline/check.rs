@@ -16,7 +16,7 @@ const MOST_FILES: usize = 256;
 /// How many reports have their fixes tried, and how many bytes are read again for that: a check is never slow for the
 /// sake of advice.
 const MOST_FIXES: usize = 24;
-const MOST_REREAD: usize = 4 << 20;
+const MOST_REREAD: usize = 1 << 20;
 /// More reports than this are counted and not told: nobody reads them.
 const MOST_REPORTS: usize = 100;
 
@@ -193,7 +193,7 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
     let lints = |reports: &[Diagnostic]| reports.iter().filter(|r| is_lint(r)).count();
     let before = errors(&found.diagnostics).max(1);
     let mut tried = 0;
-    let most = MOST_FIXES.min(MOST_REREAD / found.sources.0[0].text.len().max(1)).max(1);
+    let most = MOST_FIXES.min(MOST_REREAD / found.sources.0[0].text.len().max(1));
     for index in 0..found.diagnostics.len() {
         let fixes = std::mem::take(&mut found.diagnostics[index].fixes);
         let mut kept: Option<Fix> = None;

@@ -1,6 +1,6 @@
 //! Statements, flows and settings.
 
-use super::header::ternary;
+use super::header::{missing_body, ternary};
 use super::{Kind, Mend, Name, around, first_token, quoted, said};
 use crate::diagnostic::Diagnostic;
 use crate::text::Span;
@@ -245,6 +245,9 @@ fn second_stage(text: &str, good: Span, at: Span, junk: Span) -> Diagnostic {
         let name = first[..first.find('(').unwrap_or(0)].rfind('=').map_or(0, |at| at + 1);
         let start = good.start + (name + first[name..].len() - first[name..].trim_start().len()) as u32;
         return Diagnostic::error("syntax::called", message, Span { start, ..good }.to(junk), "called on something");
+    }
+    if said(text, at) == "skip" && said(text, good).ends_with('}') {
+        return missing_body(text, at);
     }
     let second = quoted(said(text, junk));
     let message = format!("`{second}` follows on the same line: one stage a line, or `;` between them");
