@@ -66,7 +66,8 @@ fn small(name: &str, sets: &[(&str, &str)]) -> Model {
     small.unwrap_or_else(|reports| panic!("{reports}"))
 }
 
-const COUNTS: [(&str, u64); 6] = [
+const COUNTS: [(&str, u64); 7] = [
+    ("chars", 120_576),
     ("mlp", 2_307_082),
     ("gpt", 124_439_808),
     ("resnet18", 11_689_512),

@@ -18,6 +18,9 @@
 //! | `init` | `file`, `seed`, `tensors`, `elements` |
 //! | `train` | `steps`, `loss`, `valid` (by name), `checkpoint`, `interrupted`, `memory` (bytes, said before the start) |
 //! | `eval` | `rows`, `results` (by name) |
+//! | `generate` | `text`, `tokens` |
+//! | `plot` | `files`, `steps` of each run |
+//! | `sweep` | `rows`: list of `set`, `diverged`, `results` (by name, one value a seed) |
 //! | `explain` | `pages`, or without a topic `sections` |
 
 mod check;
@@ -27,6 +30,7 @@ mod explain;
 mod failure;
 mod files;
 mod fmt;
+mod generate;
 mod graph;
 mod init;
 mod input;
@@ -34,10 +38,12 @@ mod interrupt;
 mod memory;
 mod model;
 mod open;
+mod plot;
 mod progress;
 mod run;
 mod streams;
 mod summary;
+mod sweep;
 mod table;
 mod train;
 
@@ -87,6 +93,9 @@ enum Command {
     Init(init::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Generate(generate::Args),
+    Plot(plot::Args),
+    Sweep(sweep::Args),
     Explain(explain::Args),
 }
 
@@ -142,6 +151,9 @@ fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
         Command::Init(args) => init::run(args, world),
         Command::Train(args) => train::run(args, world),
         Command::Eval(args) => eval::run(args, world),
+        Command::Generate(args) => generate::run(args, world),
+        Command::Plot(args) => plot::run(args, world),
+        Command::Sweep(args) => sweep::run(args, world),
         Command::Explain(args) => explain::run(args, world),
     }
 }

@@ -127,7 +127,8 @@ unsafe fn logcumsumexp_grad<T: Float>(call: &Call, _: &mut Worker<'_>, range: Ra
 /// Running extremes along the last axis, and where they are. NaN wins, and of equals the last.
 ///
 /// Operand: x `[.., n]`. Outputs (each may be dead): values, indices i64 `[.., n]`.
-pub static CUMMAX: Kernel = Kernel { name: "cummax", run: [extremes::<f32, false>, extremes::<f64, false>], ..EXTREMES };
+pub static CUMMAX: Kernel =
+    Kernel { name: "cummax", run: [extremes::<f32, false>, extremes::<f64, false>], ..EXTREMES };
 
 /// As `CUMMAX`, of the smallest.
 pub static CUMMIN: Kernel = Kernel { name: "cummin", run: [extremes::<f32, true>, extremes::<f64, true>], ..EXTREMES };

@@ -26,8 +26,13 @@ const CONV_ATTRS: &[AttrDef] = &[
     AttrDef::new("dilation", &[AttrKind::PerAxis], AttrDefault::Int(1), "from one input of a window to the next"),
     AttrDef::new("groups", &[AttrKind::Size], AttrDefault::Int(1), "channel groups that do not see each other"),
     AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "whether a bias is added"),
-    AttrDef::new("pad_mode", &[AttrKind::Choice(&["zeros", "reflect", "replicate", "circular"])], AttrDefault::Str("zeros"), "what is added")
-        .torch("padding_mode"),
+    AttrDef::new(
+        "pad_mode",
+        &[AttrKind::Choice(&["zeros", "reflect", "replicate", "circular"])],
+        AttrDefault::Str("zeros"),
+        "what is added",
+    )
+    .torch("padding_mode"),
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
         .within(Domain::Unit)
         .named(),

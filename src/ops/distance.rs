@@ -10,7 +10,8 @@ use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{Body, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why};
 
 const PAIR: &[Operand] = &[Operand::float("a"), Operand::float("b")];
-const P: AttrDef = AttrDef::new("p", &[AttrKind::Number], AttrDefault::Float(2.0), "the order of the norm; also inf, 0");
+const P: AttrDef =
+    AttrDef::new("p", &[AttrKind::Number], AttrDefault::Float(2.0), "the order of the norm; also inf, 0");
 const EPS: AttrDef = AttrDef::new("eps", &[AttrKind::Number], AttrDefault::Float(1e-6), "added to each difference")
     .within(Domain::NonNegative);
 const KEEP: AttrDef =

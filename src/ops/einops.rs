@@ -30,7 +30,10 @@ fn side(text: &str) -> Result<Vec<Place>, String> {
             ("...", Some(_)) => return Err("has `...` within brackets".into()),
             ("1", None) => places.push(Place::Axes(vec![])),
             ("1", Some(_)) => {}
-            (name, _) if !name.chars().all(|c| c.is_alphanumeric() || c == '_') || name.starts_with(|c: char| c.is_numeric()) => {
+            (name, _)
+                if !name.chars().all(|c| c.is_alphanumeric() || c == '_')
+                    || name.starts_with(|c: char| c.is_numeric()) =>
+            {
                 return Err(format!("has `{name}`, which is no name of an axis"));
             }
             (name, Some(group)) => group.push(name.into()),
@@ -39,7 +42,9 @@ fn side(text: &str) -> Result<Vec<Place>, String> {
     }
     match group {
         Some(_) => Err("has a bracket that is not closed".into()),
-        None if places.iter().filter(|place| **place == Place::Rest).count() > 1 => Err("has `...` twice on one side".into()),
+        None if places.iter().filter(|place| **place == Place::Rest).count() > 1 => {
+            Err("has `...` twice on one side".into())
+        }
         None => Ok(places),
     }
 }
@@ -85,7 +90,11 @@ fn elementary(cx: &mut RuleCx<'_>, left: &[Place]) -> Result<Vec<(String, Dim)>,
             match told {
                 Some(size) => known = cx.shapes.dims.product(&[known, size]),
                 None if open.is_none() => open = Some(axes.len()),
-                None => return Err(cx.bad_attr("pattern", format!("leaves the size of `{name}` open: say it, `{name} = …`"))),
+                None => {
+                    return Err(
+                        cx.bad_attr("pattern", format!("leaves the size of `{name}` open: say it, `{name} = …`"))
+                    );
+                }
             }
             axes.push((name.clone(), told.unwrap_or(Dims::ONE)));
         }
@@ -121,8 +130,12 @@ fn plan(cx: &mut RuleCx<'_>, reduces: bool) -> Result<Plan, Misfit> {
     for place in right {
         let names = match place {
             Place::Axes(names) => vec![names],
-            Place::Rest if !left.contains(&Place::Rest) => return Err(cx.bad_attr("pattern", "has `...` on the right only")),
-            Place::Rest => axes.iter().filter(|(name, _)| name.starts_with("...")).map(|(name, _)| vec![name.clone()]).collect(),
+            Place::Rest if !left.contains(&Place::Rest) => {
+                return Err(cx.bad_attr("pattern", "has `...` on the right only"));
+            }
+            Place::Rest => {
+                axes.iter().filter(|(name, _)| name.starts_with("...")).map(|(name, _)| vec![name.clone()]).collect()
+            }
         };
         for group in names {
             let mut sizes = vec![];
@@ -183,18 +196,19 @@ const fn letter(name: &'static str) -> AttrDef {
 }
 
 const PATTERN: AttrDef = AttrDef::required("pattern", &[AttrKind::Text], "`\"axes of x -> axes of the result\"`");
-const HOW: AttrDef =
-    AttrDef::required("how", &[AttrKind::Choice(&["mean", "sum", "max", "min", "prod"]), AttrKind::Stage], "mean, sum, max, min, prod");
+const HOW: AttrDef = AttrDef::required(
+    "how",
+    &[AttrKind::Choice(&["mean", "sum", "max", "min", "prod"]), AttrKind::Stage],
+    "mean, sum, max, min, prod",
+);
 
 macro_rules! letters {
     ($($first:ident,)* ; $($name:literal)*) => { &[$($first,)* $(letter($name)),*] };
 }
 const LETTERS: &[AttrDef] =
     letters![; "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z"];
-const REARRANGE_ATTRS: &[AttrDef] =
-    letters![PATTERN,; "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z"];
-const REDUCE_ATTRS: &[AttrDef] =
-    letters![PATTERN, HOW,; "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z"];
+const REARRANGE_ATTRS: &[AttrDef] = letters![PATTERN,; "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z"];
+const REDUCE_ATTRS: &[AttrDef] = letters![PATTERN, HOW,; "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z"];
 
 ops! { OPS;
 

@@ -16,8 +16,11 @@ const MIXES: Facts = Facts { mixes_rows: true, ..Facts::NONE };
 const OF_ANY: &[Operand] = &[Operand::any("x")];
 const BOTH: &[Output] = &[Output::main("values"), Output::main("indices")];
 const ONE_AXIS: &[AttrDef] = &[
-    AttrDef::new("axis", &[AttrKind::Axis], AttrDefault::None, "the axis that goes; all of them otherwise").torch("dim"),
-    AttrDef::new("keep", &[AttrKind::Bool], AttrDefault::Bool(false), "whether it stays with size 1").named().torch("keepdim"),
+    AttrDef::new("axis", &[AttrKind::Axis], AttrDefault::None, "the axis that goes; all of them otherwise")
+        .torch("dim"),
+    AttrDef::new("keep", &[AttrKind::Bool], AttrDefault::Bool(false), "whether it stays with size 1")
+        .named()
+        .torch("keepdim"),
 ];
 
 /// An extreme over nothing is none.
@@ -148,7 +151,16 @@ const fn over_axes(name: &'static str, formula: &'static str) -> OpDef {
 
 const fn place_of(name: &'static str, formula: &'static str) -> OpDef {
     let shape = "[..] -> i64[..] without axis";
-    OpDef { name, formula, shape, attrs: ONE_AXIS, facts: MIXES, rule: index_rule, gradient: Gradient::Zero, ..OpDef::DEFAULT }
+    OpDef {
+        name,
+        formula,
+        shape,
+        attrs: ONE_AXIS,
+        facts: MIXES,
+        rule: index_rule,
+        gradient: Gradient::Zero,
+        ..OpDef::DEFAULT
+    }
 }
 
 const fn primitive(name: &'static str, kernel: &'static Kernel) -> OpDef {

@@ -13,8 +13,9 @@ use crate::kernels::call::Args;
 use crate::kernels::{batchnorm, count, norm};
 use crate::tensor::DType;
 
-pub(super) const EPS: AttrDef = AttrDef::new("eps", &[AttrKind::Number], AttrDefault::Float(1e-5), "keeps the root away from 0")
-    .within(Domain::Positive);
+pub(super) const EPS: AttrDef =
+    AttrDef::new("eps", &[AttrKind::Number], AttrDefault::Float(1e-5), "keeps the root away from 0")
+        .within(Domain::Positive);
 const AFFINE: AttrDef =
     AttrDef::new("affine", &[AttrKind::Bool], AttrDefault::Bool(true), "whether gain (and bias) are learned")
         .torch("elementwise_affine");

@@ -33,7 +33,11 @@ fn several(cx: &mut RuleCx<'_>, sizes: &[Dim]) -> Result<(), Misfit> {
     let (count, two) = (cx.shapes.dims.product(sizes), cx.shapes.dims.constant(2));
     let text = "one value has no variance: a norm over a single number gives 0".to_string();
     let none = sizes.iter().any(|&size| cx.shapes.dims.as_const(size) == Some(0));
-    if none { Ok(()) } else { cx.need(crate::ir::op::Condition::AtLeast(count, two), Misfit::of(MisfitKind::Sentence(text))) }
+    if none {
+        Ok(())
+    } else {
+        cx.need(crate::ir::op::Condition::AtLeast(count, two), Misfit::of(MisfitKind::Sentence(text)))
+    }
 }
 
 fn gains(cx: &ParamCx<'_>) -> Vec<ParamDef> {
@@ -80,7 +84,11 @@ fn instance<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     match cx.param("running_mean").zip(cx.param("running_var")) {
         Some((mean, var)) if !cx.train() => {
             let attrs = Attrs::with(BATCH_APPLY_EVAL.attrs, &[("eps", cx.attrs.get("eps").clone())]);
-            cx.builder.apply(&BATCH_APPLY_EVAL, attrs, &[Some(x), Some(mean), Some(var), cx.param("weight"), cx.param("bias")])
+            cx.builder.apply(
+                &BATCH_APPLY_EVAL,
+                attrs,
+                &[Some(x), Some(mean), Some(var), cx.param("weight"), cx.param("bias")],
+            )
         }
         running => {
             if let Some((mean, var)) = running {

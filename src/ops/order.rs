@@ -25,8 +25,11 @@ const LARGEST: AttrDef =
 const TOP: &[AttrDef] = &[K, AXIS[0], LARGEST];
 const TOP_MASK: &[AttrDef] = &[K, AXIS[0]];
 const MEDIAN: &[AttrDef] = &[
-    AttrDef::new("axis", &[AttrKind::Axis], AttrDefault::None, "the axis that goes; all of them otherwise").torch("dim"),
-    AttrDef::new("keep", &[AttrKind::Bool], AttrDefault::Bool(false), "whether it stays with size 1").named().torch("keepdim"),
+    AttrDef::new("axis", &[AttrKind::Axis], AttrDefault::None, "the axis that goes; all of them otherwise")
+        .torch("dim"),
+    AttrDef::new("keep", &[AttrKind::Bool], AttrDefault::Bool(false), "whether it stays with size 1")
+        .named()
+        .torch("keepdim"),
 ];
 
 fn sort_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {

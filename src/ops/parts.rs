@@ -10,8 +10,8 @@ use super::source::FILL;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
 use crate::ir::build::{ExpandCx, Var, shape_attr};
 use crate::ir::dim::{Dim, Dims};
-use crate::tensor::DType;
 use crate::ir::op::{Body, Facts, Misfit, OpDef, Operand, RuleCx, Why, resolve_axis, size_of};
+use crate::tensor::DType;
 
 const VIEW: Facts = Facts { view: true, ..Facts::NONE };
 const ANY: &[Operand] = &[Operand::any("x")];

@@ -2,8 +2,8 @@
 
 use super::index::scattered;
 use super::reduce::{AXIS, along, along_rule};
-use crate::ir::attr::{AttrDef, AttrDefault, AttrKind};
 use crate::ir::attr::Attr;
+use crate::ir::attr::{AttrDef, AttrDefault, AttrKind};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::op::{ArgsCx, Body, Facts, Gradient, Misfit, OpDef, Operand, Output, RuleCx, same_as_first};
 use crate::kernels::call::{Args, Kernel};

@@ -8,9 +8,7 @@ use super::source::shape_dims;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind};
 use crate::ir::build::{ExpandCx, Var};
 use crate::ir::dim::{Dim, Dims};
-use crate::ir::op::{
-    Body, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why, resolve_axis, same_as_first,
-};
+use crate::ir::op::{Body, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why, resolve_axis, same_as_first};
 use crate::tensor::DType;
 
 const VIEWED: Facts = Facts { view: true, ..Facts::NONE };
@@ -183,7 +181,15 @@ fn pixels(cx: &mut RuleCx<'_>, shuffle: bool) -> Result<(Vec<Dim>, Vec<Dim>), Mi
 }
 
 const fn pixel_op(name: &'static str, shape: &'static str) -> OpDef {
-    OpDef { name, shape, formula: "the same elements in another order", source: "Shi et al. 2016", attrs: FACTOR, operands: OF_ANY, ..OpDef::DEFAULT }
+    OpDef {
+        name,
+        shape,
+        formula: "the same elements in another order",
+        source: "Shi et al. 2016",
+        attrs: FACTOR,
+        operands: OF_ANY,
+        ..OpDef::DEFAULT
+    }
 }
 
 fn out_like(cx: &mut RuleCx<'_>, dims: &[Dim]) -> Result<(), Misfit> {

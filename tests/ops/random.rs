@@ -60,8 +60,7 @@ fn random_sources_draw_anew_at_each_step_and_seed_and_the_same_again() {
     let sources = catalogue().iter().filter(|(op, _)| op.facts.random && op.operands.is_empty());
     let mut tried = 0;
     for (op, _) in sources {
-        let source =
-            model(&format!("dim B\nmodel m : (x0: f32[B]) {{ x0 * {}([B]) }}", op.name));
+        let source = model(&format!("dim B\nmodel m : (x0: f32[B]) {{ x0 * {}([B]) }}", op.name));
         let source = source.unwrap_or_else(|report| panic!("{report}"));
         for mode in [Mode::Train, Mode::Eval] {
             let first = draw(&source, mode, 1, 0);

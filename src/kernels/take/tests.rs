@@ -24,7 +24,8 @@ fn taking_and_giving_are_their_twins() {
         same_bits(&taken[0], &(0..count).map(|i| x[place(i)]).collect::<Vec<f32>>());
         let dy = noise::<f32>(count, 2);
         let dys = Buffer::of(&small, &dy);
-        let given = every_way::<f32>(&TAKE_GRAD, &[index.view(), dys.view()], &[Some((DType::F32, shape.to_vec()))], args);
+        let given =
+            every_way::<f32>(&TAKE_GRAD, &[index.view(), dys.view()], &[Some((DType::F32, shape.to_vec()))], args);
         let mut want = vec![0.0f32; 60];
         (0..count).for_each(|i| want[place(i)] += dy[i]);
         same_bits(&given[0], &want);
