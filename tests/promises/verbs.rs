@@ -13,7 +13,7 @@ model m(d = 16) : (tokens: i64[batch, seq]) -> f32[batch, seq, 12] {
   linear(12)
 }
 train m {
-  data text(\"t.txt\"); target y = tokens |> next; loss cross_entropy; optimizer adamw(lr = 1e-2); batch 8; seq 12; steps 60
+  data text(\"t.txt\"); target y = tokens |> next; loss cross_entropy; optimizer adamw(lr = 1e-2); batch 8; seq 11; steps 60
 }
 ";
 
