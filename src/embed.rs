@@ -19,7 +19,7 @@ use crate::ir::structured::{PortDef, Structured};
 use crate::ir::training::{Length, Training};
 use crate::pipeline::{self, Checked, Stage, Unmet};
 use crate::tensor::{DType, Tensor, View};
-use crate::text::{Files, NoFiles, Source, Sources};
+use crate::text::{FileError, Files, NoFiles, Source, Sources};
 use crate::train::fit::{self, Report, TrainError};
 use crate::train::metrics::Row;
 use crate::train::weights::load_weights;
@@ -101,6 +101,29 @@ pub struct Model {
     checked: Checked,
 }
 
+/// The files of a model that was checked: what it uses is not read a second time.
+struct Kept(Sources);
+
+impl Files for Kept {
+    fn read(&self, path: &str, _limit: u64) -> Result<Vec<u8>, FileError> {
+        let found = self.0.0.iter().find(|source| source.name == path);
+        let missing = || FileError { path: path.into(), reason: "was not there when the model was checked".into() };
+        found.map(|source| source.text.clone().into_bytes()).ok_or_else(missing)
+    }
+
+    fn write(&self, path: &str, _bytes: &[u8]) -> Result<(), FileError> {
+        Err(FileError { path: path.into(), reason: "is only read".into() })
+    }
+
+    fn append(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.write(path, bytes)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.0.0.iter().any(|source| source.name == path)
+    }
+}
+
 impl Model {
     /// Checks a text that uses no other file.
     pub fn check(text: &str) -> Result<Model, Reports> {
@@ -119,13 +142,18 @@ impl Model {
     /// The same text with another value of a hyperparameter (`d`) or of a training setting (`train.lr`), checked again.
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Result<Model, Reports> {
         self.request.sets.push((key.into(), value.to_string()));
-        Model::check_source(self.source, self.request, None)
+        self.again()
     }
 
     /// Of several models in a text, the one of that name.
     pub fn named(mut self, name: &str) -> Result<Model, Reports> {
         self.request.model = Some(name.into());
-        Model::check_source(self.source, self.request, None)
+        self.again()
+    }
+
+    /// Checks again, with the files as they were read.
+    fn again(self) -> Result<Model, Reports> {
+        Model::check_source(self.source, self.request, Some(&Kept(self.checked.sources)))
     }
 
     /// What is probably wrong although it checks: warnings and lints, whatever their gravity.

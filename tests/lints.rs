@@ -148,6 +148,9 @@ fn several_codes_and_what_they_silence() {
 fn a_file_with_an_error_gets_no_lints() {
     let text = lints::find("collapse").expect("there is such a lint").fires.replace("linear(3)", "linear(4)");
     assert_eq!(said(&text), ["Error shape::output"]);
+    let sound = lints::find("collapse").expect("there is such a lint").fires;
+    let other = "model other : (x: f32[batch, 4]) -> f32[batch, 4] { linear(3) }\n";
+    assert_eq!(said(&format!("{sound}{other}")), ["Error shape::output"], "also where another model is whole");
 }
 
 #[test]
@@ -177,31 +180,50 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+struct Disk;
+
+impl wythe::text::Files for Disk {
+    fn read(&self, path: &str, _: u64) -> Result<Vec<u8>, wythe::text::FileError> {
+        std::fs::read(path).map_err(|error| wythe::text::FileError { path: path.into(), reason: error.to_string() })
+    }
+    fn write(&self, path: &str, _: &[u8]) -> Result<(), wythe::text::FileError> {
+        panic!("{path} is written")
+    }
+    fn append(&self, path: &str, _: &[u8]) -> Result<(), wythe::text::FileError> {
+        panic!("{path} is written")
+    }
+    fn exists(&self, path: &str) -> bool {
+        Path::new(path).exists()
+    }
+}
+
+/// All files of a folder, checked; no warning and no error is told.
+fn silent(folder: &str, least: usize) -> Vec<Checked> {
+    let mut found = vec![];
+    files(&root().join(folder), &mut found);
+    assert!(found.len() >= least);
+    let look = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("it is text");
+        let checked = check(Source::new(path.to_string_lossy(), text), &Request::default(), Some(&Disk));
+        assert!(checked.diagnostics.is_empty(), "{}\n{}", path.display(), checked.render());
+        checked
+    };
+    found.into_iter().map(look).collect()
+}
+
 #[test]
 fn the_models_check_in_silence() {
-    struct Disk;
-    impl wythe::text::Files for Disk {
-        fn read(&self, path: &str, _: u64) -> Result<Vec<u8>, wythe::text::FileError> {
-            std::fs::read(path).map_err(|e| wythe::text::FileError { path: path.into(), reason: e.to_string() })
-        }
-        fn write(&self, path: &str, _: &[u8]) -> Result<(), wythe::text::FileError> {
-            panic!("{path} is written")
-        }
-        fn append(&self, path: &str, _: &[u8]) -> Result<(), wythe::text::FileError> {
-            panic!("{path} is written")
-        }
-        fn exists(&self, path: &str) -> bool {
-            Path::new(path).exists()
-        }
-    }
-    let mut found = vec![];
-    files(&root().join("models"), &mut found);
-    assert!(found.len() >= 8);
-    for path in found {
-        let text = std::fs::read_to_string(&path).expect("it is text");
-        let source = Source::new(path.to_string_lossy(), text);
-        let checked = check(source, &Request::default(), Some(&Disk));
-        assert!(checked.diagnostics.is_empty(), "{}\n{}", path.display(), checked.render());
+    silent("models", 8);
+}
+
+/// Patterns of published models that look like what lints are after: linear bottlenecks, gates, two heads, tied tables,
+/// pre-activation, a deep plain stack with its initialiser, an encoder and a decoder. Not even an info is told.
+#[test]
+fn common_practice_is_no_mistake() {
+    for checked in silent("tests/fixtures/silent", 8) {
+        assert!(!checked.models.is_empty());
+        let told: Vec<&str> = checked.remarks.iter().map(|report| report.message.as_str()).collect();
+        assert_eq!(told, Vec::<&str>::new(), "{}", checked.sources.0[0].name);
     }
 }
 
@@ -286,7 +308,9 @@ fn a_bias_before_batchnorm_changes_nothing_and_elsewhere_it_does() {
     };
     assert!(difference("identity", "batchnorm") < 1e-5);
     assert!(difference("avgpool(2, stride = 1)", "batchnorm") < 1e-5);
+    assert!(difference("identity", "instancenorm") < 1e-5 && difference("identity", "groupnorm(6)") < 1e-5);
     assert!(difference("relu", "batchnorm") > 0.1);
+    assert!(difference("identity", "groupnorm(2)") > 0.1);
     assert!(difference("identity", "layernorm(axes = 3)") > 0.1);
 }
 

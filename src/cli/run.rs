@@ -116,7 +116,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let all: Vec<(&str, &Tensor)> =
         inputs.iter().chain(&cotangents).map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let host = Host { seed: args.seed, step: 0, hypers: vec![] };
-    let outputs = session.run(0, &all, &Binding::new(), &host)?;
+    let outputs = session.run(0, &all, &Binding::new(), &host).map_err(|error| with_id(error, &inputs))?;
     let named = named(&session, outputs, args.mode == Mode::Train);
     match &args.out {
         Some(path) => open::write_tensors(world, path, &named, None)?,
@@ -223,8 +223,13 @@ fn tensors(
             let tensor = value.tensor(name, dtype, shape.as_deref(), seed, notes)?;
             let given = [(name.as_str(), tensor.dtype(), tensor.shape())];
             let one = [(name.as_str(), *ty)];
-            binding = bind_types(&model.shapes, &one, &given, &binding)
-                .map_err(|error| Failure::from(RunError::from(error)))?;
+            binding = bind_types(&model.shapes, &one, &given, &binding).map_err(|error| match what {
+                "cotangent" => {
+                    let text = error.to_string().replace("the input", "the gradient of the output");
+                    Failure::usage(text).help(format!("--cotangent {name}=ones"))
+                }
+                _ => Failure::from(RunError::from(error)),
+            })?;
             out[index] = Some((name.clone(), tensor));
         }
     }
@@ -234,6 +239,25 @@ fn tensors(
 fn bound(session: &Session, inputs: &[(String, Tensor)]) -> Result<Binding, Failure> {
     let given: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.dtype(), tensor.shape())).collect();
     bind(&session.graphs()[0], &given, &Binding::new()).map_err(|error| RunError::from(error).into())
+}
+
+/// The id among the inputs that a table does not have.
+fn with_id(error: RunError, inputs: &[(String, Tensor)]) -> Failure {
+    let rows = match &error {
+        RunError::Fault(fault) => fault.rows.and_then(|rows| i64::try_from(rows).ok()),
+        _ => None,
+    };
+    let outside = rows.and_then(|rows| {
+        inputs.iter().find_map(|(name, tensor)| match tensor {
+            Tensor::I64(ids) => ids.iter().find(|id| !(0..rows).contains(id)).map(|id| (name, *id, rows)),
+            Tensor::F32(_) | Tensor::F64(_) | Tensor::Bool(_) => None,
+        })
+    });
+    let failure = Failure::from(error);
+    match outside {
+        Some((name, id, rows)) => failure.help(format!("`{name}` holds {id}, and ids go from 0 to {}", rows - 1)),
+        None => failure,
+    }
 }
 
 /// The gradients that flow into the outputs: 1 for a scalar, else as given.
@@ -248,6 +272,13 @@ fn cotangents(
     let ports: Vec<Typed> =
         pipeline::output_names(model).into_iter().zip(types).filter(|(_, ty)| ty.dtype.is_float()).collect();
     let mut given = args.cotangent.clone();
+    let names: Vec<&str> = ports.iter().map(|(name, _)| name.as_str()).collect();
+    if let Some(wrong) =
+        given.iter().filter_map(|value| value.name.as_ref()).find(|name| !names.contains(&name.as_str()))
+    {
+        let told = near_or_all(wrong, &names);
+        return Err(Failure::usage(format!("there is no float output `{wrong}`: {told}")));
+    }
     for (name, ty) in &ports {
         let said = given.iter().any(|value| value.name.as_ref() == Some(name));
         let unnamed = given.iter().any(|value| value.name.is_none());

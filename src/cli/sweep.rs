@@ -100,7 +100,9 @@ fn values_of(text: &str) -> Vec<String> {
 /// Every combination, the last key changing fastest.
 fn combinations(keys: &[(String, Vec<String>)]) -> Vec<Vec<String>> {
     keys.iter().fold(vec![vec![]], |all, (_, values)| {
-        all.iter().flat_map(|head| values.iter().map(|value| [head.as_slice(), &[value.clone()]].concat())).collect()
+        all.iter()
+            .flat_map(|head| values.iter().map(|value| [head.as_slice(), std::slice::from_ref(value)].concat()))
+            .collect()
     })
 }
 

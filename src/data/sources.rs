@@ -341,6 +341,20 @@ pub fn read_tensor(spec: &str, files: &dyn Files, notes: &mut Vec<String>) -> Re
         return npy::read(&files.read(spec, FILE_LIMIT)?, spec, notes);
     }
     let error = DataError::new("data::source", spec, "neither an array's file nor numbers");
+    let numbers = |part: &str| part.trim().parse::<f64>().is_ok();
+    if spec.split([',', ' ', ';']).filter(|part| !part.is_empty()).all(numbers) {
+        let row = spec.split([',', ' ', ';']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        return Err(
+            error.help(format!("numbers stand in brackets, a row in a list of its own: '[[{}]]'", row.join(", ")))
+        );
+    }
+    let word = spec.split('[').next().unwrap_or("");
+    let makers = ["normal", "ones", "zeros", "range"];
+    if let Some(meant) =
+        makers.iter().find(|maker| strsim::damerau_levenshtein(maker, word) <= 2 && !spec.contains('.'))
+    {
+        return Err(error.help(format!("did you mean {}?", spec.replacen(word, meant, 1))));
+    }
     Err(error
         .help("give FILE.npy, FILE.npz:NAME, FILE.safetensors:NAME, '[[1, 2, 3]]', normal[2,3], ones, zeros or range"))
 }

@@ -142,12 +142,17 @@ impl<'a> Elab<'a> {
     /// Builds one use of an operator: rule, requirements, parameters, item.
     pub(super) fn build(&mut self, mut use_: Use<'_>) -> Val {
         let ins: Vec<Option<Type>> = use_.operands.iter().map(|value| value.map(|value| self.ty(value))).collect();
+        self.shapes.dims.overflowed();
         let mut outcome = self.run_rule(&use_, &ins);
         if let Err(misfit) = &outcome {
             if self.symbolic && self.depends_on_open(&use_, misfit) {
                 return Val::Unknown;
             }
             let pinned = misfit.kind == MisfitKind::Size(Why::Pin);
+            if self.with_actual(&use_, &ins).is_some_and(|outs| outs.is_ok()) {
+                // It fits what the text says: only what was assumed after a mistake does not.
+                return Val::Unknown;
+            }
             self.report_misfit(&use_, misfit.clone());
             if !pinned {
                 return Val::Unknown;
@@ -157,10 +162,19 @@ impl<'a> Elab<'a> {
             outcome = self.run_rule(&use_, &ins);
         }
         let Ok((types, needs)) = outcome else { return Val::Unknown };
+        if self.shapes.dims.overflowed() {
+            self.refuse_tensor(use_.span);
+            return Val::Unknown;
+        }
         for need in needs {
             if !self.require(&use_, need) {
                 return Val::Unknown;
             }
+        }
+        if let Some(need) = self.rows_for_positions(&use_)
+            && !self.require(&use_, need)
+        {
+            return Val::Unknown;
         }
         if !types.iter().all(|&ty| self.allow_tensor(ty, use_.span)) || !self.own_parameters(&use_, &ins) {
             return Val::Unknown;
@@ -169,7 +183,51 @@ impl<'a> Elab<'a> {
         if self.limits.over {
             return Val::Unknown;
         }
-        self.place(use_, &types)
+        let actual = self.with_actual(&use_, &ins).and_then(Result::ok);
+        let placed = self.place(use_, &types);
+        if let (Some([actual, ..]), Some(id)) = (actual.as_deref(), placed.single())
+            && *actual != types[0]
+        {
+            self.actual.insert(id, *actual);
+        }
+        placed
+    }
+
+    /// A table that is read at `range(n)` needs n rows: what would fail at the first run is told here.
+    fn rows_for_positions(&mut self, use_: &Use<'_>) -> Option<Need> {
+        let value = use_.operands.first().copied().flatten()?;
+        let (rows, last) = match (use_.op.name, use_.attrs.get("vocab")) {
+            ("embedding", Attr::Int(rows)) => {
+                (self.shapes.dims.constant(*rows), *self.shapes.dims(self.ty(value)).last()?)
+            }
+            _ => return None,
+        };
+        let items = self.regions.iter().rev().flat_map(|region| region.items.iter().rev());
+        let range = items.into_iter().find_map(|item| match item {
+            Item::Op(op) if op.outs.contains(&value) => Some(op),
+            Item::Op(_) | Item::Scope(_) | Item::Repeat(_) => None,
+        })?;
+        // `range(n)` counts from 0; what begins elsewhere is looked at when it runs.
+        if range.op.name != "range" || *range.attrs.get("to") != Attr::None {
+            return None;
+        }
+        let misfit = Misfit {
+            operand: Some(0),
+            wanted: Some(last),
+            found: Some(rows),
+            ..Misfit::of(MisfitKind::TooSmall(Why::Table))
+        };
+        Some(Need { condition: Condition::AtLeast(rows, last), misfit })
+    }
+
+    /// What the rule says where operands have the types that the text gives them, if some were assumed.
+    fn with_actual(&mut self, use_: &Use<'_>, ins: &[Option<Type>]) -> Option<Result<Vec<Type>, Misfit>> {
+        if self.actual.is_empty() {
+            return None;
+        }
+        let told = |value: &Option<ValueId>| value.and_then(|id| self.actual.get(&id).copied());
+        let said: Vec<Option<Type>> = use_.operands.iter().zip(ins).map(|(value, ty)| told(value).or(*ty)).collect();
+        (said != ins).then(|| self.run_rule(use_, &said).map(|(outs, _)| outs))
     }
 
     /// While a block is checked for all sizes: whether a mistake may come from what is not known there, the rank of
@@ -245,6 +303,9 @@ impl<'a> Elab<'a> {
                 report = report.label(place, format!("makes it {}", self.shown_type(self.ty(value))));
                 report = report
                     .note(format!("`{shown}` depends on the data: pool it away, or write numbers in the signature"));
+                if self.written(place).starts_with("flatten") {
+                    report = report.fix(place, "avgpool_global", self.mended(place, "avgpool_global"));
+                }
             } else {
                 report = report.note(super::number::ONLY_IN_SHAPES);
             }

@@ -273,7 +273,7 @@ impl<'a> Elab<'a> {
                 self.need_number(&number, span);
                 return Val::Unknown;
             };
-            attrs = attrs.replaced("value", Attr::Float(value)).replaced("flip", Attr::Bool(flip));
+            attrs = attrs.replaced("value", Attr::Float(value)).replaced("number_first", Attr::Bool(flip));
         }
         self.internal_op(def, attrs, &values, sign, span)
     }

@@ -66,7 +66,9 @@ impl<'a> Elab<'a> {
             };
             if let Some(first) = seen[slot] {
                 let text = format!("`{}` of `{}` is given twice", called.defs[slot].name, called.word);
-                self.report(Diagnostic::error("attr::twice", text, arg.span, "again here").label(first, "first here"));
+                let (place, shown) = self.without_argument(called, arg, &given);
+                let report = Diagnostic::error("attr::twice", text, arg.span, "again here").label(first, "first here");
+                self.report(report.fix(place, "", shown));
                 continue;
             }
             seen[slot] = Some(arg.span);

@@ -167,7 +167,10 @@ impl<'a> Elab<'a> {
                 let count = block.params.len();
                 let count = if count == 1 { "1 argument".into() } else { format!("{count} arguments") };
                 let text = format!("the block `{}` takes {count}, not more", app.word);
-                Diagnostic::error("attr::too_many", text, arg.span, "one too many")
+                let before = app.given.iter().map(|given| given.span.end).filter(|&end| end <= arg.span.start).max();
+                let place = Span { start: before.unwrap_or(arg.span.start), ..arg.span };
+                let report = Diagnostic::error("attr::too_many", text, arg.span, "one too many");
+                report.fix(place, "", self.mended(place, ""))
             }
         };
         self.report(report.label(block.name.span, "defined here"));

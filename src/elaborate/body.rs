@@ -130,7 +130,12 @@ impl<'a> Elab<'a> {
         if let Some(current) = current.as_ref() {
             if idle && self.reports.len() == errors {
                 let text = "this line does nothing: the name is the current value already";
-                self.report(Diagnostic::error("flow::idle", text, flow.span, "already what flows here"));
+                let report = Diagnostic::error("flow::idle", text, flow.span, "already what flows here");
+                let source = self.sources.0.get(usize::from(flow.span.file));
+                self.report(match source {
+                    Some(source) => super::foreign::without(report, flow.span, &source.text),
+                    None => report,
+                });
             } else if !used && !current.kept && !current.val.is_unknown() && self.reports.len() == errors {
                 self.report_dropped(current, flow);
                 lost = true;

@@ -31,7 +31,12 @@ impl<'a> Elab<'a> {
                 other if self.is_open(&other) => Truth::Opaque,
                 other => {
                     let text = format!("a condition is true or false, this is {}", other.kind());
-                    self.report(Diagnostic::error("type::condition", text, cond.span, "compare it with something"));
+                    let report = Diagnostic::error("type::condition", text, cond.span, "compare it with something");
+                    let fixed = format!("{} > 0", self.written(cond.span));
+                    self.report(match other {
+                        Static::Int(_) => report.fix(cond.span, fixed.clone(), self.mended(cond.span, &fixed)),
+                        _ => report,
+                    });
                     Truth::Silent
                 }
             };

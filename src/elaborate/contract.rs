@@ -85,7 +85,10 @@ impl<'a> Elab<'a> {
 
     fn report_output(&mut self, port: &'a Port, value: ValueId, open: Option<Condition>) {
         let ty = self.ty(value);
-        let place = self.sizer(value).or_else(|| self.origin(value)).unwrap_or(port.ty.span);
+        let wanted = self.wanted_dims(&port.ty, self.shapes.dims(ty).len());
+        let width = wanted.as_ref().is_some_and(|wanted| wanted.last() != self.shapes.dims(ty).last());
+        let made = if width { self.sizer(value) } else { self.culprit(value) };
+        let place = made.or_else(|| self.origin(value)).unwrap_or(port.ty.span);
         let (pattern, found) = (self.shown_wanted(&port.ty), self.shapes.show(ty));
         let name = &self.inst.name;
         let kind = if self.inst.model { "model" } else { "block" };
@@ -97,7 +100,6 @@ impl<'a> Elab<'a> {
             format!("ends as {}", self.shown_type(ty)),
         );
         let mut report = report.label(port.ty.span, format!("promises {pattern}"));
-        let wanted = self.wanted_dims(&port.ty, self.shapes.dims(ty).len());
         let dims = self.shapes.dims(ty).to_vec();
         if let Some(note) = wanted.as_ref().and_then(|wanted| self.different_dims(wanted, &dims)) {
             report = report.note(note);
@@ -174,7 +176,13 @@ impl<'a> Elab<'a> {
         if self.check_outputs(ports, &parts, span, tail.as_ref()).is_some() {
             return result;
         }
-        self.declared_value(ports, span, tail.as_ref()).unwrap_or(Val::Unknown)
+        let declared = self.declared_value(ports, span, tail.as_ref()).unwrap_or(Val::Unknown);
+        if let [Elem { val, .. }] = parts.as_slice()
+            && let Some(said) = val.single()
+        {
+            self.assume(&declared, said);
+        }
+        declared
     }
 
     /// A broken contract at the end of a residual's branch is told as the residual's mistake, if it is one.

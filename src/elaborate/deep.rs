@@ -111,7 +111,7 @@ impl Walk<'_> {
                 left -= 1;
                 // One stream grows by the same number in every copy: the rest is a product.
                 if let ([old], [new]) = (carried.as_slice(), next.as_slice()) {
-                    carried = vec![new + new.saturating_sub(*old) * left];
+                    carried = vec![new.saturating_add(new.saturating_sub(*old).saturating_mul(left))];
                     break;
                 }
                 let still = carried == next;
@@ -169,9 +169,9 @@ impl Walk<'_> {
                 let next = self.backward_copy(run, &carried);
                 left -= 1;
                 if let ([old], [new], true) = (carried.as_slice(), next.as_slice(), left > 0) {
-                    let more = new.saturating_sub(*old) * left;
+                    let more = new.saturating_sub(*old).saturating_mul(left);
                     // The first copy stands for all: what follows it are the other copies, too.
-                    carried = self.backward_copy(run, &[old + more]);
+                    carried = self.backward_copy(run, &[old.saturating_add(more)]);
                     break;
                 }
                 let still = carried == next;

@@ -63,7 +63,11 @@ impl<'a> Elab<'a> {
         if op == BinOp::Rem && !self.divides_by_a_size(y, span) {
             return Static::Unknown;
         }
+        if op == BinOp::Mul && !self.shapes.dims.allow_product(x, y) {
+            return self.refuse_size(span, "a size of more than 10,000 terms");
+        }
         let dims = &mut self.shapes.dims;
+        dims.overflowed();
         let value = match op {
             BinOp::Add => dims.add(x, y),
             BinOp::Sub => dims.sub(x, y),
@@ -79,7 +83,7 @@ impl<'a> Elab<'a> {
                 _ => return self.need_number(&Static::Dim(x), span),
             },
         };
-        if self.shapes.dims.overflows(value) {
+        if self.shapes.dims.overflowed() {
             return self.refuse_overflow(span);
         }
         Static::Dim(value)

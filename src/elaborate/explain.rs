@@ -115,6 +115,16 @@ impl Elab<'_> {
                 told("shape::rank", message, format!("wants {axes}"))
             }
             MisfitKind::Size(Why::Concat) => self.tell_concat(use_, misfit, &found, &wanted),
+            MisfitKind::Size(Why::Classes) if misfit.operand == Some(2) => told(
+                "shape::classes",
+                format!("`{word}` takes one weight for each class: {found} weights, and {wanted} classes"),
+                format!("{found} against {wanted}"),
+            ),
+            MisfitKind::Size(Why::Other) if matches!(use_.op.name, "squeeze" | "expand") => {
+                let what = if use_.op.name == "squeeze" { "drops" } else { "repeats" };
+                let message = format!("`{word}` {what} an axis of size 1, and this one is {found}");
+                told("shape::size", message, format!("{found}, not 1"))
+            }
             MisfitKind::Size(why) => self.tell_size(word, *why, &found, &wanted),
             MisfitKind::Divides(Why::Pairs) => self.tell_pairs(use_, misfit, operand),
             MisfitKind::Divides(why) => self.tell_divides(word, *why, &found, &wanted),
@@ -210,7 +220,7 @@ impl Elab<'_> {
     }
 
     /// The numbers of elements without the sizes that both have: `h * w` and `784`.
-    fn reduced_counts(&self, misfit: &Misfit) -> Option<(String, String)> {
+    pub(super) fn reduced_counts(&self, misfit: &Misfit) -> Option<(String, String)> {
         let ([(a, p)], [(b, q)]) = (self.shapes.dims.terms(misfit.wanted?), self.shapes.dims.terms(misfit.found?))
         else {
             return None;
@@ -229,32 +239,6 @@ impl Elab<'_> {
             [factor, words].concat().join(" * ")
         };
         Some((shown(&left, *p), shown(&right, *q)))
-    }
-
-    /// The fact under which a reshape keeps the number of elements, or the size that it should have.
-    fn with_count_fix(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
-        let Some((wanted, found)) = self.reduced_counts(misfit) else { return report };
-        let (Ok(flows), Ok(asked)) = (wanted.parse::<i64>(), found.parse::<i64>()) else {
-            let fact = format!("{wanted} == {found}");
-            let report = report.note(format!("it fits where `{fact}`, which is not known"));
-            return self.with_fact_fix(report, &fact);
-        };
-        let Some(arg) = use_.given.first() else { return report };
-        let written = self.written(arg.value_span);
-        let mut numbers = vec![];
-        let mut at = 0;
-        for part in written.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-            if let Ok(number) = part.parse::<i64>() {
-                numbers.push((at, part.len(), number));
-            }
-            at += part.len() + 1;
-        }
-        let fits = numbers.iter().filter(|(_, _, n)| *n > 0 && asked != 0 && (flows * n) % asked == 0);
-        let Some(&(at, length, number)) = fits.last() else { return report };
-        let start = arg.value_span.start + at as u32;
-        let span = Span { start, end: start + length as u32, ..arg.value_span };
-        let fixed = (flows * number / asked).to_string();
-        report.fix(span, fixed.clone(), self.mended(span, &fixed))
     }
 
     fn tell_divides(&self, word: &str, why: Why, found: &str, wanted: &str) -> Told {
@@ -294,6 +278,11 @@ impl Elab<'_> {
                 format!("the window of `{word}` spans {wanted}, and only {found} come in, padding counted"),
                 format!("gets {gets}"),
             ),
+            Why::Table => told(
+                "shape::positions",
+                format!("the table of `{word}` has {found} rows, and {wanted} positions are looked up in it"),
+                format!("{found} rows"),
+            ),
             Why::Pin
             | Why::Inner
             | Why::Leading
@@ -301,7 +290,6 @@ impl Elab<'_> {
             | Why::KeyHeads
             | Why::Groups
             | Why::Pairs
-            | Why::Table
             | Why::Concat
             | Why::Rows
             | Why::Classes
@@ -328,109 +316,13 @@ impl Elab<'_> {
         told("shape::elementwise", message, label)
     }
 
-    fn with_misfit_fix(&mut self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
-        match &misfit.kind {
-            MisfitKind::Size(Why::Pin) => {
-                let found = misfit.found.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
-                match use_.given.iter().find(|arg| arg.pin.is_some()) {
-                    Some(arg) => report.fix(arg.value_span, found.clone(), self.mended(arg.value_span, &found)),
-                    None => report,
-                }
-            }
-            MisfitKind::Axis { rank, .. } if *rank > 0 => {
-                report.note(format!("axes count from 0, or back from -1: the last one is {}", rank - 1))
-            }
-            MisfitKind::Size(Why::Inner) if use_.op.name == "matmul" => {
-                let report = report.note("`matmul_nt` multiplies with the transpose of its second value");
-                if self.written(use_.span) != use_.word {
-                    return report;
-                }
-                report.fix(use_.span, "matmul_nt", self.mended(use_.span, "matmul_nt"))
-            }
-            MisfitKind::Rank { .. } => match use_.op.operands.get(misfit.operand.unwrap_or(0)) {
-                Some(schema) if schema.name == "target" => {
-                    report.note("classes are i64, one number for each row; floats are one probability for each class")
-                }
-                _ => report.note(format!("the shapes of `{}`: {}", use_.word, use_.op.shape)),
-            },
-            MisfitKind::Count => self.with_count_fix(report, use_, misfit),
-            MisfitKind::Size(Why::Concat) => self.with_axis_fix(report, use_, misfit),
-            MisfitKind::Divides(Why::Pairs) => match self.even_heads(use_) {
-                Some(note) => report.note(note),
-                None => report,
-            },
-            MisfitKind::Divides(Why::Heads | Why::KeyHeads | Why::Groups) => match self.divisors(misfit) {
-                Some(note) => report.note(note),
-                None => report,
-            },
-            _ if self.different(misfit).is_some() => {
-                let note = self.different(misfit).unwrap_or_default();
-                report.note(note)
-            }
-            MisfitKind::Size(Why::Table) => {
-                let value = use_.operands.first().copied().flatten();
-                let Some((value, wanted)) = value.zip(misfit.wanted) else { return report };
-                let found = self.shapes.dims(self.ty(value)).to_vec();
-                let mut meant = found.clone();
-                meant.iter_mut().rev().take(1).for_each(|last| *last = wanted);
-                match self.culprit(value) {
-                    Some(place) => self.with_size_fix(report, place, &meant, &found),
-                    None => report,
-                }
-            }
-            MisfitKind::Shapes => {
-                let one = |dim: Option<Dim>| dim.and_then(|dim| self.shapes.dims.as_const(dim)) == Some(1);
-                match one(misfit.found) || one(misfit.wanted) {
-                    true => report.note("a size of 1 is never stretched by itself: say `expand`"),
-                    false => report.note("only missing leading axes are filled in"),
-                }
-            }
-            MisfitKind::Size(Why::Rows | Why::Classes) if use_.op.attrs.iter().any(|def| def.name == "axis") => {
-                let report =
-                    report.note("classes stand on the last axis; `axis = 1` where they stand beside the batch");
-                if self.written(use_.span) != use_.word {
-                    return report;
-                }
-                let fixed = format!("{}(axis = 1)", use_.word);
-                report.fix(use_.span, fixed.clone(), self.mended(use_.span, &fixed))
-            }
-            _ => report,
-        }
-    }
-
-    /// Proposes to join along the axis in which the values differ.
-    fn with_axis_fix(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
-        let named = |arg: &&super::value::Given| arg.name.as_ref().is_none_or(|name| name.text == "axis");
-        let (Some(axis), Some(arg)) = (misfit.axis, use_.given.iter().find(named)) else { return report };
-        let fixed = axis.to_string();
-        report.fix(arg.value_span, fixed.clone(), self.mended(arg.value_span, &fixed))
-    }
-
-    /// The numbers of heads whose width is even.
-    fn even_heads(&self, use_: &Use<'_>) -> Option<String> {
-        let value = use_.operands.first().copied().flatten()?;
-        let width = self.shapes.dims.as_const(*self.shapes.dims(self.ty(value)).last()?)?;
-        matches!(use_.attrs.get("heads"), Attr::Int(_)).then_some(())?;
-        let some: Vec<String> = (1..=width.min(4096)).filter(|n| width % (2 * n) == 0).map(|n| n.to_string()).collect();
-        let shown = if some.len() > 9 { [&some[..8], &["…".to_string()]].concat() } else { some };
-        (!shown.is_empty()).then(|| format!("heads of an even width come of {}", shown.join(", ")))
-    }
-
-    /// Which numbers would have divided.
-    fn divisors(&self, misfit: &Misfit) -> Option<String> {
-        let size = self.shapes.dims.as_const(misfit.found?).filter(|n| (1..100_000).contains(n))?;
-        let some: Vec<String> = (1..=size).filter(|n| size % n == 0).map(|n| n.to_string()).collect();
-        let shown = if some.len() > 9 { [&some[..8], &["…".to_string()]].concat() } else { some };
-        Some(format!("{size} is divided by {}", shown.join(", ")))
-    }
-
     /// Whether a place is a type in a signature or of a target.
-    fn is_input(&self, place: Span) -> bool {
+    pub(super) fn is_input(&self, place: Span) -> bool {
         self.written(place).ends_with(']') && !self.written(place).contains('(')
     }
 
     /// Two different declared dims never match.
-    fn different(&self, misfit: &Misfit) -> Option<String> {
+    pub(super) fn different(&self, misfit: &Misfit) -> Option<String> {
         let (found, wanted) = (misfit.found?, misfit.wanted?);
         let (a, b) = (self.shapes.dims.show(found), self.shapes.dims.show(wanted));
         let both = self.declared().contains_key(&a) && self.declared().contains_key(&b) && a != b;

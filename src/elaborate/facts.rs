@@ -5,7 +5,7 @@ use super::condition::Truth;
 use super::value::Static;
 use crate::diagnostic::Diagnostic;
 use crate::ir::op::{Condition, Misfit, MisfitKind, Need};
-use crate::syntax::ast::{Block, Cond, Entry};
+use crate::syntax::ast::{BinOp, Block, Cond, Entry, ExprKind};
 use crate::text::Span;
 
 impl<'a> Elab<'a> {
@@ -136,7 +136,13 @@ impl<'a> Elab<'a> {
             Some(span) => (span, format!("called with {}", known.join(", "))),
             None => (cond.span, "asked for here".to_string()),
         };
-        let report = Diagnostic::error("where::false", text, place, label);
+        let mut report = Diagnostic::error("where::false", text, place, label);
+        if let ExprKind::Binary(BinOp::Rem, what, _) = &cond.left.kind {
+            let what = self.eval(what);
+            if let Some(size) = self.as_int(&what).filter(|size| (1..100_000).contains(size)) {
+                report = report.note(super::remedy::divided_by(size));
+            }
+        }
         self.report(if call.is_some() { report.label(cond.span, "asked for here") } else { report });
     }
 }

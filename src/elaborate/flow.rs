@@ -98,9 +98,19 @@ impl<'a> Elab<'a> {
                 it.val.clone()
             }
             None => {
-                let text = "there is no current value here: several flow in";
+                let inputs = self.inst.scopes.first().map_or(0, |scope| scope.len());
+                let (text, note) = match inputs {
+                    0 if self.inst.name == super::EXPRESSION => {
+                        ("nothing flows into the expression", "give it an input: `--input '[[1, 2, 3]]'`")
+                    }
+                    0 => ("nothing flows in here", "a body without inputs starts with a source: `range(8) |> …`"),
+                    _ => (
+                        "there is no current value here: several flow in",
+                        "a model or block with several inputs starts with one: `x |> …`",
+                    ),
+                };
                 let report = Diagnostic::error("flow::no_value", text, span, "nothing flows in here");
-                self.report(report.note("a model or block with several inputs starts with one: `x |> …`"));
+                self.report(report.note(note));
                 self.it = Some(It { val: Val::Unknown, used: true });
                 Val::Unknown
             }
@@ -149,8 +159,12 @@ impl<'a> Elab<'a> {
                 _ => {
                     self.tail = None;
                     let mut parts = vec![];
+                    let before = self.reports.len();
                     for elem in elems {
-                        if self.reports.last().is_some_and(|last| last.diagnostic.code == "type::number_in_flow") {
+                        if self.reports[before..]
+                            .last()
+                            .is_some_and(|last| last.diagnostic.code == "type::number_in_flow")
+                        {
                             // Numbers where tensors are wanted: the name before the parenthesis is missing.
                             return self.unknown_stage();
                         }

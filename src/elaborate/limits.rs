@@ -81,7 +81,6 @@ impl Elab<'_> {
         for &dim in dims {
             let least = match self.shapes.dims.as_const(dim) {
                 Some(size) => Some(size),
-                None if self.shapes.dims.overflows(dim) => Some(i64::MAX),
                 None => self.prover.least(&mut self.shapes.dims, dim),
             };
             let least = least.filter(|&n| n > 0).map_or(1, |n| u128::from(n.unsigned_abs()));
@@ -106,6 +105,12 @@ impl Elab<'_> {
         let text = format!("a tensor of {} has more than 2^40 elements", self.shapes.show(ty));
         self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
         false
+    }
+
+    /// A size that passes the end of the integers.
+    pub(super) fn refuse_tensor(&mut self, span: Span) {
+        let text = "a tensor of more than 2^63 elements";
+        self.report(Diagnostic::error("limit::tensor", text, span, "made here"));
     }
 
     /// Whether parameters are not too many.

@@ -10,6 +10,11 @@ const TRIED: usize = 60;
 impl Facts {
     /// The fact that would prove an undecided condition.
     pub(super) fn missing(&self, dims: &mut Dims, condition: Condition) -> Option<String> {
+        let fact = self.deciding(dims, condition);
+        fact.filter(|_| !dims.overflowed())
+    }
+
+    fn deciding(&self, dims: &mut Dims, condition: Condition) -> Option<String> {
         match condition {
             Condition::Divides { what, by } => Some(multiple(dims, what, by)),
             Condition::AtLeast(a, b) => Some(format!("{} >= {}", dims.show(a), dims.show(b))),

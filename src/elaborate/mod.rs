@@ -33,6 +33,8 @@ mod operands;
 mod order;
 mod path;
 mod prove;
+mod python;
+mod remedy;
 mod repeat;
 mod report;
 mod residual;
@@ -103,6 +105,9 @@ pub fn uses(file: &ast::File) -> Vec<(&str, Span)> {
     uses.collect()
 }
 
+/// The name of the model that an expression of the command line stands in.
+const EXPRESSION: &str = "expression";
+
 /// The text of a file whose one model computes an expression: `rmsnorm |> gelu` over inputs of these types.
 ///
 /// An input is a name, a dtype word and its sizes; a single one flows in, several are used by name. The expression
@@ -113,7 +118,7 @@ pub fn expression_text(expression: &str, inputs: &[(String, &str, Vec<u64>)]) ->
         format!("{name}: {dtype}[{}]", sizes.join(", "))
     });
     let ports: Vec<String> = ports.collect();
-    format!("model expression : ({}) {{\n{expression}\n}}\n", ports.join(", "))
+    format!("model {EXPRESSION} : ({}) {{\n{expression}\n}}\n", ports.join(", "))
 }
 
 /// The state of elaboration: what the files hold, and the model that is being made.
@@ -162,6 +167,8 @@ struct Elab<'a> {
     // The model that is being made.
     shapes: crate::ir::shape::Shapes,
     values: Vec<ValueInfo>,
+    /// Values whose type was assumed after a mistake, with the type that the text gives them.
+    actual: HashMap<ValueId, crate::ir::shape::Type>,
     /// How each value came to be.
     producers: Vec<Option<chain::Producer>>,
     layers: Vec<apply::Layer>,
@@ -226,6 +233,7 @@ impl<'a> Elab<'a> {
             called: Default::default(),
             shapes: Default::default(),
             values: vec![],
+            actual: HashMap::new(),
             producers: vec![],
             layers: vec![],
             repeats: 0,
@@ -254,6 +262,7 @@ impl<'a> Elab<'a> {
     fn fresh(&mut self) {
         self.shapes = Default::default();
         self.values.clear();
+        self.actual.clear();
         self.producers.clear();
         self.layers.clear();
         self.repeats = 0;

@@ -235,7 +235,15 @@ impl<'a> Elab<'a> {
                     _ => "one number",
                 };
                 let text = format!("`{word}` takes {wants}, and gets {}", kinds.join(" and "));
-                self.report(Diagnostic::error("type::function", text, span, format!("wants {wants}")));
+                let report = Diagnostic::error("type::function", text, span, format!("wants {wants}"));
+                let args = call.args.as_deref().unwrap_or_default();
+                self.report(match (word, args) {
+                    ("floor" | "ceil" | "round", [a, b]) => {
+                        let fixed = format!("{word}({} / {})", self.written(a.span), self.written(b.span));
+                        report.fix(span, fixed.clone(), self.mended(span, &fixed))
+                    }
+                    _ => report,
+                });
                 Static::Unknown
             }
         }
@@ -313,7 +321,19 @@ impl<'a> Elab<'a> {
     }
 
     fn index(&mut self, list: &'a Expr, index: &'a Expr, span: Span) -> Static {
-        let (list, index) = (self.eval(list), self.eval(index));
+        let index = self.eval(index);
+        // A long list is not copied for one of its items.
+        if let (ExprKind::Call(call), Some(i)) = (&list.kind, self.as_int(&index))
+            && call.args.is_none()
+            && self.inst.lookup(&call.name.text).is_none()
+            && let Some((Static::List(items), _)) = self.inst.hypers.get(&call.name.text)
+        {
+            let at = if i < 0 { i + items.len() as i64 } else { i };
+            if let Some(item) = usize::try_from(at).ok().and_then(|at| items.get(at)) {
+                return item.clone();
+            }
+        }
+        let list = self.eval(list);
         match (&list, self.as_int(&index)) {
             (Static::Unknown, _) => Static::Unknown,
             (list, _) if self.is_open(list) || self.is_open(&index) => Static::Unknown,

@@ -5,10 +5,14 @@
 //! a - b + 1 <= b * floor(a / b) <= a.
 
 use crate::ir::dim::{Atom, Dim, Dims};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 /// How many facts are added up.
 const DEPTH: usize = 4;
+/// How many facts are looked at.
+const FACTS: usize = 48;
+/// Longer sums are not looked at.
+const TERMS: usize = 24;
 /// How many sums are looked at.
 const STEPS: usize = 400;
 
@@ -18,13 +22,15 @@ pub(super) struct Order {
     /// Least and greatest values of symbols.
     bounds: IndexMap<String, (i64, Option<i64>)>,
     /// Sizes that are not negative.
-    not_negative: Vec<Dim>,
+    not_negative: IndexSet<Dim>,
 }
 
 impl Order {
     /// Learns that a size is not negative.
     pub(super) fn learn(&mut self, dims: &Dims, difference: Dim) {
-        self.not_negative.push(difference);
+        if !dims.is_symbolic(difference) || !self.not_negative.insert(difference) {
+            return;
+        }
         let constant = dims.terms(difference).iter().find(|(atoms, _)| atoms.is_empty()).map_or(0, |(_, c)| *c);
         let symbols: Vec<_> = dims.terms(difference).iter().filter(|(atoms, _)| !atoms.is_empty()).collect();
         let [(atoms, factor)] = symbols[..] else { return };
@@ -100,14 +106,33 @@ impl Order {
         if self.range(dims, dim).0.is_some_and(|low| low >= least) {
             return true;
         }
-        let mut facts = self.not_negative.clone();
+        let mut facts = self.near(dims, dim);
         self.floor_facts(dims, dim, &mut facts);
-        for fact in self.not_negative.clone() {
+        for fact in facts.clone() {
             self.floor_facts(dims, fact, &mut facts);
         }
-        facts.dedup();
         let mut steps = STEPS;
         !facts.is_empty() && self.search(dims, dim, least, &facts, DEPTH, &mut steps)
+    }
+
+    /// The facts that speak of a size, then those that speak of what these speak of.
+    fn near(&self, dims: &Dims, dim: Dim) -> Vec<Dim> {
+        let mut known = dims.symbols(dim);
+        let mut found = vec![];
+        for _ in 0..DEPTH {
+            let before = found.len();
+            for &fact in &self.not_negative {
+                let symbols = dims.symbols(fact);
+                if found.len() < FACTS && symbols.iter().any(|name| known.contains(name)) && !found.contains(&fact) {
+                    known.extend(symbols);
+                    found.push(fact);
+                }
+            }
+            if found.len() == before {
+                break;
+            }
+        }
+        found
     }
 
     /// Whether `dim` is at least `least` when facts are taken from it.
@@ -132,7 +157,10 @@ impl Order {
                 // times * dim - more * fact >= least shows times * dim >= least, and so dim >= least.
                 let (scaled, fact) = (dims.scale(dim, times), dims.mul(fact, more));
                 let rest = dims.sub(scaled, fact);
-                if !dims.overflows(rest) && self.search(dims, rest, least, facts, depth - 1, steps) {
+                if dims.overflowed() || dims.terms(rest).len() > TERMS {
+                    continue;
+                }
+                if self.search(dims, rest, least, facts, depth - 1, steps) {
                     return true;
                 }
             }

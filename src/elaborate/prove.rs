@@ -9,39 +9,65 @@ use super::order::Order;
 use super::rewrite::Rewriter;
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::Condition;
+use indexmap::IndexSet;
+
+/// How many facts about the same sizes are looked at again.
+const NEAR: usize = 64;
 
 /// What is known of the sizes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    /// As they were learned.
-    learned: Vec<Condition>,
+    /// As they were learned, with their symbols.
+    learned: Vec<(Condition, IndexSet<String>)>,
     /// Equalities, as rules.
     rules: Rewriter,
     /// Inequalities.
     order: Order,
-    /// Multiples that no rule could be made of.
-    multiples: Vec<(Dim, Dim)>,
+    /// Multiples, with their symbols.
+    multiples: Vec<(Dim, Dim, IndexSet<String>)>,
 }
 
 impl Facts {
-    /// Learns a condition. All that was learned before is looked at anew: an equality may change what it says.
+    /// Learns a condition. What speaks of the same sizes is looked at anew: an equality may change what it says.
     pub(super) fn learn(&mut self, dims: &mut Dims, condition: Condition) {
-        self.learned.push(condition);
-        (self.rules, self.order, self.multiples) = Default::default();
-        let learned = self.learned.clone();
-        // Twice: what the last one says may turn the first into more.
-        for &condition in learned.iter().chain(&learned) {
-            match condition {
-                Condition::Equal(a, b) => {
-                    let difference = dims.sub(a, b);
-                    self.learn_zero(dims, difference);
-                }
-                Condition::Divides { what, by } => self.learn_multiple(dims, what, by),
-                Condition::AtLeast(..) => {}
+        let rules = self.rules.count();
+        let symbols = symbols_of(dims, condition);
+        let before = self.clone();
+        self.learned.push((condition, symbols.clone()));
+        self.read(dims, condition);
+        if self.rules.count() != rules {
+            self.read_again(dims, symbols);
+        }
+        if dims.overflowed() {
+            *self = before;
+        }
+    }
+
+    /// What was learned of these sizes, and of those beside them, once more.
+    fn read_again(&mut self, dims: &mut Dims, symbols: IndexSet<String>) {
+        let mut near = symbols;
+        let mut again = vec![];
+        for (earlier, symbols) in self.learned.iter().rev() {
+            if symbols.iter().any(|symbol| near.contains(symbol)) {
+                near.extend(symbols.iter().cloned());
+                again.push(*earlier);
             }
         }
-        for &condition in &learned {
-            if let Condition::AtLeast(a, b) = condition {
+        again.truncate(NEAR);
+        // What bounds a size is said again in the words of what is known now.
+        for condition in again.into_iter().rev() {
+            self.read(dims, condition);
+        }
+    }
+
+    fn read(&mut self, dims: &mut Dims, condition: Condition) {
+        match condition {
+            Condition::Equal(a, b) => {
+                let difference = dims.sub(a, b);
+                self.learn_zero(dims, difference);
+            }
+            Condition::Divides { what, by } => self.learn_multiple(dims, what, by),
+            Condition::AtLeast(a, b) => {
                 let difference = self.difference(dims, a, b);
                 self.order.learn(dims, difference);
             }
@@ -59,8 +85,8 @@ impl Facts {
     fn learn_multiple(&mut self, dims: &mut Dims, what: Dim, by: Dim) {
         let (what, by) = (self.rules.apply(dims, what), self.rules.apply(dims, by));
         let (what, by) = dims.cancelled(what, by);
-        if !self.multiples.contains(&(what, by)) {
-            self.multiples.push((what, by));
+        if !self.multiples.iter().any(|known| (known.0, known.1) == (what, by)) {
+            self.multiples.push((what, by, symbols_of(dims, Condition::Divides { what, by })));
         }
         let (what, by) = match dims.as_const(by) {
             Some(0 | 1 | -1 | i64::MIN) => return,
@@ -84,6 +110,12 @@ impl Facts {
 
     /// Proved, refuted, or undecided.
     pub(super) fn decide(&self, dims: &mut Dims, condition: Condition) -> Option<bool> {
+        let verdict = self.verdict(dims, condition);
+        // A number that did not fit proves nothing.
+        if dims.overflowed() { None } else { verdict }
+    }
+
+    fn verdict(&self, dims: &mut Dims, condition: Condition) -> Option<bool> {
         match condition {
             Condition::Equal(a, b) => {
                 let difference = self.difference(dims, a, b);
@@ -133,8 +165,13 @@ impl Facts {
         if dims.exact_div(what, by).is_some() {
             return Some(true);
         }
+        let symbols = symbols_of(dims, Condition::Divides { what, by });
         let known = |dims: &mut Dims, what| {
-            self.multiples.iter().any(|&(multiple, divisor)| {
+            self.multiples.iter().any(|(multiple, divisor, own)| {
+                if self.rules.count() == 0 && !own.iter().any(|symbol| symbols.contains(symbol)) {
+                    return false;
+                }
+                let (multiple, divisor) = (*multiple, *divisor);
                 let multiple = self.rules.apply(dims, multiple);
                 let (divisor, difference) = (self.rules.apply(dims, divisor), dims.sub(what, multiple));
                 divisor == by && dims.exact_div(difference, by).is_some()
@@ -153,11 +190,22 @@ impl Facts {
     /// The least value of a size, where it is known.
     pub(super) fn least(&self, dims: &mut Dims, dim: Dim) -> Option<i64> {
         let dim = self.rules.apply(dims, dim);
-        self.order.range(dims, dim).0.or_else(|| {
+        let least = self.order.range(dims, dim).0.or_else(|| {
             let more = dims.sub(dim, Dims::ONE);
             self.order.at_least(dims, more, 0).then_some(1)
-        })
+        });
+        least.filter(|_| !dims.overflowed())
     }
+}
+
+/// The symbols that a condition speaks of.
+fn symbols_of(dims: &Dims, condition: Condition) -> IndexSet<String> {
+    let (a, b) = match condition {
+        Condition::Equal(a, b) | Condition::AtLeast(a, b) | Condition::Divides { what: a, by: b } => (a, b),
+    };
+    let mut symbols = dims.symbols(a);
+    symbols.extend(dims.symbols(b));
+    symbols
 }
 
 /// What is a multiple of k, times a number that makes one factor 1: where `2 * q` is a multiple of 3, q is one.
@@ -209,6 +257,19 @@ mod tests {
         assert_eq!(facts.missing(&mut dims, equal).as_deref(), Some("h % 2 == 0"));
         facts.learn(&mut dims, Condition::Divides { what: h, by: two });
         assert_eq!(facts.decide(&mut dims, equal), Some(true));
+    }
+
+    #[test]
+    fn what_does_not_fit_proves_nothing() {
+        let mut dims = Dims::default();
+        let (h, w, much) = (dims.symbol("h"), dims.symbol("w"), dims.constant(1 << 40));
+        let (long, product) = (dims.mul(w, much), dims.mul(h, much));
+        let mut facts = Facts::default();
+        facts.learn(&mut dims, Condition::Equal(h, long));
+        let claim = Condition::Equal(product, long);
+        assert_eq!(facts.decide(&mut dims, claim), None, "2^80 * w against 2^40 * w");
+        let twice = dims.mul(product, much);
+        assert!(dims.overflowed() && dims.terms(twice).len() == 1);
     }
 
     #[test]

@@ -119,7 +119,12 @@ impl<'a> Elab<'a> {
             other => {
                 let text = format!("`for` walks over a list, and this is {}", other.kind());
                 let report = Diagnostic::error("type::for_list", text, list.span, "not a list");
-                self.report(report.note("`for i in range(n)` counts; `repeat n` makes equal copies"));
+                let report = report.note("`for i in range(n)` counts; `repeat n` makes equal copies");
+                let fixed = format!("range({})", self.written(list.span));
+                self.report(match other {
+                    Static::Int(_) => report.fix(list.span, fixed.clone(), self.mended(list.span, &fixed)),
+                    _ => report,
+                });
                 return self.unknown_stage();
             }
         };

@@ -158,7 +158,11 @@ impl<'a> Elab<'a> {
         // After a mistake inside, what the branch ends with was hardly meant.
         let sum = match self.mistakes == errors && self.equal_branches(written, a, b) {
             true => self.sum(written, placement, a, b),
-            false => self.meant(a, written.head),
+            false => {
+                let meant = self.meant(a, written.head);
+                self.assume(&meant, b);
+                meant
+            }
         };
         match (placement, &norm) {
             (Placement::Post | Placement::Deep(_), Some(norm)) => self.apply_norm(norm, sum),
@@ -203,6 +207,14 @@ impl<'a> Elab<'a> {
                 Some(Producer { word: "residual".into(), from: Some(like), span, alias: true, block: None }),
             ),
         )
+    }
+
+    /// Notes that a value's type was assumed, in the place of what the text says.
+    pub(super) fn assume(&mut self, meant: &Val, said: ValueId) {
+        if let Some(id) = meant.single() {
+            let actual = self.actual.get(&said).copied().unwrap_or(self.ty(said));
+            self.actual.insert(id, actual);
+        }
     }
 
     fn equal_branches(&mut self, written: Written<'a>, skip: ValueId, branch: ValueId) -> bool {

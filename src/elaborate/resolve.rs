@@ -1,8 +1,8 @@
 //! What a name in a flow means: a value, a declared layer, a stage.
 
-use super::Elab;
 use super::scope::{Meaning, WORDS};
 use super::value::{Given, StageValue, Static, Target, Val};
+use super::{EXPRESSION, Elab};
 use crate::diagnostic::Diagnostic;
 use crate::ops;
 use crate::syntax::ast::Call;
@@ -123,6 +123,14 @@ impl<'a> Elab<'a> {
             report.message = format!("`{word}` is no stage");
         } else if let Some(meant) = self.meant_stage(word) {
             report = self.meant_name(report, call.name.span, &meant);
+        } else if call.args.is_none() {
+            let names = self.inst.scopes.iter().flat_map(|scope| scope.keys());
+            let names: Vec<String> = names.take(8).map(|name| format!("`{name}`")).collect();
+            if self.inst.model && self.inst.name == EXPRESSION {
+                report = report.note(format!("an input is named so: `--input {word}=[[1, 2]]`"));
+            } else if !names.is_empty() {
+                report = report.note(format!("the names of this body: {}", names.join(", ")));
+            }
         }
         self.report(report);
         Resolved::Broken

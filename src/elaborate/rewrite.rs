@@ -20,6 +20,11 @@ pub(super) struct Rewriter {
 }
 
 impl Rewriter {
+    /// How many rules there are.
+    pub(super) fn count(&self) -> usize {
+        self.symbols.len() + self.products.len() + self.zeros.len()
+    }
+
     /// The same size with everything known put in.
     pub(super) fn apply(&self, dims: &mut Dims, mut dim: Dim) -> Dim {
         if !dims.is_symbolic(dim) || self.symbols.is_empty() && self.products.is_empty() {
@@ -79,7 +84,7 @@ impl Rewriter {
         }
         let order = |(a, _): &&Term, (b, _): &&Term| a.len().cmp(&b.len()).then_with(|| a.cmp(b));
         match dims.terms(zero).iter().max_by(order).cloned() {
-            Some((atoms, factor)) if factor.abs() == 1 && atoms.len() > 1 => {
+            Some((atoms, factor)) if matches!(factor, 1 | -1) && atoms.len() > 1 => {
                 let product = dims.term(&atoms, factor);
                 let rest = dims.sub(zero, product);
                 let value = dims.scale(rest, -factor);
@@ -121,6 +126,6 @@ fn lone_symbol(dims: &Dims, dim: Dim) -> Option<(String, i64)> {
                 Atom::Floor(a, b) => [a, b].iter().any(|d| dims.symbols(**d).contains(name.as_ref())),
             })
         });
-        (factor.abs() == 1 && !elsewhere).then(|| (name.to_string(), *factor))
+        (matches!(factor, 1 | -1) && !elsewhere).then(|| (name.to_string(), *factor))
     })
 }

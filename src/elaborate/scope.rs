@@ -126,8 +126,8 @@ impl Elab<'_> {
         if let Some(own) = self.meant_own(word) {
             return Some(own);
         }
-        if let Some(entry) = foreign::find(word).filter(|entry| ops::find(entry.ours).is_some()) {
-            return Some(entry.ours.to_string());
+        if let Some(ours) = foreign::ours(word).filter(|ours| ops::find(ours).is_some()) {
+            return Some(ours.to_string());
         }
         near(word, ops::all().filter(|op| op.is_public()).map(|op| op.name)).map(str::to_string)
     }

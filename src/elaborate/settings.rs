@@ -194,7 +194,9 @@ impl<'a> Elab<'a> {
     pub(super) fn plain_setting(&mut self, setting: &'a ast::Setting, section: &mut Section) {
         let made = &mut section.made;
         let pattern = setting.pattern.as_ref().map(|(text, _)| text.clone());
-        if pattern.is_some() && !PATTERNED.contains(&setting.name.text.as_str()) {
+        // A text alone is a value in quotes, of which each setting says what it takes instead.
+        let alone = matches!(setting.value, SettingValue::None);
+        if pattern.is_some() && !alone && !PATTERNED.contains(&setting.name.text.as_str()) {
             return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
         }
         match setting.name.text.as_str() {
@@ -240,6 +242,18 @@ impl<'a> Elab<'a> {
 
     /// With the fix for a name, or a file, that stands in quotes where a call is wanted.
     pub(super) fn without_quotes(&self, report: Diagnostic, setting: &ast::Setting) -> Diagnostic {
+        if setting.name.text == "freeze" && setting.pattern.is_none() {
+            let word = self.plain_value(setting);
+            let fixed = format!("freeze \"{word}.*\"");
+            return if word.is_empty() { report } else { report.fix(setting.span, fixed.clone(), fixed) };
+        }
+        if setting.name.text == "clip" {
+            let value = self.plain_value(setting);
+            let inner = value.find('(').map_or(value.as_str(), |at| value[at + 1..].trim_end_matches(')'));
+            let kind = if value.starts_with('v') { "value" } else { "norm" };
+            let fixed = format!("clip {kind}({inner})");
+            return if inner.parse::<f64>().is_ok() { report.fix(setting.span, fixed.clone(), fixed) } else { report };
+        }
         let (Some((text, span)), SettingValue::None) = (&setting.pattern, &setting.value) else { return report };
         let reader = match text.rsplit_once('.').map(|(_, end)| end) {
             Some("csv") => "csv",
@@ -421,7 +435,7 @@ impl<'a> Elab<'a> {
     fn meant_entry(&self, mut report: Diagnostic, call: &ast::Call, meant: &str) -> Diagnostic {
         report.labels[0].text = format!("here it is `{meant}`");
         let ours = match &call.args {
-            Some(_) => super::foreign::translated(self.written(call.span)).map(|ours| ours.text),
+            Some(_) => super::python::translated(self.written(call.span)).map(|ours| ours.text),
             None => Some(meant.to_string()),
         };
         match ours {

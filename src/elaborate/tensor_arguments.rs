@@ -18,7 +18,7 @@ impl<'a> Elab<'a> {
             return true;
         }
         let known = self.is_known(word);
-        if !known && ops::foreign::find(word).is_none() && ops::foreign::advice(word).is_none() {
+        if !known && ops::foreign::ours(word).is_none() && ops::foreign::advice(word).is_none() {
             return false;
         }
         if !known && ops::foreign::advice(word).is_some() {
@@ -96,9 +96,11 @@ impl<'a> Elab<'a> {
             return Some(format!("{a} {sign} {b}"));
         }
         let stage = if rest.is_empty() { word.to_string() } else { format!("{word}({})", rest.join(", ")) };
-        let stage = match !self.is_known(word) && ops::foreign::find(word).is_some() {
+        let stage = match !self.is_known(word) && ops::foreign::ours(word).is_some() {
             true => {
-                foreign::translated(&format!("{word}({})", rest.join(", "))).filter(|ours| ours.planned.is_none())?.text
+                super::python::translated(&format!("{word}({})", rest.join(", ")))
+                    .filter(|ours| ours.planned.is_none())?
+                    .text
             }
             false => stage,
         };

@@ -32,13 +32,28 @@ fn codes(text: &str) -> Vec<String> {
     done.diagnostics.iter().map(|d| format!("{}@{}", d.code, line(d.labels[0].span))).collect()
 }
 
+/// One block for every ResNet, in one file.
+const BOTTLENECK: &str = "dim batch, cin, h, w
+
+block bottleneck(c, stride = 1) : [batch, cin, h, w] -> [batch, 4 * c, _, _] {
+  residual {
+    conv(c, 1, bias = false); batchnorm; relu
+    conv(c, 3, stride = stride, pad = 1, bias = false); batchnorm; relu
+    conv(4 * c, 1, bias = false); batchnorm
+  } skip {
+    if cin != 4 * c { conv(4 * c, 1, stride = stride, bias = false); batchnorm }
+  }
+  relu
+}
+";
+
 const EXAMPLES: &[(&str, &str)] = &[
     ("mlp", include_str!("../../models/mlp.model")),
     ("gpt", include_str!("../../models/gpt.model")),
     ("resnet18", include_str!("../../models/resnet18.model")),
     ("deepnet", include_str!("../../models/deepnet.model")),
     ("twotower", include_str!("../../models/twotower.model")),
-    ("bottleneck", include_str!("../../models/lib/bottleneck.model")),
+    ("bottleneck", BOTTLENECK),
     ("decoder", include_str!("../../models/lib/transformer_decoder.model")),
 ];
 

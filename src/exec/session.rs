@@ -84,12 +84,17 @@ pub struct FaultReport {
     pub path: String,
     /// The place in the text.
     pub span: crate::text::Span,
+    /// How many rows the table has that was looked up in.
+    pub rows: Option<usize>,
 }
 
 fn show_fault(fault: &FaultReport) -> String {
     let path = if fault.path.is_empty() { "the model" } else { &fault.path };
     match fault.kind {
-        FaultKind::IndexOutOfRange => format!("{path}: an id or label lies outside its table"),
+        FaultKind::IndexOutOfRange => match fault.rows {
+            Some(rows) => format!("{path}: an id lies outside its table of {rows} rows"),
+            None => format!("{path}: an id or label lies outside its table"),
+        },
         FaultKind::LossNotFinite => "the loss is not finite".into(),
         FaultKind::GradientNotFinite => format!("the gradient of {path} is not finite"),
         FaultKind::CastOutOfRange => format!("{path}: a value that is no integer was cast to one"),
@@ -411,8 +416,14 @@ impl Session {
             None => Ok(()),
             Some((step, kind)) => {
                 let node = self.plans[plan].plan.steps[step as usize].node;
-                let origin = self.graphs[which].origin_of(node);
-                Err(RunError::Fault(FaultReport { kind, path: origin.path.clone(), span: origin.span }))
+                let graph = &self.graphs[which];
+                let origin = graph.origin_of(node);
+                // A table that several places look up in is known by its own name.
+                let table = graph.ins(node).iter().find_map(|port| graph.param_of(*port));
+                let table = table.filter(|_| kind == FaultKind::IndexOutOfRange);
+                let path = table.and_then(|param| param.path.strip_suffix(".weight")).unwrap_or(&origin.path).into();
+                let rows = table.and_then(|param| param.shape.first().copied());
+                Err(RunError::Fault(FaultReport { kind, path, span: origin.span, rows }))
             }
         }
     }

@@ -236,7 +236,7 @@ impl Table<'_> {
         }
         let flops = self.cost(op, &ins, &outs);
         if op.op.facts.view {
-            notes.push("view".into());
+            notes.push("a view".into());
         } else {
             let total = self.shapes.dims.scale(flops, copies as i64);
             self.flops = self.shapes.dims.add(self.flops, total);

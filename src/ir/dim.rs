@@ -5,6 +5,9 @@
 
 use indexmap::IndexSet;
 
+/// The most terms of a product.
+const TERMS: usize = 10_000;
+
 /// An interned size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dim(u32);
@@ -29,11 +32,13 @@ type Poly = Box<[Term]>;
 pub struct Dims {
     atoms: IndexSet<Atom>,
     polys: IndexSet<Poly>,
+    /// A factor has passed the end of the integers.
+    overflowed: bool,
 }
 
 impl Default for Dims {
     fn default() -> Dims {
-        let mut dims = Dims { atoms: IndexSet::new(), polys: IndexSet::new() };
+        let mut dims = Dims { atoms: IndexSet::new(), polys: IndexSet::new(), overflowed: false };
         for value in [0, 1] {
             dims.constant(value);
         }
@@ -86,7 +91,7 @@ impl Dims {
         }
     }
 
-    /// `a + b`; saturates at the ends of i64, which every limit refuses.
+    /// `a + b`; where it passes the ends of i64, [`Dims::overflowed`] says so.
     pub fn add(&mut self, a: Dim, b: Dim) -> Dim {
         let terms = self.terms(a).iter().chain(self.terms(b)).cloned().collect();
         self.collect(terms)
@@ -100,21 +105,34 @@ impl Dims {
 
     /// `k * a`.
     pub fn scale(&mut self, a: Dim, k: i64) -> Dim {
-        let terms = self.terms(a).iter().map(|(atoms, c)| (atoms.clone(), c.saturating_mul(k))).collect();
+        let mut over = false;
+        let terms = self.terms(a).iter().map(|(atoms, c)| (atoms.clone(), times(*c, k, &mut over))).collect();
+        self.overflowed |= over;
         self.collect(terms)
     }
 
     /// `a * b`.
     pub fn mul(&mut self, a: Dim, b: Dim) -> Dim {
-        let mut terms = vec![];
+        if !self.allow_product(a, b) {
+            // Nobody means such a size: it is refused as one that is too large.
+            self.overflowed = true;
+            return self.constant(i64::MAX);
+        }
+        let (mut terms, mut over) = (vec![], false);
         for (left, c) in self.terms(a) {
             for (right, d) in self.terms(b) {
                 let mut atoms = [left.as_ref(), right.as_ref()].concat();
                 atoms.sort_unstable();
-                terms.push((atoms.into_boxed_slice(), c.saturating_mul(*d)));
+                terms.push((atoms.into_boxed_slice(), times(*c, *d, &mut over)));
             }
         }
+        self.overflowed |= over;
         self.collect(terms)
+    }
+
+    /// Whether a product has a number of terms that someone may mean.
+    pub fn allow_product(&self, a: Dim, b: Dim) -> bool {
+        self.terms(a).len().saturating_mul(self.terms(b).len()) <= TERMS
     }
 
     /// The product of several.
@@ -127,9 +145,10 @@ impl Dims {
         self.collect(vec![(atoms.into(), factor)])
     }
 
-    /// Whether a factor has reached the end of the integers: the size is not to be trusted.
-    pub fn overflows(&self, dim: Dim) -> bool {
-        self.terms(dim).iter().any(|(_, c)| matches!(*c, i64::MAX | i64::MIN))
+    /// Whether a factor has passed the end of the integers since this was asked last: what came of it is not to be
+    /// trusted.
+    pub fn overflowed(&mut self) -> bool {
+        std::mem::take(&mut self.overflowed)
     }
 
     pub(super) fn collect(&mut self, mut terms: Vec<Term>) -> Dim {
@@ -137,7 +156,10 @@ impl Dims {
         let mut merged: Vec<Term> = Vec::with_capacity(terms.len());
         for (atoms, c) in terms {
             match merged.last_mut() {
-                Some((last, sum)) if *last == atoms => *sum = sum.saturating_add(c),
+                Some((last, sum)) if *last == atoms => {
+                    self.overflowed |= sum.checked_add(c).is_none();
+                    *sum = sum.saturating_add(c);
+                }
                 _ => merged.push((atoms, c)),
             }
         }
@@ -252,6 +274,12 @@ impl Dims {
             }
         }
     }
+}
+
+/// A product that ends with the integers, and says so.
+fn times(a: i64, b: i64, over: &mut bool) -> i64 {
+    *over |= a.checked_mul(b).is_none();
+    a.saturating_mul(b)
 }
 
 #[cfg(test)]

@@ -251,6 +251,14 @@ impl Graph {
         Port { node, index: 0 }
     }
 
+    /// The parameter or statistic that stands at a port.
+    pub fn param_of(&self, port: Port) -> Option<&Param> {
+        match self.sources.get(&port.node) {
+            Some(Source::Param(index)) if !port.is_none() => self.params.get(*index as usize),
+            _ => None,
+        }
+    }
+
     /// The number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()

@@ -210,7 +210,7 @@ pub enum Body {
     /// Something from outside: an input, a parameter, a scalar of the host.
     Source,
     /// Elementwise over operands of equal shape, of fewer leading axes, or scalars: one instruction of the tile bytecode.
-    /// An absent second operand stands for the number in attribute `value`; attribute `flip` exchanges the two.
+    /// An absent second operand stands for the number in attribute `value`; attribute `number_first` exchanges the two.
     Map {
         /// The instruction.
         op: &'static MapOp,

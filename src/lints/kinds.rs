@@ -18,7 +18,7 @@ impl Flow<'_> {
 
     /// A norm, or what stands in its place.
     pub fn is_norm(&self, site: Site) -> bool {
-        ops::family(self.op(site).op) == "Normalisation"
+        ops::family(self.op(site).op).starts_with("Normalisation")
     }
 
     /// A nonlinearity, elementwise.

@@ -72,14 +72,14 @@ train m {
     ..Lint::DEFAULT
 };
 
-/// `nll` gets something that is no log-probability.
+/// `nll` or `kl_div` gets something that is no log-probability.
 ///
-/// It only picks a number and changes its sign: on probabilities the loss is negative and has no minimum that means
-/// anything. `log_softmax` belongs before it, or `cross_entropy` in its place.
+/// `nll` only picks a number and changes its sign: on probabilities the loss is negative, and on logits it has no minimum.
+/// `log_softmax` belongs before it, or `cross_entropy` in its place.
 NLL_NEEDS_LOG = Lint {
     code: "lint::nll_needs_log",
     severity: Severity::Error,
-    why: "nll takes log-probabilities: it picks the true class's number and changes its sign",
+    why: "of a log-probability the loss is a surprise, at least 0; of anything else it may fall without end",
     fires: "dim batch
 model m : (x: f32[batch, 4]) -> f32[batch, 3] {
   linear(3)
@@ -255,8 +255,9 @@ fn act_before_loss(cx: &mut Cx<'_>) {
 }
 
 fn nll_needs_log(cx: &mut Cx<'_>) {
-    fed(cx, &["nll"], |cx, maker, loss| {
+    fed(cx, &["nll", "kl_div"], |cx, maker, loss| {
         let flow = cx.flow;
+        let taker = flow.op(loss).op.name;
         let word = flow.op(maker).op.name;
         let is = match word {
             "softmax" | "sigmoid" => "probabilities",
@@ -265,11 +266,11 @@ fn nll_needs_log(cx: &mut Cx<'_>) {
             _ => return None,
         };
         let report =
-            cx.at(maker, format!("`nll` takes log-probabilities, and `{word}` makes {is}"), format!("makes {is}"));
+            cx.at(maker, format!("`{taker}` takes log-probabilities, and `{word}` makes {is}"), format!("makes {is}"));
         let report = report.label(flow.span(loss), "takes log-probabilities");
         Some(match word {
             "softmax" => cx.renamed(report, maker, "log_softmax"),
-            _ if is == "logits" => cx.renamed(report, loss, "cross_entropy"),
+            _ if is == "logits" && taker == "nll" => cx.renamed(report, loss, "cross_entropy"),
             _ => report,
         })
     });

@@ -15,10 +15,11 @@ lints! { LINTS;
 ///
 /// Batch norm subtracts the mean of each channel, and with it whatever constant was added to the channel: the bias gets no
 /// gradient but noise. That holds through pooling and the identity; an activation, dropout or zero padding between makes
-/// the bias matter. It does not hold for layer, RMS and group norm, which take means over several channels.
+/// the bias matter. Instance norm does the same, and group norm with a group for each channel; layer, RMS and other group
+/// norms take means over several channels, and the bias stays.
 DEAD_BIAS = Lint {
     code: "lint::dead_bias",
-    why: "batch norm subtracts each channel's mean, and the constant that the bias added with it; its own bias does the work",
+    why: "the mean of each channel is subtracted, and the constant that the bias added with it; a bias that is wanted stands behind",
     fires: "dim batch
 model m : (x: f32[batch, 3, 8, 8]) -> f32[batch, 8, 8, 8] {
   conv(8, 3, pad = 1)
@@ -269,6 +270,20 @@ fn commutes(flow: &Flow<'_>, site: Site) -> bool {
     }
 }
 
+/// The size of axis 1, where it is a number.
+fn channels(flow: &Flow<'_>, site: Site) -> Option<i64> {
+    flow.dims_in(site).get(1).and_then(|&dim| flow.size(dim))
+}
+
+/// Whether a norm subtracts the mean of each channel on its own.
+fn by_channel(flow: &Flow<'_>, site: Site) -> bool {
+    match flow.op(site).op.name {
+        "batchnorm" | "instancenorm" => true,
+        "groupnorm" => flow.op(site).attrs.int("groups") == channels(flow, site),
+        _ => false,
+    }
+}
+
 /// Whether a layer adds a learned constant to each channel, axis 1.
 fn biases_channels(flow: &Flow<'_>, site: Site) -> bool {
     let by_axis = match flow.op(site).op.name {
@@ -285,7 +300,7 @@ fn dead_bias(cx: &mut Cx<'_>) {
         let mut at = site;
         for _ in 0..8 {
             match flow.after(at).as_slice() {
-                [Reader::Op(next, 0)] if flow.is(*next, &["batchnorm", "instancenorm"]) => {
+                [Reader::Op(next, 0)] if by_channel(flow, *next) => {
                     let word = flow.op(*next).op.name;
                     let text =
                         format!("the bias of this {} is taken away by the {word} behind it", flow.op(site).op.name);

@@ -163,7 +163,7 @@ fn placement(flow: &Flow<'_>, sum: Site) -> Option<Placement> {
         return Some(Placement::Deep);
     }
     let branch = flow.scope(sum).and_then(|scope| first(&scope.region));
-    if branch.is_some_and(|op| crate::ops::family(op.op) == "Normalisation") {
+    if branch.is_some_and(|op| crate::ops::family(op.op).starts_with("Normalisation")) {
         return Some(Placement::Pre);
     }
     Some(match flow.after(sum).as_slice() {

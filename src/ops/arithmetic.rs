@@ -8,7 +8,7 @@ use crate::tensor::DType;
 
 pub(super) const NUMBER: &[AttrDef] = &[
     AttrDef::new("value", &[AttrKind::Number], AttrDefault::None, "a number in place of the second operand"),
-    AttrDef::new("flip", &[AttrKind::Bool], AttrDefault::Bool(false), "number first").named(),
+    AttrDef::new("number_first", &[AttrKind::Bool], AttrDefault::Bool(false), "number first").named(),
 ];
 
 const DIVISION: &[AttrDef] = &[
@@ -67,8 +67,8 @@ const MANY: &[Operand] = &[Operand::float("a"), Operand::float("b").optional().m
 /// Folds a tuple from the left, or applies the number.
 fn fold<'g>(cx: &ExpandCx<'_, 'g>, op: &'static OpDef) -> Vec<Var<'g>> {
     if let Some(value) = cx.attrs.float("value") {
-        let flip = Attr::Bool(cx.attrs.flag("flip"));
-        return vec![cx.x(0).then(op, &[("value", Attr::Float(value)), ("flip", flip)])];
+        let flip = Attr::Bool(cx.attrs.flag("number_first"));
+        return vec![cx.x(0).then(op, &[("value", Attr::Float(value)), ("number_first", flip)])];
     }
     let rest = cx.ins.iter().skip(1).flatten();
     vec![rest.fold(cx.x(0), |sum, &next| sum.with(next, op, &[]))]
@@ -137,7 +137,7 @@ MAP_ADD = OpDef {
 MAP_SUB = OpDef {
     attrs: NUMBER,
     gradient: Gradient::Formula(|cx| {
-        let flip = cx.attrs.flag("flip");
+        let flip = cx.attrs.flag("number_first");
         vec![Some(if flip { -cx.dy() } else { cx.dy() }), cx.when(1, || -cx.dy())]
     }),
     ..map_op("map.sub", &map::ops::SUB, PAIR)
@@ -156,7 +156,7 @@ MAP_MUL = OpDef {
 /// `a / b`, `a / value`, `value / a`.
 MAP_DIV = OpDef {
     attrs: NUMBER,
-    gradient: Gradient::Formula(|cx| match (cx.attrs.float("value"), cx.attrs.flag("flip")) {
+    gradient: Gradient::Formula(|cx| match (cx.attrs.float("value"), cx.attrs.flag("number_first")) {
         (Some(value), false) => vec![Some(cx.dy() / value)],
         (Some(_), true) => vec![Some(-(cx.dy() * cx.y(0) / cx.x(0)))],
         (None, _) => vec![cx.when(0, || cx.dy() / cx.x(1)), cx.when(1, || -(cx.dy() * cx.y(0) / cx.x(1)))],
@@ -169,7 +169,7 @@ MAP_REM = OpDef {
     attrs: NUMBER,
     gradient: Gradient::Formula(|cx| {
         let zero = || cx.dy() * 0.0;
-        match cx.attrs.flag("flip") {
+        match cx.attrs.flag("number_first") {
             false => vec![Some(cx.dy()), cx.when(1, || -(cx.dy() * (cx.x(0) / cx.x(1)).op(&FLOOR)))],
             true => vec![Some(zero())],
         }

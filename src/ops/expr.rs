@@ -25,7 +25,7 @@ macro_rules! infix {
         impl<'g> $trait<Var<'g>> for f64 {
             type Output = Var<'g>;
             fn $method(self, other: Var<'g>) -> Var<'g> {
-                other.then(&arithmetic::$op, &[("value", Attr::Float(self)), ("flip", Attr::Bool(true))])
+                other.then(&arithmetic::$op, &[("value", Attr::Float(self)), ("number_first", Attr::Bool(true))])
             }
         }
     };

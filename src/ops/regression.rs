@@ -80,7 +80,7 @@ fn poisson<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
         return finished(cx, each);
     }
     // Stirling's ln t!, of targets above 1.
-    let above = 1.0 - t.then(&MAP_GE, &[("value", Attr::Float(1.0)), ("flip", Attr::Bool(true))]);
+    let above = 1.0 - t.then(&MAP_GE, &[("value", Attr::Float(1.0)), ("number_first", Attr::Bool(true))]);
     let large = at_least(t, 1.0);
     let log = large.op(&LOG);
     let half_turn = 0.918_938_533_204_672_8; // ln(2π) / 2

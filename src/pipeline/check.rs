@@ -20,6 +20,10 @@ const MOST_REREAD: usize = 4 << 20;
 /// More reports than this are counted and not told: nobody reads them.
 const MOST_REPORTS: usize = 100;
 
+/// Slips that leave no doubt of what was meant: what stands around them is judged like any other text.
+const READ_AS_MEANT: &[&str] =
+    &["syntax::control_character", "syntax::hash_comment", "syntax::block_comment", "syntax::single_quotes"];
+
 /// What a check found.
 #[derive(Debug, Default)]
 pub struct Checked {
@@ -83,12 +87,14 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
     let mut trees: Vec<File> = vec![];
     let mut comments = vec![];
     let mut diagnostics = vec![];
+    let mut unpaired = false;
     let mut waiting = vec![(source, Span::default())];
     while let Some((source, _)) = waiting.pop() {
         let folder = folder(&source.name).to_string();
         let id = sources.add(source);
         let parsed = parse(id, &sources.0[id as usize].text);
         diagnostics.extend(parsed.diagnostics);
+        unpaired |= parsed.unpaired;
         for (path, span) in uses(&parsed.file) {
             if sources.0.len() + waiting.len() >= MOST_FILES {
                 let text = format!("more than {MOST_FILES} files use each other");
@@ -113,10 +119,9 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         comments.push(parsed.comments);
     }
     sharpen(&mut diagnostics, &sources);
-    let faults: Vec<Span> =
-        diagnostics.iter().filter_map(|report: &Diagnostic| Some(report.labels.first()?.span)).collect();
-    if diagnostics.iter().any(|report| report.code == "limit::depth") {
-        // The brackets are not paired: what the tree says was hardly meant.
+    let lost = diagnostics.iter().filter(|report: &&Diagnostic| !READ_AS_MEANT.contains(&report.code));
+    let faults: Vec<Span> = lost.filter_map(|report| Some(report.labels.first()?.span)).collect();
+    if unpaired {
         return Checked { sources, diagnostics, ..Checked::default() };
     }
     let elaborated = elaborate_around(&trees, &sources, request, &faults);
@@ -173,12 +178,12 @@ fn open(folder: &str, path: &str, span: Span, files: Option<&dyn Files>) -> Resu
 fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) {
     let errors = |reports: &[Diagnostic]| reports.iter().filter(|r| is_error(r)).count();
     let lints = |reports: &[Diagnostic]| reports.iter().filter(|r| is_lint(r)).count();
-    let slips = |reports: &[Diagnostic]| reports.iter().filter(|r| r.code.starts_with("syntax::")).count();
-    let (before, slips_before, mut tried) = (errors(&found.diagnostics), slips(&found.diagnostics), 0);
+    let before = errors(&found.diagnostics).max(1);
+    let mut tried = 0;
     let most = MOST_FIXES.min(MOST_REREAD / found.sources.0[0].text.len().max(1)).max(1);
     for index in 0..found.diagnostics.len() {
         let fixes = std::mem::take(&mut found.diagnostics[index].fixes);
-        let mut kept = vec![];
+        let mut kept: Option<Fix> = None;
         for mut fix in fixes {
             tried += 1;
             if tried > most {
@@ -189,20 +194,36 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
             let at = |report: &Diagnostic| report.labels.first().map(|label| (label.span.file, label.span.start));
             let still = after.iter().any(|other| other.code == report.code && at(other) == at(report));
             let left = errors(&after);
-            // A slip mended may let other mistakes be seen for the first time.
-            let removes = match report.code {
-                code if code.starts_with("syntax::") => slips(&after) < slips_before,
-                _ if is_lint(report) => left == 0 && lints(&after) < lints(&found.diagnostics),
-                _ => left < before.max(1),
+            // What is read or known for the first time may be seen to be wrong for the first time.
+            let removes = match seen_first(report.code) {
+                Some(family) => of_family(&after, family) < of_family(&found.diagnostics, family),
+                None if is_lint(report) => left == 0 && lints(&after) < lints(&found.diagnostics),
+                None => left < before,
             };
-            if !still && removes {
-                fix.checked = if left == 0 { FixChecked::FileChecks } else { FixChecked::ThisErrorGoes };
-                kept.push(fix);
+            if still || !removes {
+                continue;
+            }
+            fix.checked = if left == 0 { FixChecked::FileChecks } else { FixChecked::ThisErrorGoes };
+            let whole = fix.checked == FixChecked::FileChecks;
+            if whole || kept.is_none() {
+                kept = Some(fix);
+            }
+            if whole {
                 break;
             }
         }
-        found.diagnostics[index].fixes = kept;
+        found.diagnostics[index].fixes = kept.into_iter().collect();
     }
+}
+
+/// The family of a code, where mending such a mistake may let others be seen.
+fn seen_first(code: &str) -> Option<&str> {
+    let family = code.split("::").next()?;
+    matches!(family, "syntax" | "name" | "attr").then_some(family)
+}
+
+fn of_family(reports: &[Diagnostic], family: &str) -> usize {
+    reports.iter().filter(|report| report.code.split("::").next() == Some(family)).count()
 }
 
 /// The reports once more, with a fix applied to the files that it is for.

@@ -27,6 +27,8 @@ pub struct Parsed {
     pub comments: Vec<Comment>,
     /// What could not be read, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether brackets stand in each other so deep that they were not paired: the tree was hardly meant.
+    pub unpaired: bool,
 }
 
 /// Reads a text. `file` is its id in [`crate::text::Sources`].
@@ -49,7 +51,7 @@ pub fn parse(file: u16, text: &str) -> Parsed {
         }
     };
     let diagnostics = settle(&mut scan, text, tree.diagnostics);
-    Parsed { file: File { entries }, comments: scan.comments, diagnostics }
+    Parsed { file: File { entries }, comments: scan.comments, diagnostics, unpaired: scan.too_deep }
 }
 
 /// Whether the grammar reads the text within the engine's present limit on rule calls; for the test of its cost.

@@ -282,6 +282,19 @@ impl<'t> Scanner<'t> {
         line.len() - line.trim_start_matches([' ', '\t']).len()
     }
 
+    /// The same of the line where the flow of `at` begins: a line that begins with `|>` goes on with the one before.
+    fn flow_indent(&self, at: usize) -> usize {
+        let mut start = self.line_start(at);
+        // A longer flow is not looked through: reading stays linear.
+        for _ in 0..100 {
+            if start == 0 || !self.text[start..].trim_start_matches([' ', '\t']).starts_with("|>") {
+                break;
+            }
+            start = self.line_start(start - 1);
+        }
+        self.indent(start)
+    }
+
     fn finish(self) -> Scan {
         let mask = String::from_utf8(self.mask).unwrap_or_else(|_| " ".repeat(self.text.len()));
         Scan { mask, ..self.scan }

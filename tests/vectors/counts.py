@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""How many parameters the published architectures have, counted by PyTorch: the numbers of tests/models.rs.
+"""How many parameters the published architectures have, counted by PyTorch: tests/models.rs holds `models/` to them.
 
-How to run (not part of CI):
+How to run (not part of CI; what it writes to counts.txt beside itself is committed):
 
-    pip install torch torchvision transformers
+    pip install torch==2.15.0 torchvision==0.29.2 transformers==5.24.0
     python3 counts.py
 
 Every row is counted twice where two sources exist: from a library that others maintain (torchvision, transformers,
 torch.nn.Transformer) and from the layers that the paper names, as plain torch.nn modules. Nothing is allocated: all
 modules live on the `meta` device. What a library does otherwise than the paper stands beside the row.
 """
+
+import pathlib
 
 import torch
 from torch import nn
@@ -91,6 +93,17 @@ def conv_norm(a, b, kernel, groups=1):
     return nn.ModuleList([nn.Conv2d(a, b, kernel, groups=groups, bias=False), nn.BatchNorm2d(b)])
 
 
+def resnet18():
+    layers, c = [conv_norm(3, 64, 7)], 64
+    for width in (64, 128, 256, 512):
+        for _ in range(2):
+            layers += [conv_norm(c, width, 3), conv_norm(width, width, 3)]
+            if c != width:
+                layers.append(conv_norm(c, width, 1))
+            c = width
+    return nn.ModuleList([*layers, linear(512, 1000)])
+
+
 def resnet50():
     layers, c = [conv_norm(3, 64, 7)], 64
     for width, depth in zip((64, 128, 256, 512), (3, 4, 6, 3)):
@@ -161,6 +174,7 @@ def libraries():
         "bert": count(hf.BertModel(hf.BertConfig())),
         "transformer": transformer_by_torch(),
         "vit": count(vision.vit_b_16()),
+        "resnet18": count(vision.resnet18()),
         "resnet50": count(vision.resnet50()),
         "mobilenet_v2": count(vision.mobilenet_v2()),
         "densenet121": count(vision.densenet121()),
@@ -175,6 +189,7 @@ def main():
         "bert": bert(),
         "transformer": transformer(),
         "vit": vit(),
+        "resnet18": resnet18(),
         "resnet50": resnet50(),
         "mobilenet_v2": mobilenet_v2(),
         "densenet121": densenet121(),
@@ -182,10 +197,13 @@ def main():
         "vae": vae(),
     }
     own = {name: count(module) for name, module in own.items()}
-    others = libraries()
+    others, rows = libraries(), []
     for name, number in own.items():
-        print(f"{name:<14}{number:>16,}   {'also by a library' if name in others else 'from its layers'}")
         assert others.get(name, number) == number, f"{name}: {number:,} from its layers, {others[name]:,} by a library"
+        rows.append(f"{name:<14}{number:>16,}   {'by its layers and by a library' if name in others else 'by its layers'}")
+    text = "\n".join(rows) + "\n"
+    (pathlib.Path(__file__).resolve().parent / "counts.txt").write_text(text, encoding="utf-8")
+    print(text, end="")
 
 
 if __name__ == "__main__":

@@ -585,7 +585,7 @@ impl Builder<'_> {
                 })
                 .collect();
             if let (1, 2, Some(value)) = (args.len(), op.arity, step.attrs.float("value")) {
-                args.insert(usize::from(!step.attrs.flag("flip")), Reg::Const(value));
+                args.insert(usize::from(!step.attrs.flag("number_first")), Reg::Const(value));
             }
             let key = path_key(&self.graph.origin_at(step.origin).path);
             results.push(program.push(op, &args, imm(&step.attrs), key));

@@ -52,7 +52,12 @@ pub(in crate::syntax) fn malformed_number(text: &str, span: Span, number: &str) 
         let name =
             letters.strip_prefix('x').filter(|rest| rest.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty());
         return match name {
-            Some(second) => report.note(format!("two sizes are a list: `[{digits}, {second}]`")),
+            Some(second) => {
+                let fixed = if second == digits { digits.to_string() } else { format!("[{digits}, {second}]") };
+                report
+                    .note(format!("two sizes are a list: `[{digits}, {second}]`; one number stands for every axis"))
+                    .mend(text, span, &fixed)
+            }
             None => report,
         };
     }
@@ -347,7 +352,13 @@ pub(in crate::syntax) fn in_type(text: &str, junk: Span) -> Diagnostic {
             let message = format!("`{sign}` is no size: `_` is any size, `...` any number of axes");
             Diagnostic::error("syntax::any_size", message, at, "write `_`").mend(text, at, "_")
         }
-        ("=", _) => Diagnostic::error("syntax::port_default", "an input has no default value", at, "leave it out"),
+        ("=", _) => {
+            let (before, _) = around(text, at.start);
+            let gap = (before.len() - before.trim_end().len()) as u32;
+            let place = Span { start: at.start - gap, end: junk.end, ..at };
+            Diagnostic::error("syntax::port_default", "an input has no default value", at, "leave it out")
+                .mend(text, place, "")
+        }
         ("x", _) => {
             let (before, _) = around(text, at.start);
             let after = said(text, Span { start: at.end, ..junk });
@@ -377,13 +388,16 @@ pub(in crate::syntax) fn missing_type(text: &str, name: Span) -> Diagnostic {
 pub(in crate::syntax) fn unnamed_port(text: &str, ty: Span) -> Diagnostic {
     let said = quoted(said(text, ty));
     let start = Span { end: ty.start, ..ty };
+    let (before, after) = around(text, ty.start);
+    let taken = |name: &&str| !format!("{before}{after}").contains(&format!("{name}:"));
+    let name = ["x", "y", "z"].into_iter().find(taken).unwrap_or("other");
     Diagnostic::error(
         "syntax::unnamed_port",
-        format!("in parentheses each has a name: `x: {said}`"),
+        format!("in parentheses each has a name: `{name}: {said}`"),
         ty,
         "its name is missing",
     )
-    .mend(text, start, "x: ")
+    .mend(text, start, &format!("{name}: "))
 }
 
 /// `x: f32`.

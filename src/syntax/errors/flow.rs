@@ -32,12 +32,7 @@ pub(in crate::syntax) fn in_statement(text: &str, good: Span, junk: Span) -> Dia
             "write `|>`",
         )
         .mend(text, at, "|>"),
-        ("@", _) => Diagnostic::error(
-            "syntax::at_sign",
-            "a matrix product is written `(a, b) |> matmul`",
-            at,
-            "there is no `@`",
-        ),
+        ("@", _) => matrix_product(text, good, at, junk),
         ("==" | "!=" | "<" | "<=" | ">" | ">=", _) => {
             let message = format!("a comparison stands only after `if` and `where`, not in a flow: `{sign}`");
             Diagnostic::error("syntax::comparison", message, at, "values are not compared here")
@@ -120,6 +115,27 @@ fn taken_apart(text: &str, good: Span, junk: Span) -> Option<Diagnostic> {
     let message = format!("several values are named in parentheses: `({}) = …`", names.trim());
     let label = Span { end: place.start + names.trim_end().len() as u32, ..place };
     Some(Diagnostic::error("syntax::pattern", message, label, "parentheses are missing").mend(text, place, &fixed))
+}
+
+/// `q @ k`, `q @ k.T`.
+fn matrix_product(text: &str, good: Span, at: Span, junk: Span) -> Diagnostic {
+    let report =
+        Diagnostic::error("syntax::at_sign", "a matrix product is written `(a, b) |> matmul`", at, "there is no `@`");
+    let whole = said(text, good);
+    let from = whole.rfind('=').map_or(0, |sign| sign + 1);
+    let left = whole[from..].trim();
+    let right = said(text, junk).lines().next().unwrap_or("").trim_start_matches('@').trim();
+    let (right, stage) = match right.strip_suffix(".T").or(right.strip_suffix(".mT")) {
+        Some(right) => (right, "matmul_nt"),
+        None => (right, "matmul"),
+    };
+    let name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !name(left) || !name(right) {
+        return report;
+    }
+    let start = good.start + (from + whole[from..].len() - whole[from..].trim_start().len()) as u32;
+    let end = junk.start + said(text, junk).lines().next().unwrap_or("").trim_end().len() as u32;
+    report.mend(text, Span { start, end, ..good }, &format!("({left}, {right}) |> {stage}"))
 }
 
 /// `else { … }` after something else than an `if`.
@@ -282,7 +298,13 @@ pub(in crate::syntax) fn unreadable_statement(text: &str, span: Span) -> Diagnos
             Diagnostic::error("syntax::unexpected", "`...` stands for axes in a shape, not for stages", at, "no stage")
                 .mend(text, at, "it")
         }
-        ("@", _) => Diagnostic::error("syntax::decorator", "there are no decorators", at, "not a stage"),
+        ("@", _) => {
+            let report = Diagnostic::error("syntax::decorator", "there are no decorators", at, "not a stage");
+            let (before, _) = around(text, span.start);
+            let line = Span { start: span.start - before.len() as u32, end: span.end + 1, ..span };
+            let alone = before.trim().is_empty() && said(text, line).ends_with('\n');
+            if alone { report.mend(text, line, "") } else { report }
+        }
         _ => {
             let message = format!("`{}` is no statement", quoted(said(text, span)));
             Diagnostic::error("syntax::unexpected", message, at, "a stage cannot begin with this")
@@ -307,9 +329,12 @@ pub(in crate::syntax) fn leading_sign(text: &str, span: Span) -> Diagnostic {
     let report = Diagnostic::error("syntax::leading_sign", message, at, "nothing stands before it");
     let start = text[..at.start as usize].trim_end().len();
     if text[start..at.start as usize].contains('\n') && !text[..start].ends_with(['{', ';']) {
-        report.note(format!(
-            "to go on from the line before, end that line with `{sign}`; `it {sign} x` uses the current value"
-        ))
+        let start = Span { end: at.start, ..at };
+        report
+            .note(format!(
+                "to go on from the line before, end that line with `{sign}`; `it {sign} x` uses the current value"
+            ))
+            .mend(text, start, "it ")
     } else {
         report.note(format!("`it {sign} x` uses the current value"))
     }
@@ -391,6 +416,7 @@ pub(in crate::syntax) fn update_sign(text: &str, stmt: Span, sign: Span) -> Diag
     let right = if right.is_empty() { "y" } else { &right };
     let message = format!("a name is bound once: there is no `{update}`");
     let report = Diagnostic::error(code, message, sign, "values are never changed");
+    let report = report.mend(text, sign, infix);
     if infix == "+" {
         report.note(format!(
             "`residual {{ … }}` adds a branch to the value; `{left} + {right}` is the sum as a new value"

@@ -124,7 +124,18 @@ pub(in crate::syntax) fn missing_name(text: &str, span: Span, keyword: &str, exa
         "model" => "a model has a name",
         _ => "a block has a name",
     };
-    Diagnostic::error("syntax::missing_name", format!("{what}: `{example}`"), span, "the name is missing after this")
+    let report = Diagnostic::error(
+        "syntax::missing_name",
+        format!("{what}: `{example}`"),
+        span,
+        "the name is missing after this",
+    );
+    let models: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("model ")).collect();
+    if let ("train", [model]) = (keyword, models.as_slice()) {
+        let name: String = model.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        return report.mend(text, Span { start: span.end, ..span }, &format!(" {name}"));
+    }
+    report
 }
 
 /// `dim a, b,`.
@@ -219,7 +230,7 @@ fn slip_of_header(text: &str, head: Span, junk: Span, (at, sign, keyword): (Span
     if keyword == "residual" && sign == "(" && raw.ends_with(')') {
         let inner = raw[1..raw.len() - 1].trim();
         let message = format!("a branch stands in braces: `residual {{ {inner} }}`");
-        let report = Diagnostic::error("syntax::missing_body", message, at, "write `{`");
+        let report = Diagnostic::error("syntax::braces", message, at, "write `{`");
         return Some(report.mend(text, junk, &format!(" {{ {inner} }}")));
     }
     if keyword == "for" && raw.starts_with("..") {

@@ -2,7 +2,7 @@
 
 use super::super::errors;
 use super::super::lex::Kind;
-use super::{MAX_BLOCKS, MAX_LEVELS, Open, Scanner};
+use super::{MAX_BLOCKS, MAX_LEVELS, MAX_REPORTS, Open, Scanner};
 use crate::text::Span;
 
 impl Scanner<'_> {
@@ -72,6 +72,9 @@ impl Scanner<'_> {
         let Some(found) = self.stack[floor..].iter().rposition(|open| open.sign == wanted) else {
             return self.close_wrongly(at, floor);
         };
+        if sign == b'}' && floor + found + 1 == self.stack.len() && self.begin_inner_body(at) {
+            return;
+        }
         while self.stack.len() > floor + found + 1 {
             self.unclosed(Some(at));
         }
@@ -79,7 +82,7 @@ impl Scanner<'_> {
             self.scan.partner[open.token] = Some(at);
             let (start, end) = (self.tokens[open.token].start, self.tokens[at].start);
             let begins_line = self.text[self.line_start(end)..end].trim().is_empty();
-            if sign == b'}' && begins_line && self.indent(start) > self.indent(end) {
+            if sign == b'}' && begins_line && self.flow_indent(start) > self.indent(end) {
                 self.suspects.push(open.token);
             }
         }
@@ -121,6 +124,43 @@ impl Scanner<'_> {
         true
     }
 
+    /// A `}` that stands further right than the line of what it would close: if it stands below the head of a construct
+    /// without `{`, it closes that one. Puts a `{` at the end of the head. Returns whether it could.
+    fn begin_inner_body(&mut self, at: usize) -> bool {
+        let (end, Some(open)) = (self.tokens[at].start, self.stack.last().map(|open| open.token)) else { return false };
+        let depth = self.indent(end);
+        let begins_line = self.text[self.line_start(end)..end].trim().is_empty();
+        if !begins_line || depth <= self.flow_indent(self.tokens[open].start) || self.scan.faults.len() >= MAX_REPORTS {
+            return false;
+        }
+        // The line above that is no further right: the head, if what follows it stands further right.
+        let mut newline = (open..at).rev().find(|&i| self.tokens[i].kind == Kind::Newline);
+        let mut deeper = false;
+        while let Some(last) = newline {
+            let first = (open..last).rev().find(|&i| self.tokens[i].kind == Kind::Newline);
+            let Some(start) = first.map(|first| first + 1).filter(|&start| start < last) else { return false };
+            if self.indent(self.tokens[start].start) <= depth {
+                return deeper && self.indent(self.tokens[start].start) == depth && self.open_head(start, last, at);
+            }
+            (deeper, newline) = (true, first);
+        }
+        false
+    }
+
+    /// Opens the body of a head, tokens `start..newline`, that is closed at token `at`.
+    fn open_head(&mut self, start: usize, newline: usize, at: usize) -> bool {
+        let line = || self.tokens[start..newline].iter().filter(|token| !token.is_comment());
+        let heads = ["residual", "repeat", "for", "if", "parallel", "loss", "metric"];
+        let Some(keyword) = line().find(|token| heads.contains(&token.text(self.text))) else { return false };
+        let Some(last) = line().last().filter(|token| !matches!(token.kind, Kind::Open | Kind::Close)) else {
+            return false;
+        };
+        let header = Span::new(self.file, keyword.start, last.end);
+        self.mask[self.tokens[newline].start] = b'{';
+        self.fault(|scanner| errors::missing_opener(scanner.text, header, scanner.span(at)));
+        true
+    }
+
     /// Takes the innermost open bracket as unclosed, noticed at token `at` (none: the end of the text).
     fn unclosed(&mut self, at: Option<usize>) {
         let Some(open) = self.stack.pop() else { return };
@@ -145,11 +185,30 @@ impl Scanner<'_> {
         }
         let inside = self.suspects.iter().copied().filter(|&token| token > open.token).max();
         let guilty = inside.unwrap_or(open.token);
+        if let Some(guilty) = inside {
+            self.end_body(guilty);
+        }
         self.suspects.retain(|&token| token < open.token);
         let place = noticed.unwrap_or(Span::new(self.file, self.text.trim_end().len(), self.text.trim_end().len()));
         self.fault(|scanner| {
             errors::missing_brace(scanner.text, scanner.span(guilty), place, noticed.and(at).map(|at| scanner.say(at)))
         });
+    }
+
+    /// Puts a `}` for a brace without one where the lines return to the depth of its own.
+    fn end_body(&mut self, open: usize) {
+        let start = self.tokens[open].start;
+        let depth = self.flow_indent(start);
+        let newlines = (open..self.tokens.len()).filter(|&i| self.tokens[i].kind == Kind::Newline);
+        let returns = |&i: &usize| {
+            self.tokens.get(i + 1).is_some_and(|next| next.kind != Kind::Newline && self.indent(next.start) <= depth)
+        };
+        let Some(newline) = newlines.into_iter().find(returns) else { return };
+        let (at, next) = (self.tokens[newline].start, self.tokens[newline + 1].start);
+        self.mask[at] = b'}';
+        if next > at + 1 && !matches!(self.say(newline + 1), "|>" | "|" | "}" | "else" | "skip") {
+            self.mask[at + 1] = b'\n';
+        }
     }
 
     /// Where a closing bracket is missing in the line of `start`: after its last token, before a body and comments.

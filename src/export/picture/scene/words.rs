@@ -100,7 +100,7 @@ impl<'m> Words<'m> {
         match op.attrs.defs().iter().position(|def| def.name == "value").map(|at| &op.attrs.values()[at]) {
             Some(value) if !word.starts_with(char::is_alphabetic) && *value != Attr::None => {
                 let number = show_attr(value, &self.shapes);
-                if op.attrs.flag("flip") { format!("{number} {word} x") } else { format!("x {word} {number}") }
+                if op.attrs.flag("number_first") { format!("{number} {word} x") } else { format!("x {word} {number}") }
             }
             _ if given.is_empty() => word.to_string(),
             _ => cut(&format!("{word}({given})")),
