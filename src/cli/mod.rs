@@ -19,6 +19,9 @@
 //! | `train` | `steps`, `loss`, `valid` (by name), `best` (`step`, `valid`, `checkpoint`), `checkpoint`, `interrupted`, `memory` (bytes, said before the start) |
 //! | `new` | `file`, `model`, `template`; with --list `templates` |
 //! | `eval` | `rows`, `results` (by name) |
+//! | `generate` | `text`, `tokens` |
+//! | `plot` | `files`, `steps` of each run |
+//! | `sweep` | `rows`: list of `set`, `diverged`, `results` (by name, one value a seed) |
 //! | `explain` | `pages`, or without a topic `sections` |
 
 mod check;
@@ -29,6 +32,7 @@ mod explain;
 mod failure;
 mod files;
 mod fmt;
+mod generate;
 mod graph;
 mod init;
 mod input;
@@ -38,10 +42,12 @@ mod memory;
 mod model;
 mod new;
 mod open;
+mod plot;
 mod progress;
 mod run;
 mod streams;
 mod summary;
+mod sweep;
 mod table;
 mod train;
 
@@ -93,6 +99,9 @@ enum Command {
     Init(init::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Generate(generate::Args),
+    Plot(plot::Args),
+    Sweep(sweep::Args),
     Explain(explain::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -151,6 +160,9 @@ fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
         Command::Init(args) => init::run(args, world),
         Command::Train(args) => train::run(args, world),
         Command::Eval(args) => eval::run(args, world),
+        Command::Generate(args) => generate::run(args, world),
+        Command::Plot(args) => plot::run(args, world),
+        Command::Sweep(args) => sweep::run(args, world),
         Command::Explain(args) => explain::run(args, world),
         Command::Completions(args) => completions::run(args, world),
         Command::Man(args) => man::run(args, world),

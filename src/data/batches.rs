@@ -69,6 +69,15 @@ pub fn permutation(n: usize, seed: u64, stream: u64) -> Vec<u32> {
     order
 }
 
+/// A number in [0, 1) that is a function of (seed, k).
+pub fn uniform(seed: u64, k: u64) -> f64 {
+    let draw = Draws { key: mix(mix(seed) ^ DRAWN), count: k }.next();
+    (draw >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The stream of single draws: no epoch has this number, nor has what holds rows out.
+const DRAWN: u64 = u64::MAX - 1;
+
 /// Fisher and Yates, from the end; the k-th draw is a function of (seed, stream, k).
 fn shuffle_into(order: &mut Vec<u32>, n: usize, seed: u64, stream: u64) {
     order.clear();

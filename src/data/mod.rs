@@ -21,12 +21,13 @@ mod text_file;
 
 use crate::ir::attr::AttrDef;
 
-pub use batches::{Batches, permutation};
+pub use batches::{Batches, permutation, uniform};
 pub use dataset::{Dataset, Port, convert};
 pub use error::{DataError, near_or_all, nearest};
 pub use literal::Literal;
 pub use memory::in_memory;
 pub use sources::{Loaded, SOURCES, load, read_tensor, source_of_path};
+pub use text_file::Letters;
 
 /// The largest file of data or weights that is read.
 pub const FILE_LIMIT: u64 = 64 << 30;

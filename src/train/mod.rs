@@ -6,6 +6,8 @@ pub mod evaluate;
 mod explain;
 mod feed;
 pub mod fit;
+pub mod generate;
+pub mod history;
 pub mod metrics;
 pub mod ports;
 mod trainer;

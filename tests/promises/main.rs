@@ -9,4 +9,6 @@ mod resume;
 mod section;
 #[cfg(all(unix, feature = "cli"))]
 mod stop;
+#[cfg(all(unix, feature = "cli"))]
+mod verbs;
 mod world;

@@ -5,6 +5,8 @@ use super::world::table;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+// The child is waited for by `wait4`, which also tells its memory.
+#[allow(clippy::zombie_processes)]
 /// Runs to the end: what standard output says, and the most memory that was resident.
 fn peak(mut command: Command) -> (String, u64) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
@@ -51,7 +53,6 @@ fn the_memory_that_is_said_is_within_a_fifth_of_the_peak() {
         let said = json["memory"].as_u64().expect("a number");
         assert!(said > 20 << 20, "{name}: too little to tell, {} MB", said >> 20);
         let ratio = said as f64 / peak as f64;
-        println!("{name}: said {} MB, peak {} MB", said >> 20, peak >> 20);
         if !(0.8..=1.2).contains(&ratio) {
             faults.push(format!("{name}: {} MB were said, the peak was {} MB: {ratio:.2}", said >> 20, peak >> 20));
         }

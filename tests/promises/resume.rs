@@ -183,7 +183,7 @@ fn a_resume_after_an_interrupt_at_every_batch_of_an_evaluation() {
     for look in 1..60 {
         let cut = csv(40, 6);
         let report = fit(&text, &cut, 6, false, &mut StopAtLook(look.into()));
-        inside += u64::from(report.stopped && report.steps % 2 == 0);
+        inside += u64::from(report.stopped && report.steps.is_multiple_of(2));
         // Once more, at the first look: what is pending stays pending.
         fit(&text, &cut, 6, true, &mut StopAtLook(1.into()));
         fit(&text, &cut, 6, true, &mut ());
