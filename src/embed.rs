@@ -579,7 +579,7 @@ impl<'m> Trainer<'m> {
         let named: Vec<(&str, &Tensor)> =
             snapshot.weights.iter().map(|(path, tensor)| (path.as_str(), tensor)).collect();
         let about = About {
-            program: Some(snapshot.program),
+            program: Some(snapshot.program.hash),
             step: Some(snapshot.step),
             seed: Some(snapshot.seed),
             loss: snapshot.loss,

@@ -51,7 +51,7 @@
 //! | [`passes`] | graph to graph, one idea each; no operator by name |
 //! | [`kernels`] | numbers only, nothing allocated; has never heard of a graph |
 //! | [`exec`] | arena, threads, session: walks a plan; has no notion of gradient, optimizer or syntax |
-//! | [`export`] | the summary, weights as files, graphs as text |
+//! | [`export`] | the summary, weights as files, graphs as text and pictures |
 //! | [`train`] | the loop, its log, its checkpoints |
 //! | [`embed`] | the types below |
 //! | [`reference`] | a page for each operator, optimizer, schedule and question |

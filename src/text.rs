@@ -4,6 +4,7 @@
 //! Nothing below the command line opens a file: what must be read or written goes through [`Files`].
 
 use serde::Serialize;
+use std::sync::LazyLock;
 
 /// A half-open byte range `start..end` of one source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -109,9 +110,10 @@ impl Sources {
         (self.0.len() - 1) as u16
     }
 
-    /// The source of a span.
+    /// The source of a span; an empty one for what was typed on the command line (`--set`).
     pub fn of(&self, span: Span) -> &Source {
-        &self.0[span.file as usize]
+        static TYPED: LazyLock<Source> = LazyLock::new(|| Source::new("--set", ""));
+        self.0.get(span.file as usize).unwrap_or(&TYPED)
     }
 
     /// The text under a span.

@@ -76,6 +76,7 @@ fn a_stream_is_counted_along_its_longest_path() {
     streams("x |> repeat 12 { d1; d1 }", &[24, 24]);
     streams("x |> repeat 3 { repeat 4 { d1 } }", &[12]);
     streams("x |> repeat 3 { d1; repeat 4 { d1 } }", &[15, 15]);
+    streams("x |> repeat 2 { repeat 2 { repeat 3 { d1 }; d1 }; d1 }; d1", &[19, 19, 19, 19]);
     streams("x |> repeat 3 { repeat 2 { d1 }; repeat 4 { d1 } }; d1", &[19, 19, 19]);
     streams("x |> repeat 5 shared { d1 }", &[5]);
     streams("layer g = d1()\nx |> g; relu; g; g", &[3, 3, 3]);

@@ -73,12 +73,48 @@ fn endless_texts_are_read_in_time() {
     }
 }
 
+/// Models whose check would take for ever if it did more than look: nested repeats, many facts, long sizes.
+#[test]
+fn hard_models_are_checked_in_time() {
+    let names: Vec<String> = (0..200).map(|i| format!("a{i}")).collect();
+    let dims = format!("dim batch, {}\n", names.join(", "));
+    let model = |given: &str, body: &str| format!("{dims}model m : [batch, 8] {given} {{\n{body}\n}}\n");
+    let facts = |fact: &dyn Fn(usize) -> String| {
+        let facts: Vec<String> = (0..190).map(fact).collect();
+        model(&format!("where {}", facts.join(", ")), "relu")
+    };
+    let sum = format!("({})", names[..30].join(" + "));
+    let deep = "residual deep layernorm { linear(8) }";
+    let texts = [
+        model("", &format!("{}{deep}{}", "repeat 2 { ".repeat(18), " }".repeat(18))),
+        model("", &format!("{}{deep}{}", "repeat 1 { ".repeat(60), " }".repeat(60))),
+        facts(&|i| format!("a{i} % {} == 0", i % 7 + 2)),
+        facts(&|i| format!("a{i} <= a{}", i + 1)),
+        facts(&|i| format!("a{i} == a{} + a{}", i + 1, i + 2)),
+        facts(&|i| format!("a{i} * a{} == {}", i + 1, i + 100)),
+        format!("{dims}model m : [batch, {sum}^8] {{\n  relu\n}}\n"),
+        format!("{dims}model m : [batch, {}] {{\n  relu\n}}\n", [sum.as_str(); 8].join(" * ")),
+        format!("{dims}model m : [batch, floor({sum} / a31) * floor({sum} / a32)] where a1 >= a2 {{\n  relu\n}}\n"),
+    ];
+    for text in texts {
+        let start = Instant::now();
+        let source = wythe::text::Source::new("m.model", text.as_str());
+        wythe::pipeline::check(source, &wythe::elaborate::Request::default(), None);
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?}: {}",
+            start.elapsed(),
+            &text[dims.len()..dims.len() + 200]
+        );
+    }
+}
+
 /// Pieces of the language and of others, from which any text may be made.
-const PIECES: [&str; 64] = [
+const PIECES: [&str; 67] = [
     "block", "model", "train", "dim", "use", "layer", "residual", "repeat", "parallel", "for", "if", "else", "return",
     "pre", "skip", "shared", "join", "in", "where", "it", "relu", "x", "_", "(", ")", "[", "]", "{", "}", ",", ";",
     "\n", "\n", "|>", "|", "->", "=", "==", "<=", "+", "-", "*", "/", "%", "^", ":", ".", "...", "1", "2.5", ".5",
-    "64x", "\"a\"", "\"", "'b'", "#", "// c\n", "/*", "*/", "?", "and", "+=", "é", "\u{202e}",
+    "64x", "\"a\"", "\"", "'b'", "#", "// c\n", "/*", "*/", "?", "and", "+=", "é", "\u{202e}", "…", "“", "─",
 ];
 
 /// The tree without its places.

@@ -21,7 +21,7 @@ use clap::ValueEnum;
     after_long_help = "Examples:\n  wythe check models/mlp.model --set depth=8\n  wythe check --format short models/mlp.model models/gpt.model\n  wythe check --deny warnings --info models/gpt.model"
 )]
 pub struct Args {
-    /// The .model files; - for standard input
+    /// The .model files; FILE#NAME for one model of several, - for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
 
@@ -72,6 +72,9 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         let source = model::read(world, file)?;
         let request = Request { sets: args.set.set.clone(), model: name.map(String::from) };
         let checked = check(source, &request, Some(&world.files));
+        if !checked.has_errors() {
+            super::open::known_name(&checked, file, name)?;
+        }
         let first = sources.0.len() as u16;
         sources.0.extend(checked.sources.0);
         let all = args.judged(checked.diagnostics, checked.remarks);

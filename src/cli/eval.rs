@@ -39,7 +39,8 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let weights = weights::load(&world.files, &args.weights)?;
     let data = open::data(world, &opened, training, args.data.as_deref(), &weights.about.vocabulary)?;
     open::tell_notes(world, &data.notes)?;
-    let found = evaluate(training, &data, weights, args.threads.count(), memory::available())?;
+    let threads = args.threads.count(world)?;
+    let found = evaluate(training, &data, weights, threads, memory::available())?;
     open::tell_notes(world, &found.notes)?;
     if args.json {
         let results: serde_json::Map<String, serde_json::Value> =

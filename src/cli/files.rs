@@ -9,6 +9,36 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
+impl Disk {
+    /// Takes the checkpoints of an earlier run away, `best` and `step-000500`, before another begins in its place: they
+    /// would pass for its own. `last` stays until the new run replaces it.
+    pub fn remove_checkpoints(&self, out: &str) -> Result<(), FileError> {
+        let ours = |name: &str| {
+            let step =
+                name.strip_prefix("step-").is_some_and(|n| n.len() >= 6 && n.bytes().all(|c| c.is_ascii_digit()));
+            step || name == "best"
+        };
+        for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+            if !entry.file_name().to_str().is_some_and(ours) {
+                continue;
+            }
+            let folder = entry.path();
+            for name in ["model.safetensors", "resume.safetensors"] {
+                let path = folder.join(name);
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(FileError { path: path.to_string_lossy().into(), reason: words(&error) });
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            // What else somebody put there stays.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+}
+
 impl Files for Disk {
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
         let fail = |reason: String| FileError { path: path.into(), reason };
@@ -105,6 +135,8 @@ fn words(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "no such file".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),
         io::ErrorKind::IsADirectory => "is a folder".into(),
+        io::ErrorKind::NotADirectory => "a part of this path is a file, not a folder".into(),
+        io::ErrorKind::AlreadyExists => "there is a file where a folder is wanted".into(),
         io::ErrorKind::StorageFull => "no space left on the disk".into(),
         _ => {
             let text = error.to_string();

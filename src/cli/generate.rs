@@ -86,7 +86,8 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     open::check_needs(model, &bound)?;
     let weights = weights::load(&world.files, &args.weights)?;
     let known = weights.about.vocabulary.clone();
-    let (mut generator, notes) = Generator::new(model, weights, length, args.threads.count(), memory::available())?;
+    let threads = args.threads.count(world)?;
+    let (mut generator, notes) = Generator::new(model, weights, length, threads, memory::available())?;
     open::tell_notes(world, &notes)?;
     let mut tokens: Vec<i64> = match known.is_empty() {
         true => args.prompt.bytes().map(i64::from).collect(),

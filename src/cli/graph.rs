@@ -32,7 +32,8 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "STAGE", default_value_t = Stage::Structured)]
     pub stage: Stage,
 
-    /// Whether dropout acts and statistics are the batch's (default: eval, from gradient on train)
+    /// Whether dropout acts and statistics are the batch's (default: eval, and train from the
+    /// stage gradient on)
     #[arg(long, value_enum, value_name = "MODE")]
     pub mode: Option<Mode>,
 
@@ -40,11 +41,11 @@ pub struct Args {
     #[arg(long, value_name = "DIM=SIZE", value_delimiter = ',', value_parser = binding)]
     pub bind: Vec<(String, u64)>,
 
-    /// What is printed
+    /// A text, or a picture
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub format: Format,
 
-    /// Writes a file (- for standard output) instead
+    /// Writes this file instead of standard output
     #[arg(short = 'o', long = "out", value_name = "PATH", conflicts_with = "json")]
     pub out: Option<String>,
 

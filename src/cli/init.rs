@@ -1,6 +1,6 @@
 //! `wythe init`: weights before training.
 
-use super::model::{ModelArgs, Width};
+use super::model::{ModelArgs, Width, seed};
 use super::{Failure, Verdict, World, memory, open};
 use crate::exec::session::Session;
 use crate::ir::build::Mode;
@@ -20,7 +20,7 @@ pub struct Args {
     pub model: ModelArgs,
 
     /// Decides the values
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
 
     /// The .safetensors file (- for standard output)

@@ -5,7 +5,7 @@
 //!
 //! # `--json`
 //!
-//! Every command has it: one object on standard output, with `"version": 1`. Keys may be added under the same version;
+//! Every command has it, but those that print a page for another program (`completions`, `man`): one object on standard output, with `"version": 1`. Keys may be added under the same version;
 //! one that goes or changes its meaning makes a new one. Numbers that are not finite are strings (`run`) or null.
 //!
 //! | command | keys beside `version` |
@@ -16,7 +16,8 @@
 //! | `graph` | `stage`, `text` |
 //! | `run` | `tensors`: for each name `dtype`, `shape`, `data` (row-major) |
 //! | `init` | `file`, `seed`, `tensors`, `elements` |
-//! | `train` | `steps`, `loss`, `valid` (by name), `checkpoint`, `interrupted`, `memory` (bytes, said before the start) |
+//! | `train` | `steps`, `loss`, `valid` (by name), `best` (`step`, `valid`, `checkpoint`), `checkpoint`, `interrupted`, `memory` (bytes, said before the start) |
+//! | `new` | `file`, `model`, `template`; with --list `templates` |
 //! | `eval` | `rows`, `results` (by name) |
 //! | `generate` | `text`, `tokens` |
 //! | `plot` | `files`, `steps` of each run |
@@ -24,6 +25,7 @@
 //! | `explain` | `pages`, or without a topic `sections` |
 
 mod check;
+mod completions;
 mod curve;
 mod eval;
 mod explain;
@@ -35,8 +37,10 @@ mod graph;
 mod init;
 mod input;
 mod interrupt;
+mod man;
 mod memory;
 mod model;
+mod new;
 mod open;
 mod plot;
 mod progress;
@@ -67,6 +71,7 @@ not be done (usage, an unreadable file, malformed data); 130 interrupted, after 
 
 const EXAMPLES: &str = "\
 Examples:
+  wythe new first --template digits
   wythe run -e 'rmsnorm |> gelu' --input '[[1, 2, 3]]'
   wythe train models/digits.model";
 
@@ -85,6 +90,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::Args),
     Check(check::Args),
     Fmt(fmt::Args),
     Summary(summary::Args),
@@ -97,6 +103,8 @@ enum Command {
     Plot(plot::Args),
     Sweep(sweep::Args),
     Explain(explain::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// What a command works with.
@@ -143,6 +151,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
     match command {
+        Command::New(args) => new::run(args, world),
         Command::Check(args) => check::run(args, world),
         Command::Fmt(args) => fmt::run(args, world),
         Command::Summary(args) => summary::run(args, world),
@@ -155,6 +164,8 @@ fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
         Command::Plot(args) => plot::run(args, world),
         Command::Sweep(args) => sweep::run(args, world),
         Command::Explain(args) => explain::run(args, world),
+        Command::Completions(args) => completions::run(args, world),
+        Command::Man(args) => man::run(args, world),
     }
 }
 
@@ -168,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_help_ends_in_two_examples_and_the_short_one_fits_a_screen() {
+    fn every_help_ends_in_examples_and_the_short_one_fits_a_screen() {
         let mut root = Cli::command();
         root.build();
         let all =
@@ -178,7 +189,10 @@ mod tests {
             let long = command.render_long_help().to_string();
             let (_, examples) = long.rsplit_once("Examples:\n").unwrap_or_else(|| panic!("{name} has no examples"));
             let lines: Vec<&str> = examples.trim_end().lines().collect();
-            assert!(lines.len() == 2 && lines.iter().all(|line| line.starts_with("  wythe ")), "{name}: {lines:?}");
+            assert!(
+                (2..=3).contains(&lines.len()) && lines.iter().all(|line| line.starts_with("  wythe ")),
+                "{name}: {lines:?}"
+            );
             if name != "wythe" {
                 assert!(lines.iter().all(|line| line.contains(&format!("wythe {name} "))), "{name}: {lines:?}");
             }

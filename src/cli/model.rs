@@ -31,7 +31,7 @@ pub struct SetArgs {
 #[derive(Debug, clap::Args)]
 pub struct ThreadArgs {
     /// How many threads compute (default: one a core); never changes a result
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = threads, allow_negative_numbers = true)]
     pub threads: Option<u16>,
 }
 
@@ -76,11 +76,32 @@ impl Width {
 }
 
 impl ThreadArgs {
-    /// As asked, or one a core.
-    pub fn count(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.map_or_else(cores, usize::from)
+    /// As asked, or one a core; says so where there are fewer cores.
+    pub fn count(&self, world: &mut World) -> Result<usize, Failure> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = self.threads.map_or(cores, usize::from);
+        if count > cores {
+            let have = if cores == 1 { "one core".to_string() } else { format!("{cores} cores") };
+            let text = format!("{count} threads share {have}: they wait for each other, and the result is the same");
+            super::open::tell_notes(world, &[text])?;
+        }
+        Ok(count)
     }
+}
+
+/// `--threads`.
+fn threads(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(count @ 1..=1024) => Ok(count),
+        _ => Err("from 1 to 1024 threads can compute; one a core is best".into()),
+    }
+}
+
+/// `--seed`.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.replace('_', "").parse().map_err(|_| {
+        "a seed is a whole number of at least 0: the same seed draws the same numbers, another one others".into()
+    })
 }
 
 /// `KEY=VALUE`, spaces around either taken off.

@@ -9,6 +9,8 @@ use crate::export::weights::{self, About};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::pipeline::{self, Checked};
+use crate::syntax::ast::{Entry, Name};
+use crate::syntax::parse;
 use crate::tensor::Tensor;
 use crate::train::fit::load_data;
 use crate::train::ports::one_value_a_statistic;
@@ -34,20 +36,35 @@ pub fn open(world: &mut World, args: &ModelArgs) -> Result<Opened, Failure> {
     if checked.has_errors() {
         return Err(Failure::Told);
     }
+    known_name(&checked, file, name)?;
     Ok(Opened { checked, name: name.map(String::from), file: file.into() })
+}
+
+/// Refuses `FILE#NAME` where there is nothing of that name: a check of nothing would be all well.
+pub fn known_name(checked: &Checked, file: &str, name: Option<&str>) -> Result<(), Failure> {
+    let Some(name) = name.filter(|name| checked.names.iter().all(|own| own != name)) else { return Ok(()) };
+    let names: Vec<&str> = checked.names.iter().map(String::as_str).collect();
+    let failure = Failure::usage(format!("{file}: there is no model or train section `{name}`"));
+    let near = crate::data::nearest(name, names.iter().copied());
+    let all = || names.iter().map(|name| format!("{file}#{name}")).collect::<Vec<_>>().join(", ");
+    Err(match (near, names.is_empty()) {
+        (_, true) => failure.help("the file holds blocks only"),
+        (Some(near), _) if names.len() > 1 => failure.help(format!("did you mean {file}#{near}? There are {}", all())),
+        (Some(near), _) => failure.help(format!("did you mean {file}#{near}?")),
+        (None, _) => failure.help(format!("there is {}", all())),
+    })
 }
 
 impl Opened {
     /// The model: the only one, or the one that is named.
     pub fn model(&self) -> Result<&Structured, Failure> {
-        let models = &self.checked.models;
+        let (models, trainings) = (&self.checked.models, &self.checked.trainings);
         let named = |name: &str| {
-            let label = |t: &&Training| t.label.as_deref() == Some(name);
-            let of_label = self.checked.trainings.iter().find(label).map(|t| t.model.name.as_str());
-            models.iter().find(|model| model.name == name || Some(model.name.as_str()) == of_label)
+            let labelled = trainings.iter().find(|t| t.label.as_deref() == Some(name)).map(|t| &t.model);
+            models.iter().find(|model| model.name == name).or(labelled)
         };
         match (&self.name, models.as_slice()) {
-            (Some(name), _) => named(name).ok_or_else(|| self.choose(&format!("there is no model `{name}`"))),
+            (Some(name), _) => named(name).ok_or_else(|| self.choose(&format!("`{name}` is no model"))),
             (None, [model]) => Ok(model),
             (None, []) => Err(Failure::usage(format!("{} holds no model", self.file))),
             (None, _) => Err(self.choose("the file holds several models")),
@@ -55,30 +72,46 @@ impl Opened {
     }
 
     fn choose(&self, message: &str) -> Failure {
-        let names = self.checked.models.iter().map(|model| format!("{}#{}", self.file, model.name));
-        Failure::usage(format!("{}: {message}", self.file))
-            .help(format!("say one of {}", names.collect::<Vec<_>>().join(", ")))
+        let names = self.names(|entry| match entry {
+            Entry::Model(model) => Some(&model.name),
+            Entry::Dim(..) | Entry::Use(..) | Entry::Block(_) | Entry::Train(_) => None,
+        });
+        Failure::usage(format!("{}: {message}", self.file)).help(format!("say one of {names}"))
     }
 
     /// The train section: the only one, or the one that is named (by its label, or its model).
     pub fn training(&self) -> Result<&Training, Failure> {
         let trainings = &self.checked.trainings;
-        let fits = |t: &&Training, name: &str| t.label.as_deref() == Some(name) || t.model.name == name;
+        let own = |t: &Training| t.label.clone().unwrap_or_else(|| t.model.name.clone());
         match (&self.name, trainings.as_slice()) {
-            (Some(name), _) => trainings
-                .iter()
-                .find(|t| fits(t, name))
-                .ok_or_else(|| Failure::usage(format!("{}: there is no train section `{name}`", self.file))),
             (None, [training]) => Ok(training),
             (None, []) => Err(Failure::usage(format!("{} has no train section", self.file))
                 .help("add one: `train NAME { target …; loss …; data … }`")),
-            (None, _) => {
-                let names =
-                    trainings.iter().map(|t| format!("{}#{}", self.file, t.label.as_ref().unwrap_or(&t.model.name)));
-                let help = format!("say one of {}", names.collect::<Vec<_>>().join(", "));
-                Err(Failure::usage(format!("{}: the file holds several train sections", self.file)).help(help))
+            (None, _) => Err(self.choose_training("the file holds several train sections")),
+            (Some(name), _) => {
+                // A section's own name; a model's, if it has one section.
+                let mut of_model = trainings.iter().filter(|t| t.model.name == *name);
+                let alone = of_model.next().filter(|_| of_model.next().is_none());
+                let found = trainings.iter().find(|t| own(t) == *name).or(alone);
+                found.ok_or_else(|| self.choose_training(&format!("there is no train section `{name}`")))
             }
         }
+    }
+
+    fn choose_training(&self, message: &str) -> Failure {
+        let names = self.names(|entry| match entry {
+            Entry::Train(train) => Some(train.label.as_ref().unwrap_or(&train.model.name)),
+            Entry::Dim(..) | Entry::Use(..) | Entry::Block(_) | Entry::Model(_) => None,
+        });
+        Failure::usage(format!("{}: {message}", self.file)).help(format!("say one of {names}"))
+    }
+
+    /// Some names of the text as it stands: one that fits nothing has left none of the models.
+    fn names(&self, pick: fn(&Entry) -> Option<&Name>) -> String {
+        let text = self.checked.sources.0.first().map_or("", |source| source.text.as_str());
+        let entries = parse(0, text).file.entries;
+        let names = entries.iter().filter_map(pick).map(|name| format!("{}#{}", self.file, name.text));
+        names.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -138,7 +171,8 @@ pub fn data(
 
 /// Says what was converted on the way.
 pub fn tell_notes(world: &mut World, notes: &[String]) -> Result<(), Failure> {
-    notes.iter().try_for_each(|note| world.err.line(&format!("note: {note}")))
+    let once: IndexSet<&String> = notes.iter().collect();
+    once.into_iter().try_for_each(|note| world.err.line(&format!("note: {note}")))
 }
 
 /// The name of a file without folder and ending.
@@ -159,6 +193,10 @@ pub fn write_tensors(
     tensors: &[(String, Tensor)],
     seed: Option<u64>,
 ) -> Result<(), Failure> {
+    if path.ends_with(".model") {
+        let message = format!("{path} would be overwritten by numbers, and is called like a model's text");
+        return Err(Failure::usage(message).help("call the file .safetensors"));
+    }
     let named: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let about = About { seed, ..About::default() };
     if path == "-" {

@@ -1,7 +1,7 @@
 //! `wythe run`: numbers in, numbers out.
 
 use super::input::Given;
-use super::model::{Mode, ModelArgs, SetArgs, ThreadArgs, Width};
+use super::model::{Mode, ModelArgs, SetArgs, ThreadArgs, Width, seed};
 use super::open::{self, Opened};
 use super::{Failure, Verdict, World, memory, table};
 use crate::data::near_or_all;
@@ -29,16 +29,16 @@ use crate::train::weights::load_weights;
     after_long_help = "Examples:\n  wythe run -e 'rmsnorm |> gelu' --input '[[1, 2, 3]]' --grad --cotangent ones\n  wythe run models/mlp.model --input 'normal[2,784]' --seed 7"
 )]
 pub struct Args {
-    /// The .model file; FILE#NAME where it holds several models
+    /// The .model file; FILE#NAME where it holds several models, - for standard input
     #[arg(value_name = "FILE", required_unless_present = "expression", conflicts_with = "expression")]
     pub file: Option<String>,
 
-    /// An expression instead of a file: 'rmsnorm |> gelu'
+    /// Stages instead of a file, over the inputs x, x2, …: 'rmsnorm |> gelu'
     #[arg(short = 'e', value_name = "EXPR")]
     pub expression: Option<String>,
 
-    /// A value for an input, in order or by name; repeatable
-    #[arg(long, value_name = "[NAME=]VALUE", value_parser = Given::parse, allow_negative_numbers = true)]
+    /// A value for an input, in order or by name (x=x.npy); repeatable
+    #[arg(short = 'i', long, value_name = "[NAME=]VALUE", value_parser = Given::parse, allow_negative_numbers = true)]
     pub input: Vec<Given>,
 
     /// Parameters and state (.safetensors)
@@ -46,7 +46,7 @@ pub struct Args {
     pub weights: Option<String>,
 
     /// Decides initial weights, dropout and normal
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
 
     /// Whether dropout acts and statistics are the batch's
@@ -100,7 +100,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     };
     // Gradients of parameters, and the bytes of a file of them.
     let copies = |bytes: u64| if args.grad { 2 * bytes } else { 0 };
-    let mut session = Session::within(memory::available(), vec![graph], float, args.threads.count(), copies)?;
+    let mut session = Session::within(memory::available(), vec![graph], float, args.threads.count(world)?, copies)?;
     let binding = bound(&session, &inputs)?;
     open::check_needs(model, &binding)?;
     if args.mode == Mode::Train {
@@ -169,6 +169,11 @@ fn expressed(
         first.get_or_insert(checked);
     }
     if let Some(checked) = first {
+        let empty = |report: &crate::diagnostic::Diagnostic| report.code == "flow::no_value";
+        if given.is_empty() && checked.diagnostics.iter().any(empty) {
+            let help = "give it a value: -i 'x=[[1, 2, 3]]', -i 'x=normal[2,5]', -i x=data.npy";
+            return Err(Failure::usage(format!("nothing flows into `{expression}`")).help(help));
+        }
         super::check::tell(world, &checked.diagnostics, &checked.sources)?;
     }
     Err(Failure::Told)
@@ -206,7 +211,7 @@ fn tensors(
             None => return Err(Failure::usage(format!("there are only {} {what}s", ports.len()))),
         }
     }
-    let mut binding = Binding::new();
+    let (mut binding, mut bound) = (Binding::new(), vec![]);
     let mut out: Vec<Option<(String, Tensor)>> = vec![None; ports.len()];
     for sized in [true, false] {
         for (index, (name, ty)) in ports.iter().enumerate() {
@@ -221,16 +226,18 @@ fn tensors(
             let shape = model.shapes.eval(ty.shape, &|dim| binding.get(dim).copied());
             let dtype = if ty.dtype.is_float() { float } else { ty.dtype };
             let tensor = value.tensor(name, dtype, shape.as_deref(), seed, notes)?;
-            let given = [(name.as_str(), tensor.dtype(), tensor.shape())];
-            let one = [(name.as_str(), *ty)];
-            binding = bind_types(&model.shapes, &one, &given, &binding).map_err(|error| match what {
+            bound.push((name.as_str(), *ty));
+            out[index] = Some((name.clone(), tensor));
+            // All that is there so far: a size that does not fit is told with where the first came from.
+            let given = out.iter().flatten().map(|(name, tensor)| (name.as_str(), tensor.dtype(), tensor.shape()));
+            let given: Vec<_> = given.collect();
+            binding = bind_types(&model.shapes, &bound, &given, &Binding::new()).map_err(|error| match what {
                 "cotangent" => {
                     let text = error.to_string().replace("the input", "the gradient of the output");
                     Failure::usage(text).help(format!("--cotangent {name}=ones"))
                 }
                 _ => Failure::from(RunError::from(error)),
             })?;
-            out[index] = Some((name.clone(), tensor));
         }
     }
     Ok(out.into_iter().flatten().collect())

@@ -161,7 +161,7 @@ fn one(
             out: Some(format!("{out}/{name},seed={seed}")),
             length: args.steps.map(Length::Steps),
             seed: Some(seed),
-            threads: args.threads.count(),
+            threads: args.threads.count(world)?,
             memory: memory::available(),
             ..Options::default()
         };

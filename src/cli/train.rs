@@ -1,6 +1,6 @@
 //! `wythe train`: a model and its data become weights.
 
-use super::model::{ModelArgs, ThreadArgs};
+use super::model::{ModelArgs, ThreadArgs, seed};
 use super::progress::Progress;
 use super::{Failure, Verdict, World, curve, interrupt, memory, open};
 use crate::export::weights;
@@ -54,7 +54,7 @@ pub struct Args {
     pub epochs: Option<u64>,
 
     /// Decides initial weights, order and dropout (default: the train section's)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
 
     #[command(flatten)]
@@ -90,11 +90,14 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         weights,
         length: args.steps.map(Length::Steps).or(args.epochs.map(Length::Epochs)),
         seed: args.seed,
-        threads: args.threads.count(),
+        threads: args.threads.count(world)?,
         memory: memory::available(),
     };
     let held = memory::held();
     let mut trainer = Trainer::new(training, data, &options, &world.files)?;
+    if let Some(out) = options.out.as_deref().filter(|_| args.anew) {
+        world.files.remove_checkpoints(out)?;
+    }
     let memory = trainer.session().memory();
     if memory.total() > WORTH_SAYING {
         open::tell_notes(world, &[memory.show()])?;
@@ -116,6 +119,14 @@ const WORTH_SAYING: u64 = 1 << 30;
 fn folder(args: &Args, name: &str, files: &dyn Files) -> Result<String, Failure> {
     let held = |out: &str| files.exists(&checkpoint::resume_path(&checkpoint::last(out)));
     if let Some(out) = &args.out {
+        if files.exists(out) && files.read(out, 0).is_err_and(|error| error.reason != "is a folder") {
+            let help = "a run takes several files: give --out a folder, which is made where it is not there";
+            return Err(Failure::usage(format!("{out} is a file, and --out names a folder")).help(help));
+        }
+        if args.resume && !held(out) {
+            let help = "leave --resume out to begin one there";
+            return Err(Failure::usage(format!("{out} holds no run to go on with")).help(help));
+        }
         if !args.resume && !args.anew && held(out) {
             let help = "--resume goes on with it, --anew begins again in its place, --out DIR takes another folder";
             return Err(Failure::usage(format!("{out} holds a run already")).help(help));
@@ -157,6 +168,10 @@ fn finish(args: &Args, world: &mut World, report: &Report, memory: u64) -> Resul
             report.valid.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
         let object = serde_json::json!({
             "version": 1, "steps": report.steps, "loss": report.losses.last(), "valid": valid,
+            "best": report.best.as_ref().map(|best| serde_json::json!({
+                "step": best.step, "valid": best.results.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+                "checkpoint": best.checkpoint,
+            })),
             "checkpoint": report.checkpoint, "interrupted": report.stopped, "memory": memory,
         });
         world.out.line(&object.to_string())?;
@@ -182,6 +197,11 @@ fn tell(world: &mut World, report: &Report) -> Result<(), Failure> {
     for (name, value) in &report.valid {
         let name = if name == "loss" { "held-out loss" } else { name };
         world.out.line(&open::shown_result(name, *value))?;
+    }
+    if let Some(best) = report.best.as_ref().filter(|best| best.step < report.steps) {
+        let results: Vec<String> = best.results.iter().map(|(name, value)| open::shown_result(name, *value)).collect();
+        let place = best.checkpoint.as_ref().map(|path| format!(": {path}")).unwrap_or_default();
+        world.out.line(&format!("best after step {} (held-out {}){place}", best.step, results.join(", ")))?;
     }
     if report.stopped {
         world.out.line("interrupted, and saved: --resume goes on from here")?;

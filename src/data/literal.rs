@@ -289,6 +289,14 @@ impl List<'_> {
         let rest = &self.text[self.at..];
         let end = rest.find([',', ']', '[', ' ', '\n', '\t']).unwrap_or(rest.len());
         match number(&rest[..end]) {
+            // Infinity must be meant.
+            Some(Number::Float(value))
+                if value.is_infinite()
+                    && rest.starts_with(|c: char| !c.is_alphabetic())
+                    && !rest[..end].contains("inf") =>
+            {
+                Err(format!("`{}` is larger than any float (write inf if you mean it)", &rest[..end]))
+            }
             Some(value) => {
                 self.values.push(value);
                 self.at += end;

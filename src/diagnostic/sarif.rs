@@ -6,7 +6,7 @@
 
 use super::{Diagnostic, Fix, Label, Severity, family};
 use crate::text::{Source, Sources, Span};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::{Value, json};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -79,11 +79,19 @@ fn location(label: &Label, id: Option<usize>, sources: &Sources) -> Value {
 }
 
 fn mending(fix: &Fix, sources: &Sources) -> Value {
-    let source = sources.of(fix.span);
-    let replacement =
-        json!({ "deletedRegion": region(source, fix.span), "insertedContent": { "text": fix.replacement } });
-    let change = json!({ "artifactLocation": { "uri": uri(&source.name) }, "replacements": [replacement] });
-    json!({ "description": { "text": fix.shown }, "artifactChanges": [change] })
+    let also = fix.also.iter().map(|(span, by)| (*span, by));
+    let mut files: IndexMap<u16, Vec<Value>> = IndexMap::new();
+    for (span, by) in std::iter::once((fix.span, &fix.replacement)).chain(also) {
+        let region = region(sources.of(span), span);
+        let replacement = json!({ "deletedRegion": region, "insertedContent": { "text": by } });
+        files.entry(span.file).or_default().push(replacement);
+    }
+    let change = |(file, replacements): (u16, Vec<Value>)| {
+        let uri = uri(&sources.of(Span { file, ..Span::default() }).name);
+        json!({ "artifactLocation": { "uri": uri }, "replacements": replacements })
+    };
+    let changes: Vec<Value> = files.into_iter().map(change).collect();
+    json!({ "description": { "text": fix.shown }, "artifactChanges": changes })
 }
 
 fn region(source: &Source, span: Span) -> Value {
@@ -183,7 +191,8 @@ mod tests {
         let other = sources.add(Source::new("/lib/x.model", "three\n"));
         let span = Span::new(file, 4, 7);
         let first = Diagnostic::error("shape::residual", "no", span, "here").label(Span::new(other, 0, 5), "there");
-        let first = first.note("a note").fix(span, "2", "two becomes 2");
+        let mut first = first.note("a note").fix(span, "2", "two becomes 2");
+        first.fixes[0].also = vec![(Span::new(file, 0, 3), "1".into()), (Span::new(other, 0, 5), "3".into())];
         let second = Diagnostic::error("lint::x_y", "hm", span, "here").warning();
         let log = log(&[first.clone(), second, first], &sources);
         assert_eq!(log["version"], "2.1.0");
@@ -203,6 +212,11 @@ mod tests {
         let change = &results[0]["fixes"][0]["artifactChanges"][0];
         assert_eq!(change["replacements"][0]["insertedContent"]["text"], "2");
         assert_eq!(change["replacements"][0]["deletedRegion"]["endColumn"], 4);
+        // What else the fix replaces, in this file and the other.
+        assert_eq!(change["replacements"][1]["insertedContent"]["text"], "1");
+        let other = &results[0]["fixes"][0]["artifactChanges"][1];
+        assert_eq!(other["artifactLocation"]["uri"], "file:///lib/x.model");
+        assert_eq!(other["replacements"][0]["insertedContent"]["text"], "3");
     }
 
     #[test]

@@ -70,6 +70,16 @@ impl miette::Diagnostic for Drawing<'_> {
     }
 }
 
+/// A line of more bytes is not drawn: nobody reads it, and miette cannot count so many columns.
+const LONGEST: usize = 2_000;
+
+/// The longest line that would be drawn for a span: its own and its neighbours.
+fn longest_line(source: &Source, span: Span) -> usize {
+    let line = source.line_at(span.start as usize);
+    let length = |line: usize| source.line_start(line + 1) - source.line_start(line);
+    (line.saturating_sub(1)..=line + 1).map(length).max().unwrap_or(0)
+}
+
 /// Draws the labels of one file; the first is the place in the header.
 pub(super) fn draw(source: &Source, labels: &[&Label], options: &RenderOptions) -> String {
     // A carriage return is a blank of the same length, so that offsets hold and no terminal jumps back.
@@ -85,7 +95,8 @@ pub(super) fn draw(source: &Source, labels: &[&Label], options: &RenderOptions) 
     let marks = marks.collect();
     let drawing = Drawing { labels: marks, page: Page { text, source } };
     let mut drawn = String::new();
-    let rendered = handler(options).render_report(&mut drawn, &drawing).is_ok();
+    let long = labels.iter().any(|label| longest_line(source, label.span) > LONGEST);
+    let rendered = !long && handler(options).render_report(&mut drawn, &drawing).is_ok();
     let place = place(source, labels[0].span);
     let corner = if options.unicode { "╭─" } else { ",-" };
     if !rendered || !drawn.contains(corner) {

@@ -147,7 +147,7 @@ impl<'a> Elab<'a> {
             let positional: Vec<usize> = (0..called.defs.len()).filter(|&i| called.defs[i].positional).collect();
             let slot = positional.get(*position).copied();
             *position += 1;
-            if slot.is_none() {
+            if slot.is_none() && !matches!(arg.value, Static::Unknown) {
                 self.report_too_many(called, positional.len(), arg);
             }
             return slot;

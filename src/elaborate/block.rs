@@ -23,7 +23,7 @@ impl<'a> Elab<'a> {
             return Val::Unknown;
         }
         self.called.insert(index);
-        if !self.may_call(block, app.span) || !self.allow_block(index, app.span) {
+        if !self.may_call(block, app.span) || !self.allow_block(index, app.span) || !self.count_block(app.span) {
             return Val::Unknown;
         }
         let Some((hypers, shown, path)) = self.block_hypers(block, &app) else {
@@ -68,9 +68,16 @@ impl<'a> Elab<'a> {
             return true;
         }
         let name = &block.name.text;
-        let cycle = names.iter().rposition(|other| other == name).unwrap_or(names.len() - 1);
-        let chain: Vec<&str> = names[cycle..].iter().copied().chain([name.as_str()]).take(6).collect();
-        let text = format!("the block `{name}` calls itself without end: {}", chain.join(" › "));
+        let text = match names.iter().rposition(|other| other == name) {
+            Some(cycle) => {
+                let chain: Vec<&str> = names[cycle..].iter().copied().chain([name.as_str()]).take(6).collect();
+                format!("the block `{name}` calls itself more than 64 deep: {}", chain.join(" › "))
+            }
+            None => {
+                let last = names[names.len() - 3..].join(" › ");
+                format!("more than 64 blocks stand within one another: {} › … › {last} › {name}", names[0])
+            }
+        };
         let report = Diagnostic::error("limit::recursion", text, span, "deeper than 64 blocks");
         let report = report.label(block.name.span, "this block");
         let chain = std::mem::take(&mut self.chain);

@@ -88,18 +88,33 @@ impl<'a> Elab<'a> {
         let mut plain = true;
         for stage in &flow.stages {
             match &stage.kind {
-                StageKind::Residual { head, .. }
-                | StageKind::Repeat { head, .. }
-                | StageKind::For { head, .. }
-                | StageKind::If { head, .. }
-                | StageKind::Parallel { head, .. } => {
+                // The brace belongs to the head: one that is never closed has swallowed what follows.
+                StageKind::Residual { head, branch: body, .. }
+                | StageKind::Repeat { head, body, .. }
+                | StageKind::For { head, body, .. }
+                | StageKind::If { head, body, .. } => {
                     plain = false;
-                    heads.push(*head);
+                    heads.push(Span { end: head.end.max(body.span.start + 1), ..*head });
+                }
+                StageKind::Parallel { head, .. } => {
+                    plain = false;
+                    let brace = self.written(stage.span).find('{').map_or(0, |at| stage.span.start + at as u32 + 1);
+                    heads.push(Span { end: head.end.max(brace), ..*head });
                 }
                 StageKind::Expr(expr) => heads.push(expr.span),
             }
         }
-        if plain { self.faulty(stmt.span) } else { heads.into_iter().any(|head| self.faulty(head)) }
+        if plain {
+            self.faulty(stmt.span)
+        } else {
+            heads.into_iter().any(|head| self.faulty(head)) || self.braceless(stmt.span)
+        }
+    }
+
+    /// Whether a brace that is missing within this line has swallowed what follows, or let go what belongs to it.
+    fn braceless(&self, span: Span) -> bool {
+        let inside = |fault: &&Span| fault.file == span.file && (span.start..=span.end + 1).contains(&fault.start);
+        self.faults.iter().filter(inside).any(|fault| matches!(self.written(*fault), "{" | "skip"))
     }
 
     /// The names of a line that could not be read.

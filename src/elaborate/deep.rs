@@ -7,7 +7,7 @@ use super::exact::pow;
 use crate::ir::attr::Attr;
 use crate::ir::op::Body;
 use crate::ir::structured::{Item, OpItem, Region, RepeatItem, Run, ScopeItem, ScopeKind, Structured, ValueId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The arguments of `deep(…)`, as far as they are given.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -171,7 +171,9 @@ impl Walk<'_> {
                 if let ([old], [new], true) = (carried.as_slice(), next.as_slice(), left > 0) {
                     let more = new.saturating_sub(*old).saturating_mul(left);
                     // The first copy stands for all: what follows it are the other copies, too.
-                    carried = self.backward_copy(run, &[old.saturating_add(more)]);
+                    carried = vec![new.saturating_add(more)];
+                    let mut reach: HashSet<ValueId> = run.results.iter().copied().collect();
+                    self.lengthen(&run.region, more, &mut reach);
                     break;
                 }
                 let still = carried == next;
@@ -184,6 +186,45 @@ impl Walk<'_> {
         for (value, length) in repeat.ins.iter().zip(carried) {
             self.raise(*value, length);
         }
+    }
+
+    /// Adds to the lengths of the values of a copy from which its results are reached: others end within it.
+    fn lengthen(&mut self, region: &Region, more: u64, reach: &mut HashSet<ValueId>) {
+        for item in region.items.iter().rev() {
+            match item {
+                Item::Op(op) => {
+                    let reached: Vec<ValueId> = op.outs.iter().copied().filter(|out| reach.contains(out)).collect();
+                    for out in &reached {
+                        let length = self.after.entry(*out).or_insert(0);
+                        *length = length.saturating_add(more);
+                    }
+                    if !reached.is_empty() {
+                        reach.extend(streams(op));
+                    }
+                }
+                Item::Scope(scope) => self.lengthen(&scope.region, more, reach),
+                Item::Repeat(repeat) => self.lengthen_repeat(repeat, more, reach),
+            }
+        }
+    }
+
+    fn lengthen_repeat(&mut self, repeat: &RepeatItem, more: u64, reach: &mut HashSet<ValueId>) {
+        let mut carried: Vec<bool> = repeat.outs.iter().map(|out| reach.contains(out)).collect();
+        for run in repeat.runs.iter().rev() {
+            // What a copy carries on reaches the end through the next copy: one round more for each value.
+            let rounds = run.count.min(run.params.len() as u64).max(1);
+            let mut inner = HashSet::new();
+            for round in 0..rounds {
+                inner =
+                    run.results.iter().zip(&carried).filter(|(_, there)| **there).map(|(value, _)| *value).collect();
+                let last = round + 1 == rounds;
+                self.lengthen(&run.region, if last { more } else { 0 }, &mut inner);
+                let next = run.params.iter().map(|param| inner.contains(param));
+                carried = next.zip(&carried).map(|(next, now)| next || *now).collect();
+            }
+            carried = run.params.iter().map(|param| inner.contains(param)).collect();
+        }
+        reach.extend(repeat.ins.iter().zip(carried).filter(|(_, there)| *there).map(|(value, _)| *value));
     }
 
     /// The lengths in one copy, and those that lead up to it.

@@ -41,7 +41,7 @@ impl<'a> Elab<'a> {
     /// A fact that no sizes fulfil, by itself or beside those before it.
     pub(super) fn report_never(&mut self, cond: &'a Cond) {
         // A call of a block that can never be called was told as another mistake.
-        self.reports.retain(|report| {
+        self.retain_reports(|report| {
             let diagnostic = &report.diagnostic;
             diagnostic.code != "where::false" || diagnostic.labels.iter().all(|label| label.span != cond.span)
         });

@@ -55,6 +55,15 @@ impl Elab<'_> {
         self.refuse_stages(span, "blocks and loops make more than 20,000 different stages");
     }
 
+    /// Counts a block that is looked at: an instance costs as much as a stage or two.
+    pub(super) fn count_block(&mut self, span: Span) -> bool {
+        self.limits.looked_at += 2;
+        if self.limits.looked_at > self.most_looked_at() {
+            self.refuse_different(span);
+        }
+        !self.limits.over
+    }
+
     /// Refuses a model of too many stages.
     pub(super) fn check_stages(&mut self, span: Span) {
         if self.limits.nodes > NODES {

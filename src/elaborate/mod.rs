@@ -296,7 +296,7 @@ impl<'a> Elab<'a> {
                 let made = if whole { self.model(model, &[]) } else { None };
                 let sound = self.reports.len() == before && !self.faulty(model.span);
                 models.insert(&model.name.text, (model, sound));
-                if sound && self.asked(&model.name.text, None) {
+                if sound && self.asked_model(&model.name.text, entries) {
                     done.models.extend(made);
                 }
             }
@@ -341,6 +341,15 @@ impl<'a> Elab<'a> {
     /// Whether the caller wants this model or label.
     fn asked(&self, model: &str, label: Option<&str>) -> bool {
         self.request.model.as_deref().is_none_or(|asked| asked == model || Some(asked) == label)
+    }
+
+    /// Whether a model is wanted: by its name, or by the label of one of its train sections.
+    fn asked_model(&self, model: &str, entries: &[Entry]) -> bool {
+        let labels = entries.iter().filter_map(|entry| match entry {
+            Entry::Train(train) if train.model.name.text == model => train.label.as_ref(),
+            _ => None,
+        });
+        self.asked(model, None) || labels.into_iter().any(|label| self.asked(model, Some(&label.text)))
     }
 
     /// Collects dims, blocks and the names of models.

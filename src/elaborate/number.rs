@@ -113,8 +113,11 @@ impl<'a> Elab<'a> {
         if self.declared().contains_key(word) {
             return self.declared_dim(call);
         }
-        if self.inst.lookup(word).is_some() {
-            return self.tensor_here(call.span);
+        match self.inst.lookup(word).map(|bound| &bound.what) {
+            // What it should have been is told already.
+            Some(Meaning::Value(super::value::Val::Unknown)) => return Static::Unknown,
+            Some(_) => return self.tensor_here(call.span),
+            None => {}
         }
         self.stage_named(word, vec![]).unwrap_or_else(|| Static::Word(word.into()))
     }
@@ -198,13 +201,19 @@ impl<'a> Elab<'a> {
 
     /// The arguments of a call, evaluated.
     pub(super) fn given(&mut self, args: &'a [Arg]) -> Vec<Given> {
-        let mut given = vec![];
+        let (mut given, first) = (vec![], self.reports.len());
         for arg in args {
             let hyper = match &arg.value.kind {
                 ExprKind::Call(call) if call.args.is_none() => self.inst.hypers.contains_key(&call.name.text),
                 _ => false,
             };
+            let before = self.reports.len();
             let value = self.eval(&arg.value);
+            // `log (it, x)`: several tensors in one list are one mistake.
+            let tensor = |report: &super::report::Report| report.diagnostic.code == "type::tensor_as_number";
+            if before > first && tensor(&self.reports[before - 1]) && self.reports[before..].iter().all(tensor) {
+                self.reports.truncate(before);
+            }
             let pin = arg.pin.as_ref().map(|pin| self.eval(pin));
             given.push(Given { name: arg.name.clone(), value, pin, span: arg.span, value_span: arg.value.span, hyper });
         }

@@ -12,7 +12,7 @@ use crate::ir::op::Condition;
 use indexmap::IndexSet;
 
 /// How many facts about the same sizes are looked at again.
-const NEAR: usize = 64;
+const NEAR: usize = 16;
 
 /// What is known of the sizes.
 #[derive(Clone, Debug, Default)]

@@ -151,8 +151,8 @@ impl Elab<'_> {
             }
             at += part.len() + 1;
         }
-        let fits = numbers.iter().filter(|(_, _, n)| *n > 0 && asked != 0 && (flows * n) % asked == 0);
-        let Some(&(at, length, number)) = fits.last() else { return report };
+        let mut fits = numbers.iter().filter(|(_, _, n)| *n > 0 && asked != 0 && (flows * n) % asked == 0);
+        let Some(&(at, length, number)) = fits.next_back() else { return report };
         let start = arg.value_span.start + at as u32;
         let span = Span { start, end: start + length as u32, ..arg.value_span };
         let fixed = (flows * number / asked).to_string();

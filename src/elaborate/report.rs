@@ -6,8 +6,15 @@ use crate::diagnostic::{Diagnostic, Label};
 use crate::ir::structured::ValueId;
 use crate::text::Span;
 
-/// Codes of names that are not known: told once a name.
-const UNKNOWN: &[&str] = &["name::dim", "name::unknown", "name::stage"];
+/// Codes of what is one mistake wherever it shows: a name that is not known, a value that fits nowhere. Told once, with
+/// the other places.
+const ONCE: &[&str] = &["name::dim", "name::unknown", "name::stage", "name::ambiguous", "attr::positive"];
+
+/// Whether all mistakes of this code and message are one.
+fn once(code: &str, message: &str) -> bool {
+    // A block that took an operator's name fits nowhere.
+    ONCE.contains(&code) || code == "attr::missing" && message.starts_with("the block")
+}
 
 /// A diagnostic and where the elaboration was when it was made.
 #[derive(Clone, Debug)]
@@ -69,12 +76,23 @@ impl<'a> Elab<'a> {
         self.keep_report(Report { places: vec![], diagnostic, chain, shown: None, others: vec![] });
     }
 
+    /// Keeps the reports that are still true.
+    pub(super) fn retain_reports(&mut self, keep: impl FnMut(&Report) -> bool) {
+        self.reports.retain(keep);
+        self.settled = 0;
+        self.told.clear();
+        self.told_names.clear();
+        for report in std::mem::take(&mut self.reports) {
+            self.keep_report(report);
+        }
+    }
+
     /// Keeps a report, and remembers its place.
     pub(super) fn keep_report(&mut self, report: Report) {
         let Diagnostic { code, message, fixes, labels, .. } = &report.diagnostic;
         let index = self.reports.len();
         self.told.entry(labels[0].span).or_default().push(index);
-        if UNKNOWN.contains(code) {
+        if once(code, message) {
             let message = if *code == "name::dim" && fixes.is_empty() { "" } else { message };
             self.told_names.insert((code, message.into()), index);
         }
@@ -92,7 +110,7 @@ impl<'a> Elab<'a> {
 
     /// Whether a name was told to be unknown before, under this key: then this is another place of the same mistake.
     pub(super) fn told_again(&mut self, code: &'static str, key: &str, message: &str, span: Span) -> bool {
-        if !UNKNOWN.contains(&code) || self.faulty(span) {
+        if !once(code, message) || self.faulty(span) {
             return false;
         }
         let Some(&index) = self.told_names.get(&(code, key.to_string())) else { return false };
@@ -113,7 +131,7 @@ impl<'a> Elab<'a> {
 
     /// Takes back what was reported within a place, where a better report follows.
     pub(super) fn forget(&mut self, code: &str, place: Span) {
-        self.reports.retain(|report| {
+        self.retain_reports(|report| {
             let span = report.diagnostic.labels[0].span;
             report.diagnostic.code != code
                 || span.file != place.file

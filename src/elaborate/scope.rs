@@ -154,7 +154,10 @@ impl Elab<'_> {
 
 /// The nearest of some words, if it is near enough to be meant.
 pub(super) fn near<'w>(word: &str, candidates: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    let length = word.chars().count();
+    let length = word.chars().take(100).count();
+    if length == 100 {
+        return None;
+    }
     // Any two letters are near each other: such a guess helps nobody.
     let allowed = if length < 3 { 0 } else { (length / 3).max(1) };
     let distance = |candidate: &&str| strsim::damerau_levenshtein(word, candidate);

@@ -43,6 +43,8 @@ pub struct Layer {
     pub depth: usize,
     /// The word, or the construct: `linear`, `residual pre rmsnorm`, `repeat 12`.
     pub name: String,
+    /// The name that the user gave it; empty where it has none.
+    pub called: String,
     /// Below it stand the parameters.
     pub path: String,
     /// The type of its output; empty for a group.
@@ -92,6 +94,7 @@ pub fn summarize(model: &Structured, bound: &IndexMap<String, i64>, optimizer: (
         activations: Dims::ZERO,
         by_mode: IndexSet::new(),
         firsts: IndexMap::new(),
+        around: String::new(),
         read: model.outputs.iter().map(|port| port.value).collect(),
     };
     reads(&model.body, &mut table.read);
@@ -121,20 +124,9 @@ pub fn summarize(model: &Structured, bound: &IndexMap<String, i64>, optimizer: (
         bound: bound.clone(),
         inputs: ports(&model.inputs, "x"),
         outputs: ports(&model.outputs, "out"),
-        conditions: model.needs.iter().map(|(need, _)| show_need(&table.shapes, need)).collect(),
+        conditions: model.facts.iter().chain(&model.needs).map(|(need, _)| need.show(&model.shapes.dims)).collect(),
         layers: table.rows,
         totals,
-    }
-}
-
-/// `h >= 3`.
-fn show_need(shapes: &Shapes, need: &crate::ir::op::Need) -> String {
-    use crate::ir::op::Condition;
-    let show = |dim: Dim| shapes.dims.show(dim);
-    match need.condition {
-        Condition::Equal(a, b) => format!("{} == {}", show(a), show(b)),
-        Condition::Divides { what, by } => format!("({}) % ({}) == 0", show(what), show(by)),
-        Condition::AtLeast(a, b) => format!("{} >= {}", show(a), show(b)),
     }
 }
 
@@ -149,6 +141,8 @@ struct Table<'m> {
     by_mode: IndexSet<String>,
     /// The first copy of the run of each repeat around.
     firsts: IndexMap<RepeatId, u64>,
+    /// The path of the group around.
+    around: String,
     /// The values that something reads.
     read: IndexSet<ValueId>,
 }
@@ -181,17 +175,24 @@ impl Table<'_> {
                     if !plain {
                         self.group(depth, &scope.label, &show_path(&scope.path), 1);
                     }
+                    if let (ScopeKind::Residual, Some(row)) = (scope.kind, self.rows.last_mut()) {
+                        row.notes.extend(deep_numbers(&scope.region));
+                    }
+                    let around = std::mem::replace(&mut self.around, show_path(&scope.path));
                     self.region(&scope.region, depth + usize::from(!plain), copies);
+                    self.around = around;
                 }
             }
         }
     }
 
     fn group(&mut self, depth: usize, name: &str, path: &str, copies: u64) {
+        let called = if path == self.around { String::new() } else { called(path, name) };
         let (name, path) = (name.into(), path.into());
         self.rows.push(Layer {
             depth,
             name,
+            called,
             path,
             output: String::new(),
             parameters: None,
@@ -209,6 +210,7 @@ impl Table<'_> {
             row.notes.push("shared".into());
         }
         let several = repeat.runs.len() > 1;
+        let around = std::mem::replace(&mut self.around, show_path(&repeat.path));
         for run in &repeat.runs {
             self.firsts.insert(repeat.id, run.first);
             if several {
@@ -216,6 +218,7 @@ impl Table<'_> {
             }
             self.region(&run.region, depth + 1 + usize::from(several), copies.saturating_mul(run.count));
         }
+        self.around = around;
     }
 
     fn op(&mut self, op: &OpItem, depth: usize, copies: u64) {
@@ -256,16 +259,11 @@ impl Table<'_> {
         }
         let flops = if op.op.facts.view { String::new() } else { self.number(flops) };
         let output = outs.first().map(|&out| self.show(out)).unwrap_or_default();
-        self.rows.push(Layer {
-            depth,
-            name: op.word.clone(),
-            path,
-            output,
-            parameters: count,
-            flops,
-            copies: 1,
-            notes,
-        });
+        // The operator's own word, also of a declared layer; a sign is said as it was written.
+        let spoken = op.op.is_public() && op.word.starts_with(char::is_alphabetic);
+        let name = if spoken { op.op.name.to_string() } else { op.word.clone() };
+        let called = if spoken { called(&path, &name) } else { String::new() };
+        self.rows.push(Layer { depth, name, called, path, output, parameters: count, flops, copies: 1, notes });
     }
 
     /// A path that tells the runs of a repeat apart: they have parameters of their own.
@@ -330,6 +328,32 @@ impl Table<'_> {
     }
 }
 
+/// The last name of a path, where it says more than the word does (`conv_2` does not).
+fn called(path: &str, name: &str) -> String {
+    let last = path.rsplit('.').next().unwrap_or("");
+    let word = name.split(['(', ' ']).next().unwrap_or("");
+    let numbered = |rest: &str| rest.strip_prefix('_').is_some_and(|n| n.bytes().all(|c| c.is_ascii_digit()));
+    let counted = last.strip_prefix(word).is_some_and(|rest| rest.is_empty() || numbered(rest));
+    if counted || last == "*" { String::new() } else { last.into() }
+}
+
+/// Deep norm's alpha, and the gain of what stands in its branch: `alpha = 3.761, beta = 0.188`.
+fn deep_numbers(region: &Region) -> Option<String> {
+    fn gain(region: &Region) -> Option<f64> {
+        region.items.iter().find_map(|item| match item {
+            Item::Op(op) => op.gain,
+            Item::Scope(scope) => gain(&scope.region),
+            Item::Repeat(repeat) => repeat.runs.iter().find_map(|run| gain(&run.region)),
+        })
+    }
+    let alpha = region.items.iter().find_map(|item| match item {
+        Item::Op(op) => op.attrs.float("alpha").filter(|alpha| op.word == "residual" && *alpha != 1.0),
+        Item::Scope(_) | Item::Repeat(_) => None,
+    })?;
+    let beta = gain(region).map(|beta| format!(", beta = {beta:.3}")).unwrap_or_default();
+    Some(format!("alpha = {alpha:.3}{beta}"))
+}
+
 fn run_label(run: &Run, is_for: bool) -> String {
     match (is_for, run.count) {
         (true, _) => run.shown.clone(),
@@ -385,7 +409,8 @@ impl Summary {
         let ports = |ports: &[(String, String)]| {
             ports.iter().map(|(name, ty)| format!("{name}: {ty}")).collect::<Vec<_>>().join(", ")
         };
-        let mut text = format!("{}({})\n", self.model, hypers.join(", "));
+        let hypers = if hypers.is_empty() { String::new() } else { format!("({})", hypers.join(", ")) };
+        let mut text = format!("{}{hypers}\n", self.model);
         text.push_str(&format!("  in   {}\n  out  {}\n\n", ports(&self.inputs), ports(&self.outputs)));
         let mut cells = vec![["layer", "output", "parameters", "FLOPs", ""].map(String::from)];
         cells.extend(self.layers.iter().map(|layer| row(layer, times)));
@@ -422,9 +447,10 @@ impl Summary {
 
 fn row(layer: &Layer, times: &str) -> [String; 5] {
     let copies = if layer.copies > 1 { format!("  {times}{}", layer.copies) } else { String::new() };
-    let last = layer.path.rsplit('.').next().unwrap_or("");
-    let named = !last.is_empty() && last != layer.name && last != "*" && !layer.output.is_empty();
-    let name = if named { format!("{last} = {}", layer.name) } else { layer.name.clone() };
+    let name = match layer.called.is_empty() {
+        true => layer.name.clone(),
+        false => format!("{} = {}", layer.called, layer.name),
+    };
     let flops = layer.flops.parse::<f64>().map(short).unwrap_or_else(|_| layer.flops.clone());
     [
         format!("{}{name}{copies}", "  ".repeat(layer.depth)),

@@ -286,6 +286,11 @@ impl Attrs {
         matches!(self.get(name), Attr::Bool(true))
     }
 
+    /// The number that stands in place of a second operand, and whether it stands first: `1 - x`.
+    pub fn number_beside(&self) -> Option<(f64, bool)> {
+        Some((self.float("value")?, self.flag("number_first")))
+    }
+
     /// A string.
     pub fn str(&self, name: &str) -> Option<&str> {
         match self.get(name) {

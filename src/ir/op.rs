@@ -441,6 +441,34 @@ pub struct Need {
     pub misfit: Misfit,
 }
 
+impl Need {
+    /// The fact as it was written; else as a user would write it, with the number behind: `seq <= 64`.
+    pub fn show(&self, dims: &Dims) -> String {
+        if let MisfitKind::Sentence(written) = &self.misfit.kind {
+            return written.clone();
+        }
+        self.condition.show(dims)
+    }
+}
+
+impl Condition {
+    /// As a user would write it, with the number behind: `seq <= 64`.
+    pub fn show(self, dims: &Dims) -> String {
+        let show = |dim: Dim| dims.show(dim);
+        let number = |dim: Dim| dims.as_const(dim).is_some();
+        match self {
+            Condition::Equal(a, b) if number(a) => format!("{} == {}", show(b), show(a)),
+            Condition::Equal(a, b) => format!("{} == {}", show(a), show(b)),
+            Condition::AtLeast(a, b) if number(a) => format!("{} <= {}", show(b), show(a)),
+            Condition::AtLeast(a, b) => format!("{} >= {}", show(a), show(b)),
+            Condition::Divides { what, by } => {
+                let part = |dim: Dim| if dims.terms(dim).len() > 1 { format!("({})", show(dim)) } else { show(dim) };
+                format!("{} % {} == 0", part(what), part(by))
+            }
+        }
+    }
+}
+
 /// A relation between sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {

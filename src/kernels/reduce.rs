@@ -11,7 +11,7 @@ use super::lanes::{BLOCK, LANES, columns, fold, sum_squares, tree, vector};
 use std::ops::Range;
 
 macro_rules! kernels {
-    ($($(#[$doc:meta])* $all:ident $last:ident $name:literal $last_name:literal $run:ident::<$flag:literal>;)*) => {
+    ($($(#[$doc:meta])* $all:ident $name:literal $run:ident::<$flag:literal>;)*) => {
         $(
             $(#[$doc])*
             pub static $all: Kernel = Kernel {
@@ -20,16 +20,6 @@ macro_rules! kernels {
                 units: outputs,
                 work: no_work,
                 reads: &[(Layout::Any, Access::All)],
-                writes: &[Access::Unit],
-                inplace: &[],
-            };
-            #[doc = concat!("`", stringify!($all), "` where the mask has the last axes only: each unit reads its own share.")]
-            pub static $last: Kernel = Kernel {
-                name: $last_name,
-                run: [$run::<f32, $flag>, $run::<f64, $flag>],
-                units: outputs,
-                work: no_work,
-                reads: &[(Layout::Rows, Access::Unit)],
                 writes: &[Access::Unit],
                 inplace: &[],
             };
@@ -42,22 +32,22 @@ kernels! {
     ///
     /// Operand: x, any strides. Output: y, dense, the shape of x without these axes (or with 1 for them); a unit is an
     /// element of y. ints: the mask, bit a for axis a of x. Chains start from 0, so no element gives 0. The order is the module's.
-    SUM SUM_LAST "sum" "sum_last" fold_axes::<false>;
+    SUM "sum" fold_axes::<false>;
     /// The product over some axes.
     ///
     /// Operand: x, any strides. Output: y, dense, the shape of x without these axes (or with 1 for them); a unit is an
     /// element of y. ints: the mask, bit a for axis a of x. Chains start from 1, so no element gives 1. The order is the module's.
-    PROD PROD_LAST "prod" "prod_last" fold_axes::<true>;
+    PROD "prod" fold_axes::<true>;
     /// The largest over some axes, and where it is. NaN wins; of equals the first.
     ///
     /// Operand: x, any strides. Outputs (each may be dead): value, index i64 (the row-major number among the reduced
     /// elements), dense, the shape of x without these axes (or with 1 for them); a unit is an element. ints: the mask,
     /// bit a for axis a of x. No element gives -inf and 0.
-    MAX MAX_LAST "max" "max_last" extreme::<false>;
+    MAX "max" extreme::<false>;
     /// The smallest over some axes, and where it is. NaN wins; of equals the first.
     ///
     /// As `MAX`. No element gives inf and 0.
-    MIN MIN_LAST "min" "min_last" extreme::<true>;
+    MIN "min" extreme::<true>;
 }
 
 /// An element of whichever output lives.

@@ -77,7 +77,7 @@ pub fn call_behind(sources: &Sources, name: Span) -> Option<Span> {
     let mut depth = 0i32;
     let end = call.find(|c: char| {
         depth += i32::from(c == '(') - i32::from(c == ')');
-        depth == 0 && c == ')' || depth == 0 && c == '\n'
+        depth == 0 && (c == ')' || c == '\n')
     });
     let end = end.map_or(call.len(), |end| end + usize::from(call[end..].starts_with(')')));
     Some(Span::new(name.file, start, start + end))

@@ -25,6 +25,7 @@ mod report;
 mod residual;
 mod sequence;
 mod trail;
+mod training;
 mod unused;
 
 pub use flow::{Flow, Maker, Reader, Site};
@@ -87,6 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Lint> {
     [
         losses::LINTS,
         norms::LINTS,
+        training::LINTS,
         residual::LINTS,
         activations::LINTS,
         capacity::LINTS,

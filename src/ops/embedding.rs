@@ -20,11 +20,28 @@ const ATTRS: &[AttrDef] = &[
     AttrDef::required("vocab", &[AttrKind::Size], "the number of rows").torch("num_embeddings"),
     AttrDef::required("d", &[AttrKind::Size], "the width of a row").torch("embedding_dim"),
     PAD,
+    FREQUENCY,
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "normal(1) otherwise").named(),
 ];
 
+const FREQUENCY: AttrDef = AttrDef::new(
+    "scale_grad_by_freq",
+    &[AttrKind::Bool],
+    AttrDefault::Bool(false),
+    "whether a row's gradient is divided by how often its id stands there",
+)
+.named();
+
 const PLAIN: &[AttrDef] =
-    &[PAD, AttrDef::new("shape", &[AttrKind::Shape], AttrDefault::None, "of the table, for the gradient")];
+    &[PAD, AttrDef::new("shape", &[AttrKind::Shape], AttrDefault::None, "of the table, for the gradient"), FREQUENCY];
+
+/// A table's gradient, each row divided by how often its id was asked for.
+fn by_frequency<'g>(ids: Var<'g>, grad: Var<'g>) -> Var<'g> {
+    let (dims, flat) = (grad.dims(), ids.fold_from(0));
+    let ones = super::parts::filled(grad, &flat.dims(), 1.0);
+    let counts = super::activation::at_least(super::index::scattered(flat, ones, 0, &dims[..1]), 1.0);
+    grad / counts.spread(&dims, &[1])
+}
 
 fn pad_args(cx: &mut ArgsCx<'_>) -> Args {
     let mut args = Args::default();
@@ -107,7 +124,8 @@ EMBEDDING = OpDef {
         let table = cx.param("weight").expect("an embedding declares its table");
         let vocab = cx.attrs.int("vocab").unwrap_or(0);
         let index = cx.attrs.int("padding_index").map(|index| if index < 0 { index + vocab } else { index });
-        let given: Vec<(&str, Attr)> = index.map(|index| ("padding_index", Attr::Int(index))).into_iter().collect();
+        let mut given: Vec<(&str, Attr)> = index.map(|index| ("padding_index", Attr::Int(index))).into_iter().collect();
+        given.push(("scale_grad_by_freq", cx.attrs.get("scale_grad_by_freq").clone()));
         vec![cx.builder.one(&LOOKUP, Attrs::with(PLAIN, &given), &[cx.x(0), table])]
     }),
     flops: Some(|cx| cx.shapes.dims.constant(0)),
@@ -187,7 +205,8 @@ LOOKUP = OpDef {
     gradient: Gradient::Formula(|cx| {
         let shape = shape_attr(&cx.x(1).dims());
         let back = || cx.builder.one(&LOOKUP_GRAD, cx.attrs.replaced("shape", shape), &[cx.x(0), cx.dy()]);
-        vec![None, cx.when(1, back)]
+        let by = |grad| if cx.attrs.flag("scale_grad_by_freq") { by_frequency(cx.x(0), grad) } else { grad };
+        vec![None, cx.when(1, || by(back()))]
     }),
     ..OpDef::DEFAULT
 };

@@ -345,7 +345,7 @@ FMAX = OpDef {
     torch: "torch.fmax",
     example: "a: f32[3] = [1, 5, nan], b: f32[3] = [3, nan, 2] -> [3, 5, 2]",
     body: Body::Map { op: &map::ops::FMAX, imm: super::arithmetic::plain },
-    gradient: Gradient::Formula(|cx| kept(cx)),
+    gradient: Gradient::Formula(kept),
     ..pair("fmax", "max(a, b), of the numbers among them")
 };
 
@@ -354,7 +354,7 @@ FMIN = OpDef {
     torch: "torch.fmin",
     example: "a: f32[3] = [1, 5, nan], b: f32[3] = [3, nan, 2] -> [1, 5, 2]",
     body: Body::Map { op: &map::ops::FMIN, imm: super::arithmetic::plain },
-    gradient: Gradient::Formula(|cx| kept(cx)),
+    gradient: Gradient::Formula(kept),
     ..pair("fmin", "min(a, b), of the numbers among them")
 };
 

@@ -185,6 +185,8 @@ ops! { OPS;
 /// Takes *logits*: softmax before it confines the loss. Classes on the last axis (**differs** from PyTorch's axis 1:
 /// `axis = 1` says so). The mean divides by the sum of the targets' weights over what is not ignored. f32 targets are
 /// probabilities; their mean is over rows.
+///
+/// The class weights get no gradient.
 CROSS_ENTROPY = OpDef {
     name: "cross_entropy",
     formula: "mean_r w_t (lse(z_r) - z_rt)",

@@ -13,7 +13,7 @@ use crate::tensor::DType;
 
 const VIEW: Facts = Facts { view: true, ..Facts::NONE };
 const ANY: &[Operand] = &[Operand::any("x")];
-pub(super) const SHAPE: &[AttrDef] = &[AttrDef::required("shape", &[AttrKind::Shape], "the new sizes; one may be -1")];
+const SHAPE: &[AttrDef] = &[AttrDef::required("shape", &[AttrKind::Shape], "the new sizes; one may be -1")];
 
 /// The sizes of a shape with one -1 filled in, and `...` as all axes of the value.
 fn target_shape(cx: &mut RuleCx<'_>) -> Result<Vec<Dim>, Misfit> {
@@ -48,7 +48,7 @@ fn target_shape(cx: &mut RuleCx<'_>) -> Result<Vec<Dim>, Misfit> {
     Ok(shape)
 }
 
-pub(super) fn reshape_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+fn reshape_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let shape = target_shape(cx)?;
     let dims = cx.dims(0)?;
     let (count, new) = (cx.shapes.dims.product(&dims), cx.shapes.dims.product(&shape));

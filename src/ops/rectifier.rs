@@ -362,6 +362,16 @@ THRESHOLD = OpDef {
     ..map_op("threshold", &map::ops::THRESHOLD, ONE)
 };
 
+/// x where it is positive, squared: sharper than relu, found by searching among transformers.
+RELU_SQUARED = OpDef {
+    name: "relu_squared",
+    formula: "max(0, x)^2",
+    source: "So et al. 2021",
+    example: "x: f32[2] = [-2, 3] -> [0, 9]",
+    body: Body::Expand(|cx| vec![cx.x(0).op(&super::activation::RELU).op(&super::arithmetic::SQUARE)]),
+    ..OpDef::DEFAULT
+};
+
 /// 1 from 0 on, 0 below: the perceptron's. Its gradient is 0 everywhere: nothing before it can learn.
 STEP = OpDef {
     name: "step",

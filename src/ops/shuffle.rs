@@ -200,21 +200,6 @@ fn out_like(cx: &mut RuleCx<'_>, dims: &[Dim]) -> Result<(), Misfit> {
 
 ops! { OPS;
 
-/// The same as `reshape`. (PyTorch's refuses strides that do not fit; here what must be copied is copied.)
-VIEW_OP = OpDef {
-    name: "view",
-    torch: "Tensor.view",
-    formula: "same elements, other axes",
-    shape: "[..] -> [shape]",
-    example: "x: f32[4] = [1, 2, 3, 4], shape = [2, 2] -> [1, 2, 3, 4]",
-    attrs: super::movement::SHAPE,
-    operands: OF_ANY,
-    rule: super::movement::reshape_rule,
-    facts: VIEWED,
-    body: Body::Expand(|cx| as_reshape(cx)),
-    ..OpDef::DEFAULT
-};
-
 /// One axis taken apart into several; one of their sizes may be -1.
 UNFLATTEN = OpDef {
     name: "unflatten",

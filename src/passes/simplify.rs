@@ -1,6 +1,6 @@
 //! What is not used goes: nodes that no output, statistic or update needs.
 
-use crate::ir::graph::{Graph, NodeId, Port};
+use crate::ir::graph::{Graph, NodeId, Port, Source};
 use indexmap::IndexMap;
 
 /// The same graph without dead nodes.
@@ -35,9 +35,11 @@ pub fn simplify(graph: &Graph) -> Graph {
     out
 }
 
-/// Which nodes something needs.
+/// Which nodes something needs; an input is part of the signature, used or not.
 pub fn live(graph: &Graph) -> Vec<bool> {
     let mut live = vec![false; graph.len()];
+    let inputs = graph.sources.iter().filter(|(_, source)| matches!(source, Source::Input(_)));
+    inputs.for_each(|(node, _)| live[node.0 as usize] = true);
     for port in graph.roots() {
         live[port.node.0 as usize] = true;
     }

@@ -5,7 +5,7 @@ use crate::elaborate::{Request, elaborate_around, sharpen, uses};
 use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::lints::{Subject, is_lint};
-use crate::syntax::ast::File;
+use crate::syntax::ast::{Entry, File};
 use crate::syntax::parse;
 use crate::text::{FileError, Files, Source, Sources, Span};
 
@@ -16,7 +16,7 @@ const MOST_FILES: usize = 256;
 /// How many reports have their fixes tried, and how many bytes are read again for that: a check is never slow for the
 /// sake of advice.
 const MOST_FIXES: usize = 24;
-const MOST_REREAD: usize = 4 << 20;
+const MOST_REREAD: usize = 1 << 20;
 /// More reports than this are counted and not told: nobody reads them.
 const MOST_REPORTS: usize = 100;
 
@@ -33,6 +33,8 @@ pub struct Checked {
     pub models: Vec<Structured>,
     /// The train sections that are whole.
     pub trainings: Vec<Training>,
+    /// The names of all its models, and the labels of its train sections, whole or not.
+    pub names: Vec<String>,
     /// What is wrong, or probably wrong, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
     /// What is worth knowing: the lints that are told only when asked for.
@@ -118,11 +120,12 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         trees.push(parsed.file);
         comments.push(parsed.comments);
     }
+    let names = trees.first().map(names).unwrap_or_default();
     sharpen(&mut diagnostics, &sources);
     let lost = diagnostics.iter().filter(|report: &&Diagnostic| !READ_AS_MEANT.contains(&report.code));
     let faults: Vec<Span> = lost.filter_map(|report| Some(report.labels.first()?.span)).collect();
     if unpaired {
-        return Checked { sources, diagnostics, ..Checked::default() };
+        return Checked { sources, names, diagnostics, ..Checked::default() };
     }
     let elaborated = elaborate_around(&trees, &sources, request, &faults);
     diagnostics.extend(elaborated.diagnostics);
@@ -137,7 +140,17 @@ fn once(source: Source, request: &Request, files: Option<&dyn Files>) -> Checked
         remarks = aside;
     }
     diagnostics.sort_by_key(|report| report.labels.first().map(|label| label.span));
-    Checked { sources, models: elaborated.models, trainings: elaborated.trainings, diagnostics, remarks }
+    Checked { sources, models: elaborated.models, trainings: elaborated.trainings, names, diagnostics, remarks }
+}
+
+/// What `FILE#NAME` may name.
+fn names(file: &File) -> Vec<String> {
+    let name = |entry: &Entry| match entry {
+        Entry::Model(model) => Some(model.name.text.to_string()),
+        Entry::Train(train) => train.label.as_ref().map(|label| label.text.to_string()),
+        _ => None,
+    };
+    file.entries.iter().filter_map(name).collect()
 }
 
 /// The folder of a path, with its `/`; empty for none.
@@ -180,7 +193,7 @@ fn try_fixes(found: &mut Checked, request: &Request, files: Option<&dyn Files>) 
     let lints = |reports: &[Diagnostic]| reports.iter().filter(|r| is_lint(r)).count();
     let before = errors(&found.diagnostics).max(1);
     let mut tried = 0;
-    let most = MOST_FIXES.min(MOST_REREAD / found.sources.0[0].text.len().max(1)).max(1);
+    let most = MOST_FIXES.min(MOST_REREAD / found.sources.0[0].text.len().max(1));
     for index in 0..found.diagnostics.len() {
         let fixes = std::mem::take(&mut found.diagnostics[index].fixes);
         let mut kept: Option<Fix> = None;

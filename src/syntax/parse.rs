@@ -81,6 +81,7 @@ fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> Vec<Diagnost
     };
     all.retain(|d| !inside(d));
     forgive_braces(text, &mut all);
+    forgive_lines_outside(text, &mut all);
     all.truncate(MAX_REPORTS);
     all
 }
@@ -96,6 +97,23 @@ fn forgive_braces(text: &str, all: &mut Vec<Diagnostic>) {
         }
         let follows = matches!(d.code, "syntax::outside" | "syntax::after_entry" | "syntax::stray_bracket");
         !(follows && at < until)
+    });
+}
+
+/// Where an entry has a `}` too many (or a `{` too few), what stands behind its early end is outside of it: the brace that
+/// closes nothing tells that, and shows the one that came too early.
+fn forgive_lines_outside(text: &str, all: &mut Vec<Diagnostic>) {
+    let at = |d: &Diagnostic| d.labels[0].span.start as usize;
+    let stray = |d: &Diagnostic| d.code == "syntax::stray_bracket" && text[at(d)..].starts_with('}');
+    let braces: Vec<usize> = all.iter().filter(|d| stray(d)).map(at).collect();
+    all.retain(|d| {
+        let next = braces.partition_point(|&brace| brace < at(d));
+        let follows = matches!(d.code, "syntax::outside" | "syntax::after_entry");
+        let one_entry = |&&brace: &&usize| {
+            let between = &text[at(d)..brace];
+            !["\nblock ", "\nmodel ", "\ntrain "].iter().any(|word| between.contains(word))
+        };
+        !follows || braces.get(next).filter(one_entry).is_none()
     });
 }
 
@@ -134,7 +152,12 @@ impl<'t> Tree<'t> {
     /// The place of a pair, without the white space that the grammar takes in at its end.
     fn span(&self, pair: &Pair<'_, Rule>) -> Span {
         let start = pair.as_span().start();
-        Span::new(self.file, start, start + pair.as_str().trim_end().len())
+        let mut end = start + pair.as_str().trim_end().len();
+        // Of a sign that the scan has blanked a part may be left.
+        while !self.text.is_char_boundary(end) {
+            end += 1;
+        }
+        Span::new(self.file, start, end)
     }
 
     /// An empty place right after a span.

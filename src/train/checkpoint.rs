@@ -11,6 +11,28 @@ use crate::export::weights::{self, About, Weights};
 use crate::tensor::Tensor;
 use crate::text::{FileError, Files};
 
+/// What decides a run's bits, but data, seed and length.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Program {
+    /// The hash of it all: model, sizes, optimizer, schedule.
+    pub hash: String,
+    /// The parts that have names, as a user reads them.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Program {
+    /// Which settings differ from those of a run that was begun with `begun`: `d = 9 (was 8)`.
+    fn differences(&self, begun: &Program) -> Vec<String> {
+        let old = |name: &str| begun.settings.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+        let differs = |(name, value): &(String, String)| match old(name) {
+            Some(was) if was != value => Some(format!("{name} = {value} (was {was})")),
+            Some(_) => None,
+            None => Some(format!("{name} = {value} (was not there)")),
+        };
+        self.settings.iter().filter_map(differs).collect()
+    }
+}
+
 /// Everything that a run is, between two steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
@@ -20,14 +42,14 @@ pub struct Snapshot {
     pub seed: u64,
     /// The last loss.
     pub loss: Option<f64>,
-    /// The best validation result so far, by which `best` is chosen.
-    pub best: Option<f64>,
+    /// The best validation loss so far, by which `best` is chosen, and after which step.
+    pub best: Option<(f64, u64)>,
     /// What the schedule `plateau` has seen.
     pub plateau: Option<String>,
     /// What is logged of the last step, where its evaluation was interrupted and is still to be made.
     pub pending: Option<String>,
-    /// The hash of the program: model, sizes, optimizer, schedule.
-    pub program: String,
+    /// Model, sizes, optimizer, schedule.
+    pub program: Program,
     /// The fingerprint of the training data.
     pub data: String,
     /// What ids stand for, where the data say so.
@@ -66,7 +88,7 @@ pub fn resume_path(folder: &str) -> String {
 impl Snapshot {
     fn about(&self) -> About {
         About {
-            program: Some(self.program.clone()),
+            program: Some(self.program.hash.clone()),
             step: Some(self.step),
             seed: Some(self.seed),
             loss: self.loss,
@@ -87,8 +109,11 @@ impl Snapshot {
         let named: Vec<(&str, &Tensor)> = named.iter().map(|(name, tensor)| (name.as_str(), *tensor)).collect();
         let mut about = self.about();
         about.more.insert("data".into(), self.data.clone());
-        if let Some(best) = self.best {
+        // Serialising strings into memory cannot fail.
+        about.more.insert("settings".into(), serde_json::to_string(&self.program.settings).unwrap_or_default());
+        if let Some((best, step)) = self.best {
             about.more.insert("best".into(), format!("{best:?}"));
+            about.more.insert("best_step".into(), step.to_string());
         }
         for (key, word) in [("plateau", &self.plateau), ("pending", &self.pending)] {
             if let Some(word) = word {
@@ -104,10 +129,13 @@ impl Snapshot {
             step: about.step?,
             seed: about.seed?,
             loss: about.loss,
-            best: about.more.get("best").and_then(|best| best.parse().ok()),
+            best: number(&about, "best").zip(number(&about, "best_step").map(|step| step as u64)),
             plateau: about.more.get("plateau").cloned(),
             pending: about.more.get("pending").cloned(),
-            program: about.program?,
+            program: Program {
+                hash: about.program.clone()?,
+                settings: about.more.get("settings").and_then(|text| serde_json::from_str(text).ok())?,
+            },
             data: about.more.get("data")?.clone(),
             vocabulary: about.vocabulary,
             weights: vec![],
@@ -125,6 +153,10 @@ impl Snapshot {
     }
 }
 
+fn number(about: &About, key: &str) -> Option<f64> {
+    about.more.get(key).and_then(|text| text.parse().ok())
+}
+
 /// Writes both files of a checkpoint folder.
 pub fn save(files: &dyn Files, folder: &str, snapshot: &Snapshot) -> Result<(), FileError> {
     snapshot.save_resume(files, folder)?;
@@ -134,21 +166,26 @@ pub fn save(files: &dyn Files, folder: &str, snapshot: &Snapshot) -> Result<(), 
 /// What a run of this program on these data goes on from; `None` where there is nothing yet.
 ///
 /// If a kill came between the two files, `model.safetensors` is brought up to date.
-pub fn resume(files: &dyn Files, folder: &str, program: &str, data: &str) -> Result<Option<Snapshot>, DataError> {
+pub fn resume(files: &dyn Files, folder: &str, program: &Program, data: &str) -> Result<Option<Snapshot>, DataError> {
     let path = resume_path(folder);
     if !files.exists(&path) {
         return Ok(None);
     }
-    let refuse = |reason: &str, help: String| Err(DataError::new("train::resume", &path, reason).help(help));
+    let refuse = |reason: String, help: String| Err(DataError::new("train::resume", &path, reason).help(help));
     let anew = format!("`--weights {}` without --resume starts anew from its weights", model_path(folder));
     let Some(snapshot) = Snapshot::of(weights::load(files, &path)?) else {
-        return refuse("is not the state of a run", "give the folder that --out named".into());
+        return refuse("is not the state of a run".into(), "give the folder that --out named".into());
     };
-    if snapshot.program != program {
-        return refuse("belongs to another model or other settings", anew);
+    if snapshot.program.hash != program.hash {
+        let differences = program.differences(&snapshot.program);
+        let reason = match differences.is_empty() {
+            true => "belongs to another model: its text differs".to_string(),
+            false => format!("belongs to another model or other settings: {}", differences.join("; ")),
+        };
+        return refuse(reason, anew);
     }
     if snapshot.data != data {
-        return refuse("was trained on other data", anew);
+        return refuse("was trained on other data".into(), anew);
     }
     let model = weights::load(files, &model_path(folder)).ok();
     if model.and_then(|model| model.about.step) != Some(snapshot.step) {
@@ -163,6 +200,10 @@ mod tests {
     use crate::text::memory::Memory;
     use ndarray::array;
 
+    fn program(hash: &str) -> Program {
+        Program { hash: hash.into(), settings: vec![("d".into(), hash.len().to_string())] }
+    }
+
     /// The state after so many steps; every tensor tells the step.
     fn after(step: u64) -> Snapshot {
         let tensor = |shift: f32| Tensor::F32(array![step as f32 + shift, 1.0, 2.0].into_dyn());
@@ -170,10 +211,10 @@ mod tests {
             step,
             seed: 3,
             loss: Some(1.0 / (step + 1) as f64),
-            best: Some(0.25),
+            best: Some((0.25, 2)),
+            program: program("program"),
             plateau: Some("0.5 1 0 2".into()),
             pending: Some("{\"step\":5".into()),
-            program: "program".into(),
             data: "data".into(),
             vocabulary: vec!["a".into()],
             weights: vec![("h.0.weight".into(), tensor(0.0)), ("n".into(), Tensor::I64(ndarray::arr0(7).into_dyn()))],
@@ -190,9 +231,9 @@ mod tests {
     #[test]
     fn a_resume_has_everything() {
         let files = Memory::default();
-        assert_eq!(resume(&files, "r/last", "program", "data"), Ok(None));
+        assert_eq!(resume(&files, "r/last", &program("program"), "data"), Ok(None));
         save(&files, "r/last", &after(5)).expect("written");
-        let back = resume(&files, "r/last", "program", "data").expect("whole").expect("there");
+        let back = resume(&files, "r/last", &program("program"), "data").expect("whole").expect("there");
         assert_eq!(sorted(back), sorted(after(5)));
         let model = weights::load(&files, "r/last/model.safetensors").expect("whole");
         assert_eq!((model.tensors.len(), model.about.step, model.about.seed), (2, Some(5), Some(3)));
@@ -219,7 +260,7 @@ mod tests {
             files.fail_at.set(None);
             let done = (k / 6) as u64; // Whole checkpoints before this one.
             for folder in [last("r"), best("r")] {
-                let state = resume(&files, &folder, "program", "data").expect("never torn");
+                let state = resume(&files, &folder, &program("program"), "data").expect("never torn");
                 let step = state.as_ref().map_or(0, |state| state.step);
                 assert!((done..=done + 1).contains(&step), "write {k}: {folder} is at step {step}");
                 let Some(state) = state else { continue };
@@ -234,8 +275,12 @@ mod tests {
     fn what_does_not_belong_is_refused() {
         let files = Memory::default();
         save(&files, "r", &after(5)).expect("written");
-        let said = |program, data| resume(&files, "r", program, data).expect_err("refused").to_string();
-        assert!(said("other", "data").contains("another model") && said("other", "data").contains("--weights"));
+        let said = |hash, data| resume(&files, "r", &program(hash), data).expect_err("refused").to_string();
+        assert!(said("another", "data").contains("another model: its text differs"), "{}", said("another", "data"));
+        assert!(
+            said("other", "data").contains("other settings: d = 5 (was 7)")
+                && said("other", "data").contains("--weights")
+        );
         assert!(said("program", "other").contains("other data"));
         files.files.borrow_mut().get_mut("r/resume.safetensors").expect("there")[400] ^= 1;
         assert!(said("program", "data").contains("damaged"));

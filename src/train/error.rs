@@ -40,6 +40,9 @@ pub enum TrainError {
         "the size of `{0}` is not known\n  help: say it in the train section, `{0} 128`, or with --set train.{0}=128"
     )]
     Size(String),
+    /// The sizes of the batches break a fact of the model.
+    #[error("{0}\n  help: another size in the train section, or another hyperparameter: --set NAME=VALUE")]
+    Sizes(#[from] crate::pipeline::Unmet),
     /// A pattern of paths that fits no parameter.
     #[error("`{setting} \"{pattern}\"` fits no parameter\n  help: {near}")]
     Pattern {
@@ -80,7 +83,7 @@ impl TrainError {
             TrainError::Run(error) => error.code(),
             TrainError::Diverged { .. } => "train::diverged",
             TrainError::OneRow(_) => "train::batch",
-            TrainError::Size(_) => "train::size",
+            TrainError::Size(_) | TrainError::Sizes(_) => "train::size",
             TrainError::Pattern { .. } => "train::pattern",
             TrainError::Frozen => "train::frozen",
             TrainError::Seed { .. } => "train::seed",

@@ -2,7 +2,7 @@
 
 use super::error::TrainError;
 use super::explain::of_rows;
-use super::feed::Feed;
+use super::feed::{Feed, check_sizes};
 use super::ports::bound_dims;
 use super::weights::load_weights;
 use crate::data::{Batches, Dataset, Loaded};
@@ -93,6 +93,7 @@ pub fn evaluate(
 ) -> Result<Evaluated, TrainError> {
     let set = data.valid.as_ref().unwrap_or(&data.train);
     let graph = pipeline::evaluation(training, DType::F32);
+    check_sizes(training, &graph, set, &bound_dims(training), &in_order(set, training.batch as usize).sizes())?;
     let mut session = Session::within(memory, vec![graph], DType::F32, threads, |_| 0)?;
     let evaluation = Evaluation::new(&mut session, 0, training, set)?;
     let notes = load_weights(&mut session, 0, weights)?;

@@ -4,12 +4,27 @@ use crate::data::Dataset;
 use crate::exec::bind::{self, Binding};
 use crate::exec::session::{RunError, Session, Which};
 use crate::ir::graph::Graph;
+use crate::ir::training::Training;
+use crate::pipeline::{self, Unmet};
 use crate::tensor::{DType, Tensor};
 
 /// The plans of one graph for every size that the batches of a data set have.
 #[derive(Clone, Debug)]
 pub struct Feed {
     plans: Vec<Prepared>,
+}
+
+/// Checks the facts of the model for each size that the batches of a data set have.
+pub fn check_sizes(
+    training: &Training,
+    graph: &Graph,
+    set: &Dataset,
+    known: &Binding,
+    sizes: &[usize],
+) -> Result<(), Unmet> {
+    // What does not bind is said where the plans are made.
+    let bindings = sizes.iter().filter_map(|&rows| binding(graph, set, known, rows).ok());
+    bindings.map(|binding| pipeline::check_sizes(&training.model, &binding)).collect()
 }
 
 /// A plan for so many rows, and for each of its inputs the column that fills it.

@@ -57,10 +57,23 @@ pub struct Report {
     pub losses: Vec<f64>,
     /// The last results on held-out rows: the loss, then the metrics.
     pub valid: Vec<(String, f64)>,
+    /// The best of all, also of the run that was resumed (of which only the loss is known).
+    pub best: Option<Best>,
     /// The last checkpoint.
     pub checkpoint: Option<String>,
     /// It was asked to stop.
     pub stopped: bool,
+}
+
+/// The held-out results by which `best` was chosen.
+#[derive(Clone, Debug)]
+pub struct Best {
+    /// After which step.
+    pub step: u64,
+    /// The loss, then the metrics.
+    pub results: Vec<(String, f64)>,
+    /// Its weights.
+    pub checkpoint: Option<String>,
 }
 
 /// Where a run writes.
@@ -76,6 +89,10 @@ impl Trainer<'_> {
     /// The whole run, or what is left of it.
     pub fn fit(&mut self, options: &Options, files: &dyn Files, watch: &mut dyn Watch) -> Result<Report, TrainError> {
         let mut report = Report { steps: self.step, ..Report::default() };
+        if let (Some((loss, step)), Some(out)) = (self.best, &options.out) {
+            let checkpoint = Some(checkpoint::model_path(&checkpoint::best(out)));
+            report.best = Some(Best { step, results: vec![("loss".into(), loss)], checkpoint });
+        }
         if self.step >= self.total && self.pending.is_none() {
             let out = options.out.as_deref().filter(|_| self.step > 0);
             report.checkpoint = out.map(last_model);
@@ -151,6 +168,10 @@ impl Trainer<'_> {
         }
         report.stopped = watch.stop() && !last;
         let better = self.improves();
+        if better {
+            let checkpoint = folder.as_ref().map(|folder| checkpoint::model_path(&checkpoint::best(folder.path)));
+            report.best = Some(Best { step: self.step, results: report.valid.clone(), checkpoint });
+        }
         let Some(folder) = folder else { return Ok(()) };
         match &pending {
             Some(begun) => folder.log.add_begun(begun, &self.row),
@@ -187,9 +208,9 @@ impl Trainer<'_> {
     /// Whether the validation loss of this step is the lowest so far.
     fn improves(&mut self) -> bool {
         let Some((_, loss)) = self.row.valid.iter().find(|(name, _)| name == "loss") else { return false };
-        let better = loss.is_finite() && self.best.is_none_or(|best| *loss < best);
+        let better = loss.is_finite() && self.best.is_none_or(|(best, _)| *loss < best);
         if better {
-            self.best = Some(*loss);
+            self.best = Some((*loss, self.step));
         }
         better
     }
@@ -223,7 +244,13 @@ pub fn load_data(
     let (inputs, targets) = ports(training);
     let Some(source) = source.or(training.data.as_ref()) else {
         let error = DataError::new("train::data", training.model.name.as_str(), "the train section names no data");
-        return Err(error.help("say `data digits` (or csv, npz, …) in the train section, or give --data FILE").into());
+        // Ids without targets of their own are a text's.
+        let text = targets.is_empty() && inputs.iter().all(|port| !port.dtype.is_float());
+        let (say, file) = if text { ("text(\"book.txt\")", "book.txt") } else { ("csv(\"rows.csv\")", "rows.csv") };
+        let help = format!(
+            "write `data {say}` in the train section, or give --data {file}; text, csv, npz, safetensors, idx and digits are data"
+        );
+        return Err(error.help(help).into());
     };
     Ok(crate::data::load(source, training.valid.as_ref(), &inputs, &targets, base, files, known)?)
 }

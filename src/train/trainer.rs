@@ -1,17 +1,17 @@
 //! One run between two steps: weights, optimizer state, the order of rows, the clock of the schedules.
 
-use super::checkpoint::{self, Snapshot};
+use super::checkpoint::{self, Program, Snapshot};
 use super::error::TrainError;
 use super::evaluate::Evaluation;
 use super::explain::{Scene, finite};
-use super::feed::Feed;
+use super::feed::{Feed, check_sizes};
 use super::fit::Options;
 use super::metrics::{Real, Row};
 use super::ports::{bound_dims, one_value_a_statistic};
 use super::weights::load_weights;
 use crate::data::{Batches, Loaded, near_or_all};
 use crate::exec::session::{Host, RunError, Session};
-use crate::ir::graph::{Graph, Output, Source};
+use crate::ir::graph::{Graph, Output, Source, show_attrs};
 use crate::ir::op::Role;
 use crate::ir::params::matches;
 use crate::ir::training::{Call, Group, Length, Training};
@@ -42,7 +42,8 @@ pub struct Trainer<'a> {
     pub(super) total: u64,
     program: String,
     fingerprint: String,
-    pub(super) best: Option<f64>,
+    /// The lowest validation loss so far, and after which step.
+    pub(super) best: Option<(f64, u64)>,
     pub(super) last_loss: Option<f64>,
     /// What is logged of the last step, where its evaluation was interrupted: it is made up for when the run goes on.
     pub(super) pending: Option<String>,
@@ -64,6 +65,7 @@ impl<'a> Trainer<'a> {
         let batches =
             Batches::new(data.train.rows, training.batch as usize, training.shuffle, training.drop_last, seed);
         let step = pipeline::step(training, DType::F32, Stage::Fused);
+        check_sizes(training, &step, &data.train, &bound_dims(training), &batches.sizes())?;
         check_batches(training, &step, &data, &batches)?;
         check_patterns(training, &step)?;
         let (program, fingerprint) = (program_hash(training, &step), data.train.fingerprint());
@@ -131,7 +133,7 @@ impl<'a> Trainer<'a> {
 
     fn resume(&mut self, out: &str, asked: Option<u64>, files: &dyn Files) -> Result<(), TrainError> {
         let folder = checkpoint::last(out);
-        let Some(snapshot) = checkpoint::resume(files, &folder, &self.program, &self.fingerprint)? else {
+        let Some(snapshot) = checkpoint::resume(files, &folder, &self.program(), &self.fingerprint)? else {
             return Ok(());
         };
         if let Some(asked) = asked.filter(|&asked| asked != snapshot.seed) {
@@ -156,6 +158,10 @@ impl<'a> Trainer<'a> {
         let t = self.training;
         self.batches = Batches::new(self.data.train.rows, t.batch as usize, t.shuffle, t.drop_last, snapshot.seed);
         Ok(())
+    }
+
+    fn program(&self) -> Program {
+        Program { hash: self.program.clone(), settings: settings(self.training) }
     }
 
     fn slot_names(&self, path: &str) -> Vec<&'static str> {
@@ -258,8 +264,8 @@ impl<'a> Trainer<'a> {
             loss: self.last_loss,
             best: self.best,
             plateau: self.plateau.as_ref().map(Plateau::word),
+            program: self.program(),
             pending: self.pending.clone(),
-            program: self.program.clone(),
             data: self.fingerprint.clone(),
             vocabulary: self.data.train.vocabulary.clone(),
             weights,
@@ -324,10 +330,35 @@ fn total_steps(training: &Training, options: &Options, batches: &Batches, schedu
     given.or_else(scheduled).unwrap_or_else(|| steps(Length::Epochs(10)))
 }
 
+/// What the hash below is made of, as a user reads it: which setting differs is said when a run cannot go on.
+fn settings(training: &Training) -> Vec<(String, String)> {
+    let shapes = &training.model.shapes;
+    let call = |call: &Call| format!("{}{}", call.name, show_attrs(&call.attrs, shapes));
+    let calls = |calls: &[Call]| calls.iter().map(call).collect::<Vec<_>>().join(" |> ");
+    let mut all: Vec<(String, String)> = training.model.hypers.clone();
+    for group in &training.optimizers {
+        let pattern = group.pattern.as_ref().map(|pattern| format!(" {pattern:?}")).unwrap_or_default();
+        all.push((format!("optimizer{pattern}"), call(&group.optimizer)));
+    }
+    all.push(("schedule".into(), calls(&training.schedule)));
+    all.push(("batch".into(), training.batch.to_string()));
+    all.extend(
+        training.sizes.iter().filter(|(name, _)| name != "batch").map(|(name, n)| (name.clone(), n.to_string())),
+    );
+    all.push(("loss".into(), training.loss.label.clone()));
+    all.push(("clip".into(), training.clip.map_or("none".into(), |clip| format!("{clip:?}").to_lowercase())));
+    all.push(("freeze".into(), training.freeze.join(", ")));
+    all.push(("shuffle".into(), training.shuffle.to_string()));
+    all.push(("drop_last".into(), training.drop_last.to_string()));
+    all
+}
+
 /// The hash of everything that decides a run's bits but data, seed and length.
 fn program_hash(training: &Training, step: &Graph) -> String {
     let mut hash = Sha256::new();
     hash.update(step.show());
+    // What is shown leaves defaults out, and a default may become another one.
+    step.ids().for_each(|id| hash.update(format!("{:?}", step.attrs(id).values())));
     for source in step.sources.values().filter(|source| matches!(source, Source::Param(_))) {
         hash.update(format!("{source:?}"));
     }

@@ -247,8 +247,8 @@ fn gradients_from(sample: &Sample, seed: u64) -> Verdict {
             if at.is_empty() || sample.op.gradient_is_zero() || exempt(&name) {
                 continue;
             }
-            if *sample.attrs.get("padding_index") != Attr::None {
-                return Silent("the padding row is a constant by definition");
+            if *sample.attrs.get("padding_index") != Attr::None || sample.attrs.flag("scale_grad_by_freq") {
+                return Silent("what flows back to its table is no derivative by definition");
             }
             let mut draw = Draw(3);
             let direction: Vec<f64> = (0..at.len()).map(|_| draw.value()).collect();

@@ -200,7 +200,6 @@ const NOT_YET: &[(&str, &str, &str)] = &[
     ("attention_more", "a zero key and value more", "add_zero_attn"),
     ("attention_more", "softcap", "softcap"),
     ("attention_more", "alibi", "alibi"),
-    ("embedding", "gradient divided by frequency", "scale_grad_by_freq"),
     ("sdpa_more", "softcap", "softcap"),
     ("sdpa_more", "softcap, causal", "softcap"),
     ("sdpa_more", "alibi", "alibi"),

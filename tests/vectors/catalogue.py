@@ -85,6 +85,7 @@ def rectifiers():
     gate = lambda x, beta=1.0: x * torch.sigmoid(beta * x)
     one("swish", None, [("swish", F.silu), ("swish(0.5)", lambda x: gate(x, 0.5)), ("swish(beta = 1.702)", lambda x: make.gelu(x, "sigmoid"))], knees)
     case("learned", "swish(learned = true)", {"x": rand(3, 4)}, lambda x, p: gate(x, p["swish.beta"]), {"swish.beta": rand(1, shift=1)})
+    one("relu_squared", lambda x: F.relu(x) ** 2, corners=knees, edges=EDGES)
     begin("prelu")
     for channels, shape in [(1, (3, 5)), (5, (3, 5)), (3, (2, 3, 4)), (3, (2, 3, 2, 2)), (4, (4,)), (1, ()), (3, (0, 3))]:
         axis = 0 if len(shape) == 1 else 1
@@ -390,8 +391,6 @@ def by_number():
 
 def shapes():
     plain = lambda op, calls, shape=(2, 3, 4): [case(call, call, {"x": rand(*shape)}, fn) for call, fn in calls]
-    begin("view")
-    plain("view", [("view(6, 4)", lambda x: x.reshape(6, 4)), ("view([2, -1])", lambda x: x.reshape(2, -1)), ("view(24)", lambda x: x.reshape(24)), ("view(shape = [4, 3, 2])", lambda x: x.reshape(4, 3, 2))])
     begin("unflatten")
     plain("unflatten", [("unflatten(2, [2, 2])", lambda x: x.unflatten(2, (2, 2))), ("unflatten(-1, [-1, 2])", lambda x: x.unflatten(-1, (-1, 2))),
                         ("unflatten(0, [1, 2])", lambda x: x.unflatten(0, (1, 2))), ("unflatten(axis = 1, sizes = [3, 1])", lambda x: x.unflatten(1, (3, 1)))])

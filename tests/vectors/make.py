@@ -14,6 +14,7 @@ How to run (not part of CI; the JSON files it writes beside itself are committed
 * An input of type f32 that is missing in `grad_inputs` has no gradient worth comparing (the class weights of a loss).
 * A file is named for its operator; `sdpa_masks`, `attention_memory`, `conv_1d_3d` and their like are more cases of the
   operator before the underscore, kept apart for size; `*_more` has the attributes that come later (softcap, alibi, …).
+* `catalogue.py` makes the files of the families that came later, with the tools of this one.
 * `steps` (batchnorm): run the model on each of these values of the first input in turn, carrying the state; the last of
   them is the case's own input, so outputs and gradients are those of the last run, `state_after` follows all of them.
 

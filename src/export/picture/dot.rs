@@ -20,7 +20,7 @@ fn body(scene: &Scene, prefix: &str, depth: usize, text: &mut String) {
         let id = format!("{prefix}{index}");
         let node = |label: &str, more: &str| format!("{indent}{id} [label = {}{more}]\n", quoted(label));
         let _ = match &piece.what {
-            What::Entry | What::Exit => write!(text, "{indent}{id} [shape = point, width = 0.02]\n"),
+            What::Entry | What::Exit => writeln!(text, "{indent}{id} [shape = point, width = 0.02]"),
             What::Port { name, ty } => write!(text, "{}", node(&format!("{name}: {ty}"), ", shape = oval")),
             What::Sign { sign, aside } => {
                 let label = if aside.is_empty() { sign.clone() } else { format!("{sign}\n{aside}") };

@@ -17,6 +17,7 @@ mod mermaid;
 mod place;
 mod route;
 mod scene;
+mod shapes;
 mod svg;
 
 use crate::ir::graph::Graph;

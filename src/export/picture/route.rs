@@ -21,6 +21,8 @@ pub(super) struct Spot {
     /// How far it reaches to the left and right of its spine.
     pub left: f64,
     pub right: f64,
+    /// How far a lane that ends here stays away.
+    pub reach: f64,
     /// Its spine.
     pub x: f64,
     pub y: f64,
@@ -73,8 +75,8 @@ impl Spots {
             Tree::Parallel(parts) => (Kind::Parallel, parts),
         };
         let id = self.all.len();
-        let (left, right, x, y, height) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        self.all.push(Spot { kind, children: vec![], parent, left, right, x, y, height, lanes: vec![] });
+        let (left, right, reach, x, y, height) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+        self.all.push(Spot { kind, children: vec![], parent, left, right, reach, x, y, height, lanes: vec![] });
         if let Kind::Leaf(item) = kind {
             self.of_box[item] = id;
         }
@@ -164,7 +166,8 @@ impl Spots {
             let others = set.iter().map(|&other| &self.all[spot].lanes[other]).filter(|other| {
                 other.on_the_left == lane.on_the_left && other.from <= lane.to + 1 && lane.from <= other.to + 1
             });
-            let offset = beside.chain(others.map(|other| other.offset)).fold(0.0, f64::max) + apart;
+            let end = self.all[spot].children.get(lane.to + 1).map_or(0.0, |&child| self.all[child].reach);
+            let offset = beside.chain(others.map(|other| other.offset)).fold(end, f64::max) + apart;
             let offset = offset.max(lane.least);
             self.all[spot].lanes[at].offset = offset;
             set.push(at);

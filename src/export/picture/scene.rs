@@ -3,8 +3,9 @@
 mod words;
 
 use crate::ir::graph::{Graph, NodeId};
-use crate::ir::structured::{Item, OpItem, Part, Region, RepeatItem, ScopeItem, ScopeKind, Structured, ValueId};
+use crate::ir::structured::{Item, OpItem, Part, Region, RepeatItem, Run, ScopeItem, ScopeKind, Structured, ValueId};
 use indexmap::{IndexMap, IndexSet};
+use std::ops::Range;
 use words::Words;
 
 /// Boxes, in the order of the text, and what flows between them. In a frame the first boxes are its entries and the
@@ -138,6 +139,9 @@ pub(super) fn of_graph(graph: &Graph) -> Scene {
     scene
 }
 
+/// A value's names on both sides of a frame's border, the one that comes first in the flow first.
+type Renamed = (ValueId, ValueId);
+
 /// Which box, and which of its outputs, gives a value.
 type Made = IndexMap<ValueId, (usize, usize)>;
 
@@ -188,7 +192,15 @@ impl Maker<'_> {
 
     fn repeat(&mut self, repeat: &RepeatItem, scene: &mut Scene, made: &mut Made) {
         let mut flowing = repeat.ins.clone();
+        let left_out = left_out(repeat);
         for (index, run) in repeat.runs.iter().enumerate() {
+            if left_out.contains(&index) {
+                if index + 1 == left_out.end {
+                    self.more(repeat, &left_out, &flowing, scene, made);
+                    flowing.clone_from(&run.results);
+                }
+                continue;
+            }
             let last = index + 1 == repeat.runs.len();
             let free = free_of(&run.region, &run.params);
             let entries = run.params.iter().zip(&flowing).map(|(&inner, &outer)| (outer, inner));
@@ -204,6 +216,29 @@ impl Maker<'_> {
         }
         if repeat.runs.is_empty() {
             self.alias.extend(repeat.outs.iter().copied().zip(repeat.ins.iter().copied()));
+        }
+    }
+
+    /// One box for copies that differ from the first in nothing but their sizes.
+    fn more(
+        &mut self,
+        repeat: &RepeatItem,
+        runs: &Range<usize>,
+        flowing: &[ValueId],
+        scene: &mut Scene,
+        made: &mut Made,
+    ) {
+        let runs = &repeat.runs[runs.clone()];
+        let (node, tip) = self.words.more(repeat, runs);
+        let at = scene.add(What::Node(node), tip);
+        let free = runs.iter().flat_map(|run| free_of(&run.region, &run.params));
+        let ins: IndexSet<ValueId> = flowing.iter().copied().chain(free).collect();
+        for (port, &value) in ins.iter().enumerate() {
+            self.edge(value, at, port, scene, made, true);
+        }
+        for (port, &value) in runs.last().map(|run| &run.results[..]).unwrap_or_default().iter().enumerate() {
+            made.insert(value, (at, port));
+            self.words.labelled(value, true);
         }
     }
 
@@ -232,12 +267,12 @@ impl Maker<'_> {
         self.frame(frame, (&scope.region, &scope.path), (&entries, &exits), tip, (scene, made));
     }
 
-    /// Adds a frame; entries and exits are pairs of a value's names outside and inside, or inside and outside.
+    /// Adds a frame; entries are named outside and inside, exits inside and outside.
     fn frame(
         &mut self,
         mut frame: Frame,
         (region, path): (&Region, &[Part]),
-        (entries, exits): (&[(ValueId, ValueId)], &[(ValueId, ValueId)]),
+        (entries, exits): (&[Renamed], &[Renamed]),
         tip: String,
         (scene, made): (&mut Scene, &mut Made),
     ) {
@@ -275,6 +310,36 @@ impl Maker<'_> {
             value = other;
         }
         value
+    }
+}
+
+/// Which runs of a repeat need no frame of their own: all but the first and the last where they are many and alike.
+fn left_out(repeat: &RepeatItem) -> Range<usize> {
+    let form = |run: &Run| {
+        let mut form = String::new();
+        form_of(&run.region, &mut form);
+        form
+    };
+    let many = !repeat.is_for && repeat.runs.len() > 3;
+    let alike = || {
+        let first = form(&repeat.runs[0]);
+        repeat.runs.iter().all(|run| form(run) == first)
+    };
+    if many && alike() { 1..repeat.runs.len() - 1 } else { 0..0 }
+}
+
+/// What a region is made of, sizes left out.
+fn form_of(region: &Region, form: &mut String) {
+    for item in &region.items {
+        match item {
+            Item::Op(op) => form.push_str(&op.word),
+            Item::Scope(scope) => {
+                form.extend(scope.label.chars().take_while(|c| *c != '('));
+                form_of(&scope.region, form);
+            }
+            Item::Repeat(repeat) => repeat.runs.iter().for_each(|run| form_of(&run.region, form)),
+        }
+        form.push(';');
     }
 }
 

@@ -1,7 +1,8 @@
 //! Placed shapes as SVG.
 
-use super::place::{Block, INSET, Rect, SIGN, Shape};
+use super::place::Block;
 use super::scene::{FrameKind, Node};
+use super::shapes::{INSET, Rect, SIGN, Shape};
 use std::fmt::Write;
 
 /// Room around the picture.
@@ -242,7 +243,11 @@ fn number(value: f64) -> String {
     let tenths = (value * 10.0).round() as i64;
     let sign = if tenths < 0 { "-" } else { "" };
     let tenths = tenths.unsigned_abs();
-    if tenths % 10 == 0 { format!("{sign}{}", tenths / 10) } else { format!("{sign}{}.{}", tenths / 10, tenths % 10) }
+    if tenths.is_multiple_of(10) {
+        format!("{sign}{}", tenths / 10)
+    } else {
+        format!("{sign}{}.{}", tenths / 10, tenths % 10)
+    }
 }
 
 /// Text that XML reads back: its own signs escaped, what it cannot hold left out.

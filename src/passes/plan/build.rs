@@ -584,8 +584,8 @@ impl Builder<'_> {
                     FusedArg::Step(index) => results[*index as usize],
                 })
                 .collect();
-            if let (1, 2, Some(value)) = (args.len(), op.arity, step.attrs.float("value")) {
-                args.insert(usize::from(!step.attrs.flag("number_first")), Reg::Const(value));
+            if let (1, 2, Some((value, first))) = (args.len(), op.arity, step.attrs.number_beside()) {
+                args.insert(usize::from(!first), Reg::Const(value));
             }
             let key = path_key(&self.graph.origin_at(step.origin).path);
             results.push(program.push(op, &args, imm(&step.attrs), key));

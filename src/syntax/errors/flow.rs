@@ -1,6 +1,6 @@
 //! Statements, flows and settings.
 
-use super::header::ternary;
+use super::header::{missing_body, ternary};
 use super::{Kind, Mend, Name, around, first_token, quoted, said};
 use crate::diagnostic::Diagnostic;
 use crate::text::Span;
@@ -79,8 +79,8 @@ fn foreign_sign_of_flow(text: &str, good: Span, at: Span, raw: &str) -> Option<D
         let report = Diagnostic::error("syntax::update", "a value is named by `=`", run(2), "write `=`");
         return Some(report.mend(text, run(2), "="));
     }
-    if raw.starts_with('<') {
-        let inner = raw[1..].find('>').map(|end| raw[1..=end].trim())?;
+    if let Some(after) = raw.strip_prefix('<') {
+        let inner = after.find('>').map(|end| after[..end].trim())?;
         let number = !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         return number.then(|| in_parentheses(text, good, run(raw.find('>').unwrap_or(0) + 1), inner));
     }
@@ -245,6 +245,9 @@ fn second_stage(text: &str, good: Span, at: Span, junk: Span) -> Diagnostic {
         let name = first[..first.find('(').unwrap_or(0)].rfind('=').map_or(0, |at| at + 1);
         let start = good.start + (name + first[name..].len() - first[name..].trim_start().len()) as u32;
         return Diagnostic::error("syntax::called", message, Span { start, ..good }.to(junk), "called on something");
+    }
+    if said(text, at) == "skip" && said(text, good).ends_with('}') {
+        return missing_body(text, at);
     }
     let second = quoted(said(text, junk));
     let message = format!("`{second}` follows on the same line: one stage a line, or `;` between them");

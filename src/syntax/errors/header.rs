@@ -242,7 +242,8 @@ fn slip_of_header(text: &str, head: Span, junk: Span, (at, sign, keyword): (Span
         let message = format!("numbers in a row are `{range}`");
         return Some(Diagnostic::error("syntax::range", message, junk, "not a list").mend(text, place, &range));
     }
-    if keyword == "if" && matches!(sign, "is" | "in" | "not") || keyword == "if" && before.trim_end().ends_with("not") {
+    let no_comparison = matches!(sign, "is" | "in" | "not") || before.trim_end().ends_with("not");
+    if keyword == "if" && no_comparison {
         let message = "a condition compares two numbers: `if d == 64 { … }`, `if d != 64 { … }`";
         let report = Diagnostic::error("syntax::in_head", message, at, "not a comparison");
         let note = match sign {

@@ -3,12 +3,12 @@
 use super::{Node, What};
 use crate::export::summary::grouped;
 use crate::ir::attr::Attr;
-use crate::ir::graph::{show_attr, shown_given};
+use crate::ir::graph::shown_given;
 use crate::ir::op::Role;
 use crate::ir::params;
 use crate::ir::shape::Shapes;
 use crate::ir::structured::{
-    OpItem, Part, RepeatId, RepeatItem, Run, ScopeItem, ScopeKind, Structured, ValueId, show_path,
+    Item, OpItem, Part, Region, RepeatId, RepeatItem, Run, ScopeItem, ScopeKind, Structured, ValueId, show_path,
 };
 use indexmap::{IndexMap, IndexSet};
 
@@ -97,24 +97,32 @@ impl<'m> Words<'m> {
             Some(layer) => show_path(&layer.path),
             None => shown_given(&op.attrs, &self.shapes).join(", "),
         };
-        match op.attrs.defs().iter().position(|def| def.name == "value").map(|at| &op.attrs.values()[at]) {
-            Some(value) if !word.starts_with(char::is_alphabetic) && *value != Attr::None => {
-                let number = show_attr(value, &self.shapes);
-                if op.attrs.flag("number_first") { format!("{number} {word} x") } else { format!("x {word} {number}") }
-            }
-            _ if given.is_empty() => word.to_string(),
-            _ => cut(&format!("{word}({given})")),
+        // A number stands beside its sign.
+        let number = op.attrs.number_beside().filter(|_| !op.word.starts_with(char::is_alphabetic));
+        match number {
+            Some((number, true)) => format!("{} {} x", short(number), op.word),
+            Some((number, false)) => format!("x {} {}", op.word, short(number)),
+            None if given.is_empty() => word.to_string(),
+            None => cut(&format!("{word}({given})")),
         }
     }
 
     /// `2,362,368`, or `shared` where all are counted elsewhere.
     fn count(&mut self, op: &OpItem) -> (String, bool) {
+        match self.count_of(op) {
+            None => (String::new(), false),
+            Some(sum) => (sum.map_or_else(|| "shared".into(), grouped), true),
+        }
+    }
+
+    /// The parameters of a use, if it has any: how many that are not counted elsewhere.
+    fn count_of(&mut self, op: &OpItem) -> Option<Option<u64>> {
         let ty = |value: &ValueId| self.model.values[value.0 as usize].ty;
         let ins: Vec<_> = op.operands.iter().map(|value| value.as_ref().map(ty)).collect();
         let defs = params::defs(op, &op.attrs, &ins, &mut self.shapes);
         let learned: Vec<_> = defs.iter().filter(|def| def.role != Role::State).collect();
         if learned.is_empty() {
-            return (String::new(), false);
+            return None;
         }
         let place = self.place(&op.path);
         let mut sum = None;
@@ -125,7 +133,7 @@ impl<'m> Words<'m> {
                 sum = Some(sum.unwrap_or(0u64).saturating_add(sizes));
             }
         }
-        (sum.map_or_else(|| "shared".into(), grouped), true)
+        Some(sum)
     }
 
     fn place(&self, path: &[Part]) -> String {
@@ -134,6 +142,36 @@ impl<'m> Words<'m> {
             Part::Copy(id) => self.firsts.get(id).map_or_else(String::new, u64::to_string),
         });
         parts.collect::<Vec<_>>().join(".")
+    }
+
+    /// The box for runs that have no frame of their own, and its tip.
+    pub fn more(&mut self, repeat: &RepeatItem, runs: &[Run]) -> (Node, String) {
+        let copies: u64 = runs.iter().map(|run| run.count).sum();
+        let mut sum = 0u64;
+        for run in runs {
+            self.begin_run(repeat.id, run.first);
+            sum = sum.saturating_add(self.sum(&run.region).saturating_mul(run.count));
+        }
+        let first = runs.first().map_or(0, |run| run.first);
+        let text = format!("{copies} more copies");
+        let tip = format!("{} [{first}..{}), alike but for their sizes", repeat.label, first + copies);
+        let count = if sum == 0 { String::new() } else { grouped(sum) };
+        (Node { name: "⋮".into(), text, learned: sum > 0, count, by_mode: false }, tip)
+    }
+
+    /// The parameters of a region that are not counted elsewhere.
+    fn sum(&mut self, region: &Region) -> u64 {
+        region.items.iter().fold(0, |sum, item| {
+            let own = match item {
+                Item::Op(op) => self.count_of(op).flatten().unwrap_or(0),
+                Item::Scope(scope) => self.sum(&scope.region),
+                Item::Repeat(repeat) => repeat.runs.iter().fold(0u64, |sum, run| {
+                    self.begin_run(repeat.id, run.first);
+                    sum.saturating_add(self.sum(&run.region).saturating_mul(run.count))
+                }),
+            };
+            sum.saturating_add(own)
+        })
     }
 
     /// The words of a run: `h`, `repeat depth`, `[1..6)`; `c = 128` of a for.
@@ -186,6 +224,12 @@ fn is_counted(name: &str, word: &str) -> bool {
         Some(rest) => rest.strip_prefix('_').is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit())),
         None => false,
     }
+}
+
+/// A number, with four digits behind the point at most.
+fn short(number: f64) -> String {
+    let whole = number.to_string();
+    if whole.len() <= 8 { whole } else { format!("{number:.4}").trim_end_matches('0').into() }
 }
 
 fn cut(text: &str) -> String {
