@@ -11,6 +11,9 @@ use wythe::pipeline::check;
 use wythe::syntax::format;
 use wythe::text::Source;
 
+/// A name, and what is done with a text.
+type Work<'a> = (&'static str, &'a dyn Fn(&str));
+
 /// Counts the bytes that this thread asks for.
 struct Counting;
 
@@ -139,8 +142,7 @@ fn grown(texts: &[Text], right: bool) {
         let run = |text: &str| check(Source::new("long.model", text), &Request::default(), None);
         let found = run(&small);
         assert_eq!(found.has_errors(), !right, "{name}: {:.2000}", found.render());
-        let works: [(&str, &dyn Fn(&str)); 2] =
-            [("check", &|text| drop(run(text).render())), ("fmt", &|text| drop(format(text)))];
+        let works: [Work<'_>; 2] = [("check", &|text| drop(run(text).render())), ("fmt", &|text| drop(format(text)))];
         for (work, go) in works {
             let (few, many) = (cost(|| go(&small)), cost(|| go(&large)));
             let bytes = many.0 as f64 / few.0 as f64;

@@ -23,8 +23,8 @@ pub fn check_sizes(
     sizes: &[usize],
 ) -> Result<(), Unmet> {
     // What does not bind is said where the plans are made.
-    let bindings = sizes.iter().filter_map(|&rows| binding(graph, set, known, rows).ok());
-    bindings.map(|binding| pipeline::check_sizes(&training.model, &binding)).collect()
+    let mut bindings = sizes.iter().filter_map(|&rows| binding(graph, set, known, rows).ok());
+    bindings.try_for_each(|binding| pipeline::check_sizes(&training.model, &binding))
 }
 
 /// A plan for so many rows, and for each of its inputs the column that fills it.

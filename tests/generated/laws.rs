@@ -76,10 +76,10 @@ pub fn broken(text: &str, rng: &mut Rng) -> Result<bool, Broken> {
     if count > 3 {
         return Err(format!("one slip gives {count} reports:\n{}", found.render()));
     }
-    if let Ok(once) = format(text) {
-        if format(&once).ok().as_deref() != Some(&once) {
-            return Err(format!("a second layout differs from the first:\n{once}"));
-        }
+    if let Ok(once) = format(text)
+        && format(&once).ok().as_deref() != Some(&once)
+    {
+        return Err(format!("a second layout differs from the first:\n{once}"));
     }
     let Ok(whole) = Model::check(text) else { return Ok(count > 0) };
     let Ok(model) = whole.structured() else { return Ok(false) };

@@ -29,17 +29,17 @@ fn plain() -> Vec<&'static OpDef> {
 impl Gen {
     pub fn operator(&mut self, cur: &Ty, goal: Option<&Ty>) -> Made {
         match cur.dtype {
-            DType::I64 if goal.is_none() => self.from_ids(cur),
+            DType::I64 if goal.is_none() => self.of_ids(cur),
             DType::Bool if goal.is_none() => Some(("cast(\"f32\")".into(), Ty { dtype: DType::F32, ..cur.clone() })),
             DType::F32 | DType::F64 => match self.rng.below(3) {
-                0 if !cur.rest => self.from_catalogue(cur),
+                0 if !cur.rest => self.of_catalogue(cur),
                 _ => self.common(cur),
             },
             DType::I64 | DType::Bool => None,
         }
     }
 
-    fn from_ids(&mut self, cur: &Ty) -> Made {
+    fn of_ids(&mut self, cur: &Ty) -> Made {
         if cur.rank() > 3 {
             return None;
         }
@@ -101,9 +101,13 @@ impl Gen {
                 ]);
                 same(word)
             }
-            8 => {
-                same(*self.rng.pick(&["dropout", "dropout(0.1)", "dropout(p = 0)", "gelu(form = \"tanh\")", "detach"]))
-            }
+            8 => same(self.rng.pick::<&str>(&[
+                "dropout",
+                "dropout(0.1)",
+                "dropout(p = 0)",
+                "gelu(form = \"tanh\")",
+                "detach",
+            ])),
             9 if closed && cur.rank() > 0 => {
                 let axis = self.rng.below(cur.rank());
                 let axis = self.axis(cur, axis);
@@ -234,7 +238,7 @@ impl Gen {
     }
 
     /// Any operator of the catalogue, with arguments and operands from its schemas.
-    fn from_catalogue(&mut self, cur: &Ty) -> Made {
+    fn of_catalogue(&mut self, cur: &Ty) -> Made {
         let all: Vec<&'static OpDef> = wythe::ops::all().filter(|op| proposed(op)).collect();
         for _ in 0..10 {
             let op = *self.rng.pick(&all);

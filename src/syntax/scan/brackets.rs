@@ -152,7 +152,7 @@ impl Scanner<'_> {
         let line = || self.tokens[start..newline].iter().filter(|token| !token.is_comment());
         let heads = ["residual", "repeat", "for", "if", "parallel", "loss", "metric"];
         let Some(keyword) = line().find(|token| heads.contains(&token.text(self.text))) else { return false };
-        let Some(last) = line().last().filter(|token| !matches!(token.kind, Kind::Open | Kind::Close)) else {
+        let Some(last) = line().next_back().filter(|token| !matches!(token.kind, Kind::Open | Kind::Close)) else {
             return false;
         };
         let header = Span::new(self.file, keyword.start, last.end);
