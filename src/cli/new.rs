@@ -59,6 +59,7 @@ const TEMPLATES: &[Template] = templates! {
     "densenet121" or "densenet";
     "unet";
     "vae";
+    "chars" or "text";
 };
 
 impl Template {

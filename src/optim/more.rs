@@ -176,9 +176,13 @@ fn nadam_host(attrs: &Attrs, hyper: &mut [f64]) {
     if at == 0.0 || at > t {
         (product, at) = (1.0, 0.0);
     }
-    while at < t && product > 0.0 {
+    // The smallest numbers times 0.9 are rounded up again: below the normal ones the product has vanished.
+    while at < t && product >= f64::MIN_POSITIVE {
         at += 1.0;
         product *= momentum(attrs, at);
+    }
+    if product < f64::MIN_POSITIVE {
+        product = 0.0;
     }
     (hyper[4], hyper[5]) = (product, t);
     (hyper[6], hyper[7]) = (momentum(attrs, t), momentum(attrs, t + 1.0));
