@@ -209,7 +209,10 @@ fn a_name_behind_the_file_chooses_a_model_or_a_section() {
     folder.put("n.model", text);
     folder.put("d.csv", table(10));
     folder.run(&["summary", "n.model"]).ends(2).refuses(&["holds several models", "n.model#a, n.model#b"]);
-    folder.run(&["summary", "n.model#c"]).ends(2).refuses(&["there is no model `c`", "n.model#a, n.model#b"]);
+    folder
+        .run(&["summary", "n.model#c"])
+        .ends(2)
+        .refuses(&["there is no model or train section `c`", "n.model#a, n.model#b"]);
     folder.run(&["summary", "n.model#a"]).ends(0).says(&["a(d = 4)"]);
     folder.run(&["summary", "n.model#small"]).ends(0).says(&["a(d = 2)"]);
     folder.run(&["train", "n.model"]).ends(2).refuses(&["several train sections", "#small, n.model#a, n.model#b"]);

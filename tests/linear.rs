@@ -73,7 +73,7 @@ const RIGHT: &[Text] = &[
     }),
     ("models", |n| each(n, |i| format!("model b{i} : (x: f32[4]) -> f32[4] {{ linear(4) }}\n"))),
     ("stages", |n| model("relu\n".repeat(n))),
-    ("layers", |n| model(each(n, |i| format!("layer l{i} = linear(4)\nl{i}\n")))),
+    ("layers", |n| model(each(n, |i| format!("layer f{i} = linear(4)\nf{i}\n")))),
     ("names", |n| model(each(n, |i| format!("a{i} = linear(4)\n")))),
     ("old names", |n| model(each(n, |i| format!("a{i} = relu\nit + a{}\n", i / 2)))),
     ("residuals", |n| model("residual deep rmsnorm { linear(4) }\n".repeat(n))),

@@ -106,8 +106,9 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     }
     let choice = Choice { temperature: args.temperature, top: args.top_k.map(|k| k as usize), seed: args.seed };
     let mut text = args.prompt.clone().into_bytes();
+    let mut waiting = text.clone();
     if !args.json {
-        world.out.bytes(&text)?;
+        world.out.put(&taken(&mut waiting))?;
     }
     for drawn in 0..args.length as u64 {
         let next = generator.next(&tokens, &choice, drawn)?;
@@ -118,7 +119,8 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         };
         text.extend(&word);
         if !args.json {
-            world.out.bytes(&word)?;
+            waiting.extend(&word);
+            world.out.put(&taken(&mut waiting))?;
             world.out.flush()?;
         }
     }
@@ -129,4 +131,38 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         world.out.put("\n")?;
     }
     Ok(Verdict::Well)
+}
+
+/// Takes the text that the bytes make so far: what cannot be text is shown as `\u{fffd}`, the beginning of a character that
+/// later bytes may complete is left.
+fn taken(bytes: &mut Vec<u8>) -> String {
+    let mut text = String::new();
+    loop {
+        let (good, bad) = match std::str::from_utf8(bytes) {
+            Ok(all) => (all.len(), 0),
+            Err(error) => (error.valid_up_to(), error.error_len().unwrap_or(0)),
+        };
+        text.push_str(&String::from_utf8_lossy(&bytes[..good]));
+        bytes.drain(..good + bad);
+        if bad == 0 {
+            return text;
+        }
+        text.push('\u{fffd}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::taken;
+
+    #[test]
+    fn bytes_become_text_as_they_come() {
+        let mut bytes = vec![b'a', 0xc3];
+        assert_eq!(taken(&mut bytes), "a");
+        bytes.push(0xa9);
+        assert_eq!(taken(&mut bytes), "é");
+        bytes.extend([0xff, b'b', 0xe2]);
+        assert_eq!(taken(&mut bytes), "\u{fffd}b");
+        assert_eq!(bytes, [0xe2]);
+    }
 }

@@ -313,6 +313,7 @@ pub static CODES: &[Code] = codes! {
     "data::label": "A label is a whole number from 0 to one less than the classes, or a word that the training data know."
     "data::limit": "The file is larger than is read, or unpacks to more."
     "data::literal": "Numbers on the command line are written as lists, `[[1, 2], [3, 4]]`, with equally long rows."
+    "data::log": "The log of a run holds a line a step, which `plot` reads; a line of this one is damaged."
     "data::name": "Arrays are matched by the names of inputs and targets; one is missing, unexpected, or there are several to choose from."
     "data::npy": "An .npy file begins with a header that says type, order and shape, and holds exactly that many values."
     "data::npz": "An .npz file is a zip of .npy files, each name once."

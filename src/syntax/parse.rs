@@ -95,7 +95,8 @@ fn forgive_braces(text: &str, all: &mut Vec<Diagnostic>) {
             let next = ["\nblock ", "\nmodel ", "\ntrain "].iter().filter_map(|word| text[at..].find(word)).min();
             until = next.map_or(text.len() + 1, |next| at + next);
         }
-        let follows = matches!(d.code, "syntax::outside" | "syntax::after_entry" | "syntax::stray_bracket");
+        let follows =
+            matches!(d.code, "syntax::outside" | "syntax::after_entry" | "syntax::stray_bracket" | "syntax::dim_value");
         !(follows && at < until)
     });
 }

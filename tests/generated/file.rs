@@ -161,7 +161,9 @@ impl Gen {
             if inputs.iter().any(|(_, ty)| ty.sizes.iter().any(|size| size.sym.is_some_and(|sym| sym.name == dim)))
                 && self.rng.percent(30)
             {
-                lines.push(format!("{dim} {}", self.least.get(dim).copied().unwrap_or(1) + 2));
+                // Even, for the fact that a model may state.
+                let least = self.least.get(dim).copied().unwrap_or(1);
+                lines.push(format!("{dim} {}", least + least % 2 + 2 * (1 - least % 2)));
             }
         }
         let inner: Vec<String> = lines.iter().flat_map(|line| line.lines()).map(|line| format!("  {line}\n")).collect();

@@ -41,7 +41,8 @@ pub fn valid(written: &Written, rng: &mut Rng) -> Result<(), Broken> {
         .map(|(name, (least, most))| {
             let size = rng.between(*least, *most);
             let step = written.steps.get(name).copied().unwrap_or(1);
-            (name.to_string(), (size - size % step).max(step))
+            let below = size - size % step;
+            (name.to_string(), if below >= *least { below } else { below + step })
         })
         .collect();
     let bound = sizes.iter().map(|(name, size)| (name.clone(), *size)).collect();

@@ -205,6 +205,7 @@ const STANDING: &[&str] = &[
 /// Primitives that no use of a single operator has: which, and who tries them.
 const UNREACHED: &[(&str, &str)] = &[
     ("residual.add", "vectors: residual"),
+    ("reduce.largest", "clipping by the largest gradient, in tests/promises/resume.rs"),
     ("reduce.sum_squares", "clipping, in tests/no_alloc.rs and tests/training.rs"),
     ("loss.guard", "training steps, in tests/no_alloc.rs and tests/training.rs"),
 ];

@@ -130,7 +130,9 @@ pub(in crate::syntax) fn missing_name(text: &str, span: Span, keyword: &str, exa
         span,
         "the name is missing after this",
     );
-    let models: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("model ")).collect();
+    // Looked for in short texts only: it is done again for every such report.
+    let lines = text.lines().take(if text.len() < 1 << 14 { usize::MAX } else { 0 });
+    let models: Vec<&str> = lines.filter_map(|line| line.strip_prefix("model ")).take(2).collect();
     if let ("train", [model]) = (keyword, models.as_slice()) {
         let name: String = model.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         return report.mend(text, Span { start: span.end, ..span }, &format!(" {name}"));

@@ -247,11 +247,13 @@ impl Tree<'_> {
         let told = self.head_junk(&mut kids, whole);
         let body = kids.take(Rule::body);
         let head = self.head(whole, body.as_ref());
-        if let (Some((word, _)), None, false) = (&placement, &norm, told) {
+        // `residual relu }`: the place of a norm is not what is missing.
+        let open = body.is_none() && self.text[head.end as usize..].trim_start_matches([' ', '\t']).starts_with('}');
+        if let (Some((word, _)), None, false, false) = (&placement, &norm, told, open) {
             let word = Name { text: word.text.clone(), span: Span { end: head.end, ..word.span } };
             self.report(errors::residual_head(self.text, &word));
         }
-        let told = told || (placement.is_some() && norm.is_none());
+        let told = told || (placement.is_some() && norm.is_none() && !open);
         let branch = self.body_or_miss(body, head, told);
         let skip = kids.take(Rule::kw_skip).map(|skip| {
             let skip = self.span(&skip);
