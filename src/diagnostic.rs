@@ -110,17 +110,15 @@ impl Fix {
         let mut edits = vec![(self.span, self.replacement.as_str())];
         edits.extend(self.also.iter().map(|(span, by)| (*span, by.as_str())));
         edits.retain(|(span, _)| span.file == file);
-        edits.sort_by_key(|(span, _)| std::cmp::Reverse((span.start, span.end)));
-        let mut mended = text.to_string();
-        let mut before = text.len();
+        edits.sort_by_key(|(span, _)| (span.start, span.end));
+        let (mut mended, mut done) = (String::with_capacity(text.len()), 0);
         for (span, by) in edits {
-            let (start, end) = (span.start as usize, span.end as usize);
-            if end > before || text.get(start..end).is_none() {
-                return None;
-            }
-            mended.replace_range(start..end, by);
-            before = start;
+            // None where two edits overlap, too.
+            mended.push_str(text.get(done..span.start as usize)?);
+            mended.push_str(by);
+            done = text.get(span.start as usize..span.end as usize).map(|_| span.end as usize)?;
         }
+        mended.push_str(text.get(done..)?);
         Some(mended)
     }
 }

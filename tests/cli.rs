@@ -216,7 +216,10 @@ fn a_name_behind_the_file_chooses_a_model_or_a_section() {
     folder.run(&["summary", "n.model#a"]).ends(0).says(&["a(d = 4)"]);
     folder.run(&["summary", "n.model#small"]).ends(0).says(&["a(d = 2)"]);
     folder.run(&["train", "n.model"]).ends(2).refuses(&["several train sections", "#small, n.model#a, n.model#b"]);
-    folder.run(&["train", "n.model#x"]).ends(2).refuses(&["there is no train section `x`", "#small, n.model#a"]);
+    folder
+        .run(&["train", "n.model#x"])
+        .ends(2)
+        .refuses(&["there is no model or train section `x`", "n.model#a, n.model#b, n.model#small"]);
     for (name, shape, two) in [("small", "[2,4]", true), ("a", "[4,4]", true), ("b", "[3,4]", false)] {
         folder.run(&["train", &format!("n.model#{name}"), "--out", name]).ends(0);
         let weights = std::fs::read(folder.0.join(name).join("last/model.safetensors")).expect("it was saved");

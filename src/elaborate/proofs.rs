@@ -193,7 +193,7 @@ fn agree(verdict: Option<bool>, claim: &Claim, sizes: &[[i64; 3]]) -> Result<(),
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_proved_holds_and_what_is_refuted_never_does(

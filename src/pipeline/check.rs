@@ -243,6 +243,8 @@ fn of_family(reports: &[Diagnostic], family: &str) -> usize {
 fn again(sources: &Sources, fix: &Fix, request: &Request, files: Option<&dyn Files>) -> Option<Vec<Diagnostic>> {
     let mut places = vec![fix.span.file];
     places.extend(fix.also.iter().map(|(span, _)| span.file));
+    places.sort_unstable();
+    places.dedup();
     let mut mended = vec![];
     for file in places {
         let source = sources.0.get(usize::from(file))?;
