@@ -54,7 +54,7 @@
 //! | [`export`] | the summary, weights as files, graphs as text and pictures |
 //! | [`train`] | the loop, its log, its checkpoints |
 //! | [`embed`] | the types below |
-//! | [`reference`] | a page for each operator, optimizer, schedule and question |
+//! | [`mod@reference`] | a page for each operator, optimizer, schedule and question |
 //! | [`cli`] | the program; one file a command |
 //!
 //! A room uses only rooms that stand lower; `tests/architecture.rs` holds the table and reports every arrow that points
