@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::attr::Attr;
 use crate::ir::dim::Dim;
 use crate::ir::op::{Misfit, MisfitKind, Why};
+use crate::tensor::DType;
 use crate::text::Span;
 
 impl Elab<'_> {
@@ -38,7 +39,12 @@ impl Elab<'_> {
             MisfitKind::Rank { .. } => match use_.op.operands.get(misfit.operand.unwrap_or(0)) {
                 Some(schema) if schema.name == "target" => {
                     let report = self.with_target_fix(report, use_, misfit);
-                    report.note("classes are i64, one number for each row; floats are one probability for each class")
+                    match schema.dtype.allow(DType::I64) {
+                        true => report.note(
+                            "classes are i64, one number for each row; floats are one probability for each class",
+                        ),
+                        false => report.note("a target of floats has the shape of what it is compared with"),
+                    }
                 }
                 _ => report.note(format!("the shapes of `{}`: {}", use_.word, use_.op.shape)),
             },
@@ -123,7 +129,8 @@ impl Elab<'_> {
         let written = self.written(place).to_string();
         let classes = written.strip_prefix("f32").map(|rest| format!("i64{rest}"));
         let shorter = written.rfind(',').map(|at| format!("{}]", &written[..at]));
-        let fixes = classes.into_iter().chain(shorter);
+        let compared = use_.operands.first().copied().flatten().map(|value| self.shapes.show(self.ty(value)));
+        let fixes = classes.into_iter().chain(shorter).chain(compared);
         fixes.fold(report, |report, fixed| report.fix(place, fixed.clone(), self.mended(place, &fixed)))
     }
 
