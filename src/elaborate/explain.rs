@@ -2,10 +2,12 @@
 
 use super::Elab;
 use super::apply::Use;
+use super::elements::Taken;
+use super::value::Given;
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::Attr;
 use crate::ir::dim::Dim;
-use crate::ir::op::{Condition, Elements, Misfit, MisfitKind, Need, Why};
+use crate::ir::op::{Condition, Misfit, MisfitKind, Need, Why};
 use crate::ir::structured::ValueId;
 use crate::text::Span;
 
@@ -28,25 +30,78 @@ impl Elab<'_> {
         if let MisfitKind::Elements(wanted) = misfit.kind {
             if let Some(value) = operand {
                 let index = misfit.operand.unwrap_or(0);
-                let name = use_.op.operands.get(index).or(use_.op.operands.last()).map_or("x", |schema| schema.name);
-                self.report_elements(use_.word, use_.span, name, wanted, value);
+                let Use { op, word, span, .. } = *use_;
+                self.report_operand(Taken { op, word, span, operands: &use_.operands }, index, wanted, value);
             }
             return;
         }
         let Told { code, message, label } = self.tell(use_, &misfit, operand);
-        let named =
-            use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|name| Some(&*name.text) == misfit.attr));
-        if let (MisfitKind::Attribute(_), Some(arg)) = (&misfit.kind, named) {
-            return self.report(Diagnostic::error(code, message, arg.span, label));
+        let place = self.argument_of(use_, &misfit);
+        if let (MisfitKind::Attribute(clause), Some(place)) = (&misfit.kind, place) {
+            let report = Diagnostic::error(code, message, place, label);
+            let report = self.with_pad_of_stride(report, use_, &misfit, place);
+            let axes = clause.contains("axes") || clause.contains("axis");
+            let report = if axes { self.with_culprits(report, use_, &misfit, operand) } else { report };
+            return self.report(report);
         }
         let mut report = Diagnostic::error(code, message, use_.span, label);
-        report = self.with_culprits(report, use_, &misfit, operand);
+        let made = misfit.kind == MisfitKind::Divides(Why::Groups) && self.divides_what_is_made(use_, &misfit, operand);
+        if made {
+            let found = misfit.found.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+            let wanted = misfit.wanted.map(|dim| self.shapes.dims.show(dim)).unwrap_or_default();
+            report.message = format!("{wanted} groups do not divide the {found} channels that `{}` makes", use_.word);
+        } else {
+            report = self.with_culprits(report, use_, &misfit, operand);
+        }
         report = self.with_table(report, use_, &misfit);
         report = self.with_misfit_fix(report, use_, &misfit);
         match operand {
             Some(value) => self.report_flow(report, value),
             None => self.report(report),
         }
+    }
+
+    /// The argument that an attribute was given by, by name or by position.
+    fn argument_of(&self, use_: &Use<'_>, misfit: &Misfit) -> Option<Span> {
+        let attr = misfit.attr?;
+        let named = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == attr));
+        if let Some(arg) = named {
+            return Some(arg.span);
+        }
+        let mut positional = use_.op.attrs.iter().filter(|def| def.positional);
+        let at = positional.position(|def| def.name == attr)?;
+        let unnamed: Vec<&Given> = use_.given.iter().filter(|arg| arg.name.is_none()).collect();
+        let alone = use_.op.attrs.iter().filter(|def| def.positional).count() == 1;
+        match (unnamed.first(), unnamed.last()) {
+            // A list that may be written without brackets.
+            (Some(first), Some(last)) if alone => Some(first.span.to(last.span)),
+            _ => unnamed.get(at).map(|arg| arg.span),
+        }
+    }
+
+    /// `pad = "same"` beside a stride: what halves is half of the kernel.
+    fn with_pad_of_stride(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit, place: Span) -> Diagnostic {
+        let stride = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "stride"));
+        let (Some("pad"), Some(stride), Some(kernel)) = (misfit.attr, stride, use_.given.get(1)) else { return report };
+        let report = report.label(stride.span, "a stride");
+        match self.as_int(&kernel.value) {
+            Some(kernel) if kernel % 2 == 1 && kernel > 1 => {
+                let fixed = format!("pad = {}", kernel / 2);
+                report.fix(place, fixed.clone(), self.mended(place, &fixed))
+            }
+            _ => report,
+        }
+    }
+
+    /// Whether it is the channels of the result that groups do not divide.
+    fn divides_what_is_made(&self, use_: &Use<'_>, misfit: &Misfit, operand: Option<ValueId>) -> bool {
+        let out = match use_.attrs.values().first() {
+            Some(Attr::Int(out)) => Some(*out),
+            _ => None,
+        };
+        let found = misfit.found.and_then(|dim| self.shapes.dims.as_const(dim));
+        let flows = operand.and_then(|value| self.shapes.dims(self.ty(value)).get(1).copied());
+        found.is_some() && found == out && flows != misfit.found
     }
 
     /// The stages that made what does not fit.
@@ -63,7 +118,9 @@ impl Elab<'_> {
         }
         let mut places = vec![use_.span];
         for value in values {
-            let Some(place) = self.culprit(value).filter(|place| !places.contains(place)) else { continue };
+            // Of two widths that differ each was decided by the last stage that says one.
+            let made = if misfit.kind == MisfitKind::Shapes { self.sizer(value) } else { self.culprit(value) };
+            let Some(place) = made.filter(|place| !places.contains(place)) else { continue };
             places.push(place);
             let text = self.shown_type(self.ty(value));
             let verb = if self.is_input(place) { "comes in as" } else { "makes it" };
@@ -105,7 +162,7 @@ impl Elab<'_> {
                 let index = misfit.operand.unwrap_or(0);
                 let message = match use_.op.operands.get(index).or(use_.op.operands.last()) {
                     Some(schema) if schema.many => {
-                        format!("`{word}` joins values of equally many axes: {axes} come first, and then {gets}")
+                        format!("`{word}` joins values of equally many axes: the first has {least}, another is {gets}")
                     }
                     Some(schema) if index > 0 => {
                         format!("`{}` of `{word}` must have {axes} here, and is {gets}", schema.name)
@@ -125,13 +182,13 @@ impl Elab<'_> {
                 let message = format!("`{word}` {what} an axis of size 1, and this one is {found}");
                 told("shape::size", message, format!("{found}, not 1"))
             }
-            MisfitKind::Size(why) => self.tell_size(word, *why, &found, &wanted),
+            MisfitKind::Size(why) => self.tell_size(use_, misfit, *why, &found, &wanted),
             MisfitKind::Divides(Why::Pairs) => self.tell_pairs(use_, misfit, operand),
-            MisfitKind::Divides(why) => self.tell_divides(word, *why, &found, &wanted),
-            MisfitKind::TooSmall(why) => self.tell_small(word, *why, &found, &wanted, &gets),
+            MisfitKind::Divides(why) => self.tell_divides(word, misfit, *why, &found, &wanted),
+            MisfitKind::TooSmall(why) => self.tell_small(use_, misfit, *why, &found, &wanted),
             MisfitKind::Axis { axis, rank } => {
                 let message = format!("`{word}` names axis {axis}, and {gets} has {rank} axes");
-                told("shape::axis", message, format!("axis {axis} of {rank}"))
+                told("shape::axis", message, format!("there is no axis {axis}"))
             }
             MisfitKind::AxisTwice { axis } => {
                 told("shape::axis_twice", format!("`{word}` names axis {axis} twice"), "an axis twice")
@@ -140,6 +197,8 @@ impl Elab<'_> {
             MisfitKind::Count => {
                 let message = format!("`{word}` keeps the number of elements: {wanted} flow in, {found} are asked for");
                 let label = match self.reduced_counts(misfit) {
+                    Some((wanted, found)) if found == "1" => format!("{wanted} is missing"),
+                    Some((wanted, found)) if wanted == "1" => format!("{found} is too many"),
                     Some((wanted, found)) => format!("{found} where {wanted} are"),
                     None => format!("{found} elements"),
                 };
@@ -154,7 +213,11 @@ impl Elab<'_> {
         }
     }
 
-    fn tell_size(&self, word: &str, why: Why, found: &str, wanted: &str) -> Told {
+    fn tell_size(&self, use_: &Use<'_>, misfit: &Misfit, why: Why, found: &str, wanted: &str) -> Told {
+        let word = use_.word;
+        let along = misfit.axis.map_or(String::new(), |axis| format!(" along axis {axis}"));
+        // Losses of numbers, and distances, compare without classes.
+        let classes = use_.op.attrs.iter().any(|def| def.name == "ignore_index" || def.name == "weight");
         let differ = format!("{found} against {wanted}");
         match why {
             Why::Pin => told(
@@ -163,6 +226,12 @@ impl Elab<'_> {
                 format!("wants {wanted}, gets {found}"),
             ),
             Why::Inner => told("shape::inner", format!("the inner sizes of `{word}` differ: {differ}"), differ),
+            Why::Leading if !use_.op.name.starts_with("matmul") => {
+                told("shape::leading", format!("`{word}` compares rows of one width: {differ}"), differ)
+            }
+            Why::Rows if !classes => {
+                told("shape::rows", format!("`{word}` compares values of one shape{along}: {differ}"), differ)
+            }
             Why::Leading => told("shape::leading", format!("the leading axes of `{word}` differ: {differ}"), differ),
             Why::Table => told(
                 "shape::table",
@@ -177,7 +246,7 @@ impl Elab<'_> {
             Why::Mask => told("shape::mask", format!("the mask of `{word}` has another size: {differ}"), differ),
             Why::Keys => told("shape::keys", format!("keys and values of `{word}` differ: {differ}"), differ),
             Why::Heads | Why::KeyHeads | Why::Groups | Why::Window | Why::Pairs | Why::Other => {
-                told("shape::size", format!("`{word}` wants a size of {wanted}, and gets {found}"), differ)
+                told("shape::size", format!("`{word}` wants a size of {wanted}{along}, and gets {found}"), differ)
             }
         }
     }
@@ -188,7 +257,9 @@ impl Elab<'_> {
         let axis = misfit.axis.map_or(String::new(), |axis| format!(" of axis {axis}"));
         let joined = match use_.attrs.get("axis") {
             Attr::Int(along) if use_.op.name == "concat" => {
-                format!("`{word}` joins along axis {along}, and all others must be equal: the sizes{axis} are {differ}")
+                format!(
+                    "`{word}` joins along axis {along}, and all others must be equal: those{axis} are {found} and {wanted}"
+                )
             }
             _ => format!("`{word}` joins values of one shape: the sizes{axis} are {differ}"),
         };
@@ -233,15 +304,19 @@ impl Elab<'_> {
             }
             None => true,
         });
+        // Plain numbers are told as they are.
+        let plain = left.is_empty() && right.is_empty();
+        let common = if plain { 1 } else { gcd(*p, *q).max(1) };
         let shown = |atoms: &[_], factor: i64| {
             let words: Vec<String> = atoms.iter().map(|atom| self.shapes.dims.show_atom(*atom)).collect();
             let factor = if factor == 1 && !words.is_empty() { vec![] } else { vec![factor.to_string()] };
             [factor, words].concat().join(" * ")
         };
-        Some((shown(&left, *p), shown(&right, *q)))
+        Some((shown(&left, *p / common), shown(&right, *q / common)))
     }
 
-    fn tell_divides(&self, word: &str, why: Why, found: &str, wanted: &str) -> Told {
+    fn tell_divides(&self, word: &str, misfit: &Misfit, why: Why, found: &str, wanted: &str) -> Told {
+        let axis = misfit.axis.map_or(String::new(), |axis| format!("axis {axis}, which is "));
         let rest = match (found.parse::<i64>(), wanted.parse::<i64>()) {
             (Ok(x), Ok(y)) if y != 0 => format!("{found} / {wanted} leaves {}", x.rem_euclid(y)),
             _ => format!("{found} / {wanted}"),
@@ -267,15 +342,26 @@ impl Elab<'_> {
             | Why::Classes
             | Why::Mask
             | Why::Keys
-            | Why::Other => told("shape::divides", format!("`{word}`: {wanted} does not divide {found}"), rest),
+            | Why::Other => told("shape::divides", format!("`{word}`: {wanted} does not divide {axis}{found}"), rest),
         }
     }
 
-    fn tell_small(&self, word: &str, why: Why, found: &str, wanted: &str, gets: &str) -> Told {
+    fn tell_small(&self, use_: &Use<'_>, misfit: &Misfit, why: Why, found: &str, wanted: &str) -> Told {
+        let word = use_.word;
+        let gets =
+            use_.operands.first().copied().flatten().map_or_else(String::new, |value| self.shapes.show(self.ty(value)));
+        let along = misfit.axis.map_or(String::new(), |axis| format!(" along axis {axis}"));
         match why {
+            Why::Window if use_.op.name == "pad" => told(
+                "shape::window",
+                format!(
+                    "`{word}` repeats what stands inside: it wants at least {wanted}{along}, and there are {found}"
+                ),
+                format!("gets {gets}"),
+            ),
             Why::Window => told(
                 "shape::window",
-                format!("the window of `{word}` spans {wanted}, and only {found} come in, padding counted"),
+                format!("the window of `{word}` spans {wanted}, and its input, padding counted, only {found}"),
                 format!("gets {gets}"),
             ),
             Why::Table => told(
@@ -297,7 +383,7 @@ impl Elab<'_> {
             | Why::Keys
             | Why::Other => told(
                 "shape::small",
-                format!("`{word}` wants at least {wanted}, and gets {found}"),
+                format!("`{word}` wants at least {wanted}{along}, and gets {found}"),
                 format!("gets {gets}"),
             ),
         }
@@ -337,41 +423,22 @@ impl Elab<'_> {
         let Some(fact) = fact else { return self.report_misfit(use_, need.misfit) };
         let told = self.tell(use_, &need.misfit, operand);
         let asks = match need.condition {
-            Condition::Equal(a, b) => format!("{} == {}", self.shapes.dims.show(a), self.shapes.dims.show(b)),
-            Condition::Divides { .. } | Condition::AtLeast(..) => fact.clone(),
+            Condition::Equal(a, b) if need.misfit.kind != MisfitKind::Count => {
+                format!("{} == {}", self.shapes.dims.show(a), self.shapes.dims.show(b))
+            }
+            Condition::Equal(..) | Condition::Divides { .. } | Condition::AtLeast(..) => fact.clone(),
         };
         let message = format!("`{}` needs `{asks}`, which is not known", use_.word);
         let report = Diagnostic::error("where::undecided", message, use_.span, told.label);
         let report = self.with_culprits(report, use_, &need.misfit, operand);
-        let report = self.with_fact_fix(report, &fact).note(format!("say so: `where {fact}`"));
+        let report = self.with_fact_fix(report, &fact);
         match operand {
             Some(value) => self.report_flow(report, value),
             None => self.report(report),
         }
     }
+}
 
-    /// Elements of another type than an operand takes.
-    pub(super) fn report_elements(&mut self, word: &str, span: Span, name: &str, wanted: Elements, value: ValueId) {
-        let ty = self.ty(value);
-        let (words, cast) = match wanted {
-            Elements::Float => ("floats", "f32"),
-            Elements::Int => ("integers", "i64"),
-            Elements::Bool => ("true and false", "bool"),
-            Elements::Number => ("numbers", "f32"),
-            Elements::Any => ("anything", "f32"),
-        };
-        let message = format!("`{name}` of `{word}` must be {words}, and is {}", self.shapes.show(ty));
-        let mut report = Diagnostic::error("type::elements", message, span, format!("gets {}", ty.dtype));
-        if let Some(place) = self.culprit(value).filter(|place| *place != span) {
-            let verb = if self.is_input(place) { "comes in as" } else { "makes it" };
-            report = report.label(place, format!("{verb} {}", self.shapes.show(ty)));
-            let end = place.start + ty.dtype.word().len() as u32;
-            let word = Span { end, ..place };
-            if self.is_input(place) && self.written(word) == ty.dtype.word() {
-                report = report.fix(word, cast, self.mended(word, cast));
-            }
-        }
-        let note = format!("nothing is cast silently: `cast(\"{cast}\")`");
-        self.report_flow(report.note(note), value);
-    }
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a.abs() } else { gcd(b, a % b) }
 }

@@ -403,7 +403,8 @@ impl<'a> Elab<'a> {
             Static::Dim(dim) => {
                 let text = format!("`{}` is no number here: it stands for any size", self.shapes.dims.show(*dim));
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
-                self.report(report.note(ONLY_IN_SHAPES));
+                let report = self.with_declaration(report.note(ONLY_IN_SHAPES), span);
+                self.report(report);
             }
             Static::Word(word) => self.unknown_word(&word.clone(), span),
             other => {
@@ -425,13 +426,36 @@ impl<'a> Elab<'a> {
             span,
             "unknown",
         );
-        if let Some(ours) = other_spelling(word) {
+        let written = self.written(span);
+        if let (Some(at), true) = (written.find(word), written != word) {
+            report.labels[0].span =
+                Span { start: span.start + at as u32, end: span.start + (at + word.len()) as u32, ..span };
+        }
+        if self.is_input_name(word) {
+            report.message = format!("`{word}` is a value: facts speak of sizes and hyperparameters");
+            report.labels[0].text = "a value of the flow".into();
+        } else if let Some(ours) = other_spelling(word) {
             report.message = format!("`{word}` is written `{ours}` here");
             report = self.meant_name(report, span, ours);
         } else if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
             report = self.meant_name(report, span, &meant);
         }
         self.report(report);
+    }
+}
+
+impl Elab<'_> {
+    /// Whether the model or block that is read has an input of this name.
+    fn is_input_name(&self, word: &str) -> bool {
+        let blocks = self.files.iter().flat_map(|file| &file.entries).filter_map(|entry| match entry {
+            crate::syntax::ast::Entry::Model(block) | crate::syntax::ast::Entry::Block(block) => Some(block),
+            _ => None,
+        });
+        let mut own = blocks.filter(|block| block.name.text == self.inst.name);
+        own.any(|block| {
+            let ports = block.sig.iter().flat_map(|sig| &sig.ins);
+            ports.filter_map(|port| port.name.as_ref()).any(|name| name.text == word)
+        })
     }
 }
 

@@ -37,6 +37,11 @@ pub(super) const SETTINGS: &[&str] = &[
     "eval_every",
 ];
 
+/// Whether a setting is a target, perhaps by another word for it.
+pub(super) fn is_target(name: &str) -> bool {
+    name == "target" || foreign::listed(foreign::SETTINGS, name) == Some("target")
+}
+
 /// Settings that may stand several times.
 pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze"];
 
@@ -100,6 +105,10 @@ impl<'a> Elab<'a> {
             if !known {
                 if !self.unknown_dims.iter().any(|dim| dim == name) && !self.faulty(setting.span) {
                     self.report_setting(setting);
+                }
+                if is_target(name) {
+                    // It is read as what it was meant to be: the loss has its target.
+                    settings.push((setting, None));
                 }
                 continue;
             }
@@ -175,11 +184,44 @@ impl<'a> Elab<'a> {
             return super::foreign::without(report, setting.span, text);
         }
         let value = self.plain_value(setting);
+        if told.starts_with("it belongs to the optimizer") && value.parse::<f64>().is_ok() {
+            return self.with_rate(report, setting, &value);
+        }
         if told.contains("clip norm(1.0)") && value.parse::<f64>().is_ok() {
             let line = format!("clip norm({value})");
             return report.fix(setting.span, line.clone(), line);
         }
         report
+    }
+
+    /// Proposes the rate where it belongs: in the call of the optimizer of this section.
+    fn with_rate(&self, report: Diagnostic, setting: &ast::Setting, value: &str) -> Diagnostic {
+        let entries = self.files.iter().flat_map(|file| &file.entries);
+        let section = entries.filter_map(|entry| match entry {
+            ast::Entry::Train(train) if train.settings.iter().any(|other| other.span == setting.span) => Some(train),
+            _ => None,
+        });
+        let Some(section) = section.last() else { return report };
+        let Some(optimizer) = section.settings.iter().find(|other| other.name.text == "optimizer") else {
+            let line = format!("optimizer adamw(lr = {value})");
+            return report.fix(setting.span, line.clone(), line);
+        };
+        let written = self.written(optimizer.span);
+        if written.contains("lr") {
+            return report;
+        }
+        let (at, text) = match written.strip_suffix(')') {
+            Some(inner) if inner.ends_with('(') => (optimizer.span.end - 1, format!("lr = {value}")),
+            Some(_) => (optimizer.span.end - 1, format!(", lr = {value}")),
+            None => (optimizer.span.end, format!("(lr = {value})")),
+        };
+        let place = Span { start: at, end: at, ..optimizer.span };
+        let source = &self.sources.of(setting.span).text;
+        let line = source[..setting.span.start as usize].rfind('\n').map_or(0, |at| at + 1) as u32;
+        let gone = super::foreign::without(Diagnostic::error("", "", setting.span, ""), setting.span, source);
+        let gone =
+            gone.fixes.first().map_or(Span { start: line.min(setting.span.start), ..setting.span }, |fix| fix.span);
+        report.fix(place, text.clone(), self.mended(place, &text)).also(gone, "")
     }
 
     pub(super) fn plain_settings(&mut self, settings: &[(&'a ast::Setting, Option<Span>)], section: &mut Section) {
@@ -200,7 +242,8 @@ impl<'a> Elab<'a> {
             return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
         }
         match setting.name.text.as_str() {
-            "target" | "loss" | "metric" => {}
+            "loss" | "metric" => {}
+            name if is_target(name) => {}
             "optimizer" => {
                 if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers)
                     && self.sound_optimizer(&optimizer)

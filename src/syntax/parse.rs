@@ -74,16 +74,40 @@ fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> Vec<Diagnost
     all.extend(of_tree.into_iter().filter(|d| !muted(d)));
     all.sort_by_key(|d| (d.labels[0].span.start, d.code));
     all.dedup_by(|a, b| a.code == b.code && a.labels[0].span == b.labels[0].span);
-    let loops: Vec<Span> = all.iter().filter(|d| d.code == "syntax::for_form").map(|d| d.labels[0].span).collect();
-    let inside = |d: &Diagnostic| {
-        let at = d.labels[0].span.start;
-        d.code != "syntax::for_form" && loops.iter().any(|head| head.start <= at && at < head.end)
-    };
-    all.retain(|d| !inside(d));
+    forgive_parts(&mut all);
+    forgive_broken_heads(text, &mut all);
     forgive_braces(text, &mut all);
     forgive_lines_outside(text, &mut all);
     all.truncate(MAX_REPORTS);
     all
+}
+
+/// Codes of what tells all of its place: what is wrong with a part of it is not told.
+const WHOLE: &[&str] = &["syntax::for_form", "syntax::list", "syntax::update", "syntax::inside"];
+
+fn forgive_parts(all: &mut Vec<Diagnostic>) {
+    let whole: Vec<(Span, &str)> =
+        all.iter().filter(|d| WHOLE.contains(&d.code)).map(|d| (d.labels[0].span, d.code)).collect();
+    all.retain(|d| {
+        let at = d.labels[0].span.start;
+        !whole.iter().any(|(place, code)| *code != d.code && place.start <= at && at < place.end)
+    });
+}
+
+/// A head that goes on in the next line (its fix joins the two): what is wrong with the next line follows from that.
+fn forgive_broken_heads(text: &str, all: &mut Vec<Diagnostic>) {
+    let heads = ["syntax::repeat_count", "syntax::residual_norm", "syntax::missing_condition", "syntax::for_form"];
+    let joined = |d: &Diagnostic| {
+        let place = d.fixes.first().filter(|_| heads.contains(&d.code))?.span;
+        let broken = text.get(place.start as usize..place.end as usize)?.contains('\n');
+        let end = place.end as usize;
+        broken.then(|| (end, text[end..].find('\n').map_or(text.len(), |at| end + at)))
+    };
+    let lines: Vec<(usize, usize)> = all.iter().filter_map(joined).collect();
+    all.retain(|d| {
+        let at = d.labels[0].span.start as usize;
+        !lines.iter().any(|&(start, end)| start <= at && at <= end)
+    });
 }
 
 /// Where a `{` is missing, the braces of its entry no longer pair: what only follows from that is not told.

@@ -29,12 +29,12 @@ pub(in crate::syntax) fn outside(text: &str, span: Span) -> Diagnostic {
             _ => None,
         };
         if let Some(ours) = ours.filter(|_| !line[word.len()..].starts_with('.')) {
-            return Diagnostic::error(
-                code,
-                format!("there is no `{word}` here: {ours}"),
-                at,
-                "not a word of the language",
-            );
+            let message = format!("there is no `{word}` here: {ours}");
+            let report = Diagnostic::error(code, message, at, "not a word of the language");
+            // Operators are always there: a line that brings them in is not needed.
+            let imports = matches!(word, "import" | "from" | "using") && said(text, span).trim() == line.trim();
+            let end = span.end + u32::from(text[span.end as usize..].starts_with('\n'));
+            return if imports { report.mend(text, Span { end, ..span }, "") } else { report };
         }
         let near = ["dim", "use", "block", "model", "train"]
             .into_iter()
@@ -59,9 +59,22 @@ pub(in crate::syntax) fn outside(text: &str, span: Span) -> Diagnostic {
                 .note(format!("a number with a name is a hyperparameter: `model net({} = …)`", name.trim()));
         }
     }
+    let (before, _) = around(text, at.start);
+    let comment = word == "%" || before.trim() == ";";
+    if comment {
+        let start = at.start - before.len() as u32 + (before.len() - before.trim_start().len()) as u32;
+        let sign = Span { start, end: if word == "%" { at.end } else { start + 1 }, ..at };
+        return Diagnostic::error("syntax::hash_comment", "a comment begins with `//`", sign, "not a comment here")
+            .mend(text, sign, "//");
+    }
     let message = format!("`{}` stands outside of every block and model", quoted(said(text, span)));
-    Diagnostic::error(code, message, at, "in no body")
-        .note("stages stand in the body of a `block` or `model`: was a `}` typed too early?")
+    let report = Diagnostic::error(code, message, at, "in no body");
+    // Only an entry that stands before it can have ended too early.
+    let ended = text[..span.start as usize].trim_end().ends_with('}');
+    report.note(match ended {
+        true => "stages stand in the body of a `block` or `model`: was a `}` typed too early?",
+        false => "stages stand in the body of a model: `model net : (x: f32[batch, 784]) -> f32[batch, 10] { … }`",
+    })
 }
 
 /// What is said where a line is of another format than this.
@@ -105,9 +118,19 @@ pub(in crate::syntax) fn after_entry(text: &str, entry: Span, junk: Span) -> Dia
             .mend(text, end, ", ");
         }
     }
-    let message = format!("`{}` cannot stand after the end of an entry", quoted(said(text, junk)));
+    let junk = quoted(said(text, junk));
+    let first = said(text, entry).split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
+    if matches!(first, "block" | "model" | "train") {
+        let message = format!("`{junk}` stands behind the end of this `{first}`");
+        return Diagnostic::error("syntax::after_entry", message, at, "not expected here")
+            .label(Span { start: entry.end - 1, ..entry }, format!("the `{first}` ends here"))
+            .note(
+                "a stage stands before the `}`; `dim`, `use`, `block`, `model` and `train` begin a line of their own",
+            );
+    }
+    let message = format!("`{junk}` cannot follow on this line");
     Diagnostic::error("syntax::after_entry", message, at, "not expected here")
-        .note("each entry begins on a line of its own")
+        .note("`dim`, `use`, `block`, `model` and `train` each begin a line of their own")
 }
 
 /// A keyword without the name that must follow.
@@ -175,7 +198,7 @@ pub(in crate::syntax) fn missing_opener(text: &str, header: Span, close: Span) -
     }
     let (at, keyword, _) = first_token(text, header);
     let message = format!("`{keyword}` has no body: `{{` is missing");
-    Diagnostic::error("syntax::missing_body", message, at, "`{` is missing at the end of its header")
+    Diagnostic::error("syntax::missing_body", message, at, "`{` is missing at the end of its line")
         .label(close, "this `}` ends the body")
         .mend(text, place, " {")
 }
@@ -185,5 +208,6 @@ pub(in crate::syntax) fn colon_body(text: &str, name: Span) -> Diagnostic {
     let message = format!("a section stands in braces: `train {} {{ … }}`", said(text, name));
     let colon = text[name.end as usize..].find(':').map_or(name.end, |at| name.end + at as u32);
     let place = Span { start: colon, end: colon + 1, ..name };
-    Diagnostic::error("syntax::colon_body", message, place, "`{` must stand here, and `}` at the end")
+    let report = Diagnostic::error("syntax::colon_body", message, place, "`{` must stand here, and `}` at the end");
+    super::header::with_braces(report, text, place)
 }

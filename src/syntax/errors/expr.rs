@@ -60,11 +60,58 @@ pub(in crate::syntax) fn slice(text: &str, base: Span, index: Span) -> Diagnosti
         let message = "inputs and outputs stand in the model's signature: `: (x: f32[batch, 784]) -> f32[batch, 10]`";
         return Diagnostic::error("syntax::slice", message, base.to(index), "not in a body");
     }
-    let message =
-        format!("`{}{}`: an index takes one number, of a list", quoted(said(text, base)), quoted(said(text, index)));
-    Diagnostic::error("syntax::slice", message, index, "not how a part of a value is taken").note(
-        "a part of a value is taken by a stage: `slice(axis = 1, from = 0, to = 1)`, or `select(axis = 1, index = 0)`",
-    )
+    let whole = base.to(index);
+    let word = quoted(said(text, base));
+    let inner = said(text, index).trim_start_matches('[').trim_end_matches(']');
+    let (before, _) = around(text, base.start);
+    match taken(inner) {
+        Some(stages) if !stages.is_empty() => {
+            let flow = format!("{word} |> {}", stages.join(" |> "));
+            let message = format!("a part of a value is taken by a stage: `{flow}`");
+            let operand = before.trim_end().ends_with(['+', '-', '*', '/', '%']);
+            let fixed = if operand { format!("({flow})") } else { flow };
+            Diagnostic::error("syntax::slice", message, whole, "no brackets after a value").mend(text, whole, &fixed)
+        }
+        Some(_) => Diagnostic::error("syntax::slice", "this is all of the value", whole, "no brackets after a value")
+            .mend(text, whole, &word),
+        None => {
+            let message = "a part of a value is taken by a stage, not by brackets";
+            Diagnostic::error("syntax::slice", message, whole, "no brackets after a value")
+                .note("`x |> select(axis, index)` takes one place, `x |> slice(axis, from, to)` some in a row")
+        }
+    }
+}
+
+/// `:, 0, 2:` of Python as our stages; axes behind `...` count from the end. None where it says more than places.
+fn taken(inner: &str) -> Option<Vec<String>> {
+    let parts: Vec<&str> = inner.split(',').map(str::trim).collect();
+    let rest = parts.iter().position(|part| *part == "..." || *part == "…");
+    let number = |part: &str| part.parse::<i64>().is_ok();
+    let mut stages = vec![];
+    // From the last axis: an axis that goes moves those behind it.
+    for (at, part) in parts.iter().enumerate().rev() {
+        let axis = match rest {
+            Some(rest) if at > rest => at as i64 - parts.len() as i64,
+            _ => at as i64,
+        };
+        match part.split(':').map(str::trim).collect::<Vec<_>>().as_slice() {
+            ["..." | "…"] => {}
+            ["", ""] | ["", "", ""] => {}
+            [index] if number(index) => {
+                // An axis that is gone behind this one was the last.
+                stages.push(format!("select({axis}, {index})"));
+            }
+            [from, to] if (from.is_empty() || number(from)) && (to.is_empty() || number(to)) => {
+                let from = if from.is_empty() { "0" } else { from };
+                let to = if to.is_empty() { String::new() } else { format!(", {to}") };
+                stages.push(format!("slice({axis}, {from}{to})"));
+            }
+            _ => return None,
+        }
+    }
+    let selected = stages.iter().filter(|stage| stage.starts_with("select")).count();
+    // Negative axes move when one behind them goes.
+    if rest.is_some() && selected > 0 && stages.len() > 1 { None } else { Some(stages) }
 }
 
 /// `x[]`.

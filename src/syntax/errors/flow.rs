@@ -1,7 +1,7 @@
 //! Bodies, bindings, flows and branches.
 
 use super::statement::{in_statement, unreadable_statement};
-use super::{Mend, Name, around, quoted, said};
+use super::{Mend, Name, around, first_token, quoted, said};
 use crate::diagnostic::Diagnostic;
 use crate::text::Span;
 
@@ -13,7 +13,13 @@ pub(in crate::syntax) fn leading_separator(text: &str, span: Span) -> Diagnostic
         span,
         "nothing before it",
     )
-    .mend(text, span, "")
+    .mend(text, Span { end: span.end + blanks(text, span.end), ..span }, "")
+}
+
+/// How many blanks follow a place.
+fn blanks(text: &str, at: u32) -> u32 {
+    let rest = &text[at as usize..];
+    (rest.len() - rest.trim_start_matches(' ').len()) as u32
 }
 
 /// `{ }`.
@@ -111,19 +117,83 @@ pub(in crate::syntax) fn missing_stage(text: &str, pipe: Span) -> Diagnostic {
 
 /// What follows a branch.
 pub(in crate::syntax) fn in_branch(text: &str, good: Span, junk: Span) -> Diagnostic {
-    if good == junk { unreadable_statement(text, junk) } else { in_statement(text, good, junk) }
+    let (at, sign, _) = first_token(text, junk);
+    let rest = said(text, junk).trim_start_matches(sign).trim_start();
+    let name = said(text, good);
+    let word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match sign {
+        // `a: conv(8, 1)`.
+        ":" if good != junk && word && rest.contains(|c: char| c.is_ascii_alphabetic()) => {
+            let message = format!("a branch is named by `=`: `| {name} = {}`", quoted(rest));
+            let (before, _) = around(text, good.start);
+            let begins = if before.trim_end().ends_with('|') { "" } else { "| " };
+            let head = Span { end: at.end, ..good };
+            Diagnostic::error("syntax::colon", message, at, "write `=`").mend(text, head, &format!("{begins}{name} ="))
+        }
+        // `conv(8, 1), conv(8, 3)`.
+        "," if good != junk => {
+            let message = "branches are separated by `|`, not by `,`: each begins with one";
+            let report = Diagnostic::error("syntax::missing_bar", message, at, "write `|`");
+            let branches: Vec<String> =
+                apart(said(text, good.to(junk))).into_iter().map(|branch| format!("| {branch}")).collect();
+            let (before, _) = around(text, good.start);
+            let bar = before.trim_end().ends_with('|');
+            let fixed = branches.join(" ");
+            report.mend(text, good.to(junk), if bar { fixed.trim_start_matches("| ") } else { &fixed })
+        }
+        _ if good == junk => unreadable_statement(text, junk),
+        _ => in_statement(text, good, junk),
+    }
 }
 
-/// `parallel join sum { relu }`.
-pub(in crate::syntax) fn missing_bar(text: &str, span: Span) -> Diagnostic {
-    let start = Span { end: span.start, ..span };
-    Diagnostic::error(
-        "syntax::missing_bar",
-        "each branch of a parallel begins with `|`",
-        span,
-        "`|` is missing before this",
-    )
-    .mend(text, start, "| ")
+/// The parts of a text between the commas that stand in no bracket.
+fn apart(said: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0, 0, vec![]);
+    for (i, c) in said.char_indices() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(said[start..i].trim());
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(said[start..].trim());
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// `parallel join sum { relu }`: the branches without a bar, and the commas between branches.
+pub(in crate::syntax) fn missing_bars(text: &str, bare: &[Span], commas: &[Span]) -> Option<Diagnostic> {
+    let first = bare.first().or(commas.first())?;
+    let code = "syntax::missing_bar";
+    let mut report = match bare.first() {
+        Some(first) => {
+            let message = "each branch of a parallel begins with `|`";
+            Diagnostic::error(code, message, *first, "`|` is missing before this").mend(
+                text,
+                Span { end: first.start, ..*first },
+                "| ",
+            )
+        }
+        None => {
+            let message = "no `,` stands between branches: each begins with `|`";
+            Diagnostic::error(code, message, *first, "leave it out").mend(text, *first, "")
+        }
+    };
+    for other in bare.iter().skip(1) {
+        report = report.also(Span { end: other.start, ..*other }, "| ");
+    }
+    let told = usize::from(bare.is_empty());
+    for comma in commas.iter().skip(told) {
+        report = report.also(*comma, "");
+    }
+    if let (Some(fix), Some(_)) = (report.fixes.first_mut(), commas.first()) {
+        fix.shown = fix.shown.trim_end_matches(',').to_string();
+    }
+    Some(report)
 }
 
 /// `| | relu`.

@@ -38,12 +38,16 @@ pub(in crate::syntax) fn in_header(text: &str, head: Span, junk: Span, body: boo
     if sign == ":" && !body {
         let message =
             format!("a body stands in braces: `{} {{ … }}`", quoted(said(text, Span { end: at.start, ..head })));
-        return Diagnostic::error("syntax::colon_body", message, at, "`{` must stand here, and `}` at the end");
+        let report = Diagnostic::error("syntax::colon_body", message, at, "`{` must stand here, and `}` at the end");
+        return with_braces(report, text, at);
     }
     let code = if body { "syntax::in_head" } else { "syntax::missing_body" };
     if !body {
         let message = format!("`{keyword}` has no body: `{{` is missing");
-        return Diagnostic::error(code, message, at, "`{ … }` was expected before this");
+        let report = Diagnostic::error(code, message, at, "`{ … }` was expected before this");
+        let inner = said(text, junk);
+        let stage = kind == Kind::Word && !inner.contains(['\n', '{', ':', '=']);
+        return if stage { report.mend(text, junk, &format!("{{ {inner} }}")) } else { report };
     }
     let message = format!("`{}` cannot stand between `{keyword}` and its `{{`", quoted(said(text, junk)));
     let report = Diagnostic::error(code, message, junk, "not expected here");
@@ -67,6 +71,26 @@ fn slip_of_header(text: &str, head: Span, junk: Span, (at, sign, keyword): (Span
         let arrow = Span { end: at.start + 2, ..at };
         let report = Diagnostic::error("syntax::signature_arrow", "outputs stand after `->`", arrow, "write `->`");
         return Some(report.mend(text, arrow, "->"));
+    }
+    if entry && raw.starts_with("- ") && raw[1..].trim_start().starts_with('>') {
+        let length = raw.find('>').unwrap_or(0) as u32 + 1;
+        let arrow = Span { end: at.start + length, ..at };
+        let message = "outputs stand after `->`, which is one sign";
+        return Some(
+            Diagnostic::error("syntax::signature_arrow", message, arrow, "write `->`").mend(text, arrow, "->"),
+        );
+    }
+    let typed = raw.contains('[') && before.contains('[') && before.contains(':');
+    if entry && typed && !before.contains("->") && sign == ":" {
+        let message = "outputs stand after `->`, not after a second `:`";
+        return Some(Diagnostic::error("syntax::signature_arrow", message, at, "write `->`").mend(text, at, "->"));
+    }
+    let begins = raw.starts_with(['[', '(']) || ["f32", "i64", "bool"].iter().any(|word| raw.starts_with(word));
+    if entry && typed && !before.contains("->") && begins {
+        let place = Span { end: at.start, ..at };
+        let message = "outputs stand after `->`: it is missing before these";
+        let report = Diagnostic::error("syntax::signature_arrow", message, junk, "`->` is missing before this");
+        return Some(report.mend(text, place, "-> "));
     }
     if entry && sign == "=" && raw.contains('[') {
         let message = "a signature begins with `:` and its inputs: `: [batch, d] -> [batch, d]`";
@@ -101,6 +125,18 @@ fn slip_of_header(text: &str, head: Span, junk: Span, (at, sign, keyword): (Span
         let message = format!("numbers in a row are `{range}`");
         return Some(Diagnostic::error("syntax::range", message, junk, "not a list").mend(text, place, &range));
     }
+    if let ("if", Some(word)) = (keyword, raw.strip_prefix('!').filter(|rest| !rest.starts_with('='))) {
+        let message = "a condition is turned by its comparison: there is no `!`";
+        let report = Diagnostic::error("syntax::in_head", message, at, "not a sign of a condition");
+        return Some(if name(word.trim()) {
+            report.mend(text, junk, &format!("{} == false", word.trim()))
+        } else {
+            report
+        });
+    }
+    if let ("if", Some((word, _))) = (keyword, before.rsplit_once("not ").filter(|(word, _)| word.trim() == "if")) {
+        return Some(negated(text, head, at, junk, word.len()));
+    }
     let no_comparison = matches!(sign, "is" | "in" | "not") || before.trim_end().ends_with("not");
     if keyword == "if" && no_comparison {
         let message = "a condition compares two numbers: `if d == 64 { … }`, `if d != 64 { … }`";
@@ -113,6 +149,53 @@ fn slip_of_header(text: &str, head: Span, junk: Span, (at, sign, keyword): (Span
         return Some(report.note(note));
     }
     None
+}
+
+/// `if not d == 64 {`.
+fn negated(text: &str, head: Span, at: Span, junk: Span, length: usize) -> Diagnostic {
+    let not = Span { start: head.start + length as u32, end: head.start + length as u32 + 3, ..head };
+    let message = "a condition is turned by its comparison: `==` and `!=`, `<` and `>=`";
+    let report = Diagnostic::error("syntax::in_head", message, not, "no word before a comparison");
+    let cond = said(text, Span { start: not.end, end: junk.end.max(at.end), ..head }).trim();
+    let turned = [("==", "!="), ("!=", "=="), ("<=", ">"), (">=", "<"), ("<", ">="), (">", "<=")];
+    let place = Span { start: not.start, end: junk.end.max(at.end), ..head };
+    match turned.iter().find(|(sign, _)| cond.contains(sign)) {
+        Some((sign, other)) => report.mend(text, place, &cond.replacen(sign, other, 1)),
+        None if cond.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
+            report.mend(text, place, &format!("{cond} == false"))
+        }
+        None => report,
+    }
+}
+
+/// With the fix that puts a body, known by its indentation, between braces.
+pub(super) fn with_braces(report: Diagnostic, text: &str, colon: Span) -> Diagnostic {
+    let line = &text[text[..colon.start as usize].rfind('\n').map_or(0, |at| at + 1)..];
+    let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+    let margin = &line[..indent];
+    let Some(first) = text[colon.end as usize..].find('\n').map(|at| colon.end as usize + at + 1) else {
+        return report;
+    };
+    if !text[colon.end as usize..first].trim().is_empty() {
+        return report;
+    }
+    // The last line that stands further right, before the first that does not.
+    let (mut at, mut end) = (first, None);
+    for line in text[first..].split_inclusive('\n') {
+        let inner = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if !line.trim().is_empty() {
+            if inner <= indent {
+                break;
+            }
+            end = Some(at + line.trim_end().len());
+        }
+        at += line.len();
+    }
+    let Some(end) = end else { return report };
+    let gap = text[..colon.start as usize].len() - text[..colon.start as usize].trim_end().len();
+    let open = Span { start: colon.start - gap as u32, ..colon };
+    let close = Span { start: end as u32, end: end as u32, ..colon };
+    report.mend(text, open, " {").also(close, format!("\n{margin}}}"))
 }
 
 /// How a construct is written.
@@ -132,9 +215,26 @@ fn form(keyword: &str) -> Option<&'static str> {
 
 /// `a == b ? x : y`.
 pub(super) fn ternary(text: &str, at: Span) -> Diagnostic {
-    let _ = text;
-    Diagnostic::error("syntax::ternary", "a choice is written `if a == b { … } else { … }`", at, "there is no `?`")
-        .note("the condition is over numbers and dims: it is decided when the file is checked, not when it runs")
+    let report =
+        Diagnostic::error("syntax::ternary", "a choice is written `if a == b { … } else { … }`", at, "there is no `?`");
+    // `d == 64 ? relu : gelu`, alone on its line.
+    let (before, after) = around(text, at.start);
+    let code = after[1..].split("//").next().unwrap_or("");
+    let report = match (before.trim(), code.split_once(':')) {
+        (cond, Some((yes, no)))
+            if cond.contains(['=', '<', '>']) && !cond.contains(['{', '(']) && !no.contains('}') =>
+        {
+            let cond = cond
+                .rsplit_once("= ")
+                .filter(|(name, _)| !name.contains(['=', '!', '<', '>']))
+                .map_or(cond, |(_, cond)| cond);
+            let start = at.start - (before.len() - before.rfind(cond).unwrap_or(0)) as u32;
+            let place = Span { start, end: at.end + code.trim_end().len() as u32, ..at };
+            report.mend(text, place, &format!("if {cond} {{ {} }} else {{ {} }}", yes.trim(), no.trim()))
+        }
+        _ => report,
+    };
+    report.note("the condition is over numbers and dims: it is decided when the file is checked, not when it runs")
 }
 
 /// A construct without its `{ … }`.
@@ -145,6 +245,13 @@ pub(in crate::syntax) fn missing_body(text: &str, head: Span) -> Diagnostic {
     }
     let (at, keyword, _) = first_token(text, head);
     let message = format!("`{keyword}` has no body: `{{` is missing");
+    // A `}` on a line of its own below says that the body was only not opened.
+    let closed =
+        text[head.end as usize..].lines().skip(1).take_while(|line| !line.contains('{')).any(|line| line.trim() == "}");
+    if keyword == "skip" && closed {
+        let label = "`{` is missing at the end of its line";
+        return Diagnostic::error("syntax::missing_body", message, at, label).mend(text, place, " {");
+    }
     let report =
         Diagnostic::error("syntax::missing_body", message, at, "needs `{ … }`").label(place, "`{` is missing here");
     match form(keyword) {
@@ -157,6 +264,20 @@ pub(in crate::syntax) fn missing_body(text: &str, head: Span) -> Diagnostic {
 pub(in crate::syntax) fn residual_head(text: &str, word: &Name) -> Diagnostic {
     let said = said(text, word.span);
     let end = Span { start: word.span.end, ..word.span };
+    let inner = said[word.text.len()..].trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let norm = inner.map(str::trim).filter(|inner| inner.starts_with(|c: char| c.is_ascii_alphabetic()));
+    if let (Some(norm), "pre" | "post" | "deep") = (norm.filter(|norm| !norm.contains('=')), word.text.as_str()) {
+        let fixed = format!("{} {norm}", word.text);
+        let message = format!("the norm stands beside its place, without parentheses: `residual {fixed} {{ … }}`");
+        let label = "a norm is no argument";
+        return Diagnostic::error("syntax::residual_norm", message, word.span, label).mend(text, word.span, &fixed);
+    }
+    if let (Some(gap), "pre" | "post" | "deep") = (line_break(text, word.span.end), word.text.as_str()) {
+        let message = format!("the norm stands on the line of its `{}`", word.text);
+        let gap = Span { file: word.span.file, ..gap };
+        return Diagnostic::error("syntax::residual_norm", message, word.span, "the line ends here")
+            .mend(text, gap, " ");
+    }
     if matches!(word.text.as_str(), "pre" | "post" | "deep") {
         let message = format!("`{}` needs a norm: `residual {said} layernorm {{ … }}`", word.text);
         return Diagnostic::error("syntax::residual_norm", message, word.span, "which norm?").mend(
@@ -178,15 +299,63 @@ pub(in crate::syntax) fn residual_head(text: &str, word: &Name) -> Diagnostic {
 
 /// `repeat {`.
 pub(in crate::syntax) fn repeat_count(text: &str, head: Span) -> Diagnostic {
-    let _ = text;
-    Diagnostic::error("syntax::repeat_count", "say how often: `repeat 3 { … }`", head, "the number is missing")
+    let code = "syntax::repeat_count";
+    if let Some(gap) = line_break(text, head.end) {
+        let message = "the number of copies stands on the line of its `repeat`";
+        let gap = Span { file: head.file, ..gap };
+        return Diagnostic::error(code, message, head, "the line ends here").mend(text, gap, " ");
+    }
+    Diagnostic::error(code, "say how often: `repeat 3 { … }`", head, "the number is missing")
+}
+
+/// The line break after a head whose rest, up to its `{`, stands on the next line.
+fn line_break(text: &str, end: u32) -> Option<Span> {
+    let rest = &text[end as usize..];
+    let gap = rest.len() - rest.trim_start().len();
+    let next = rest[gap..].lines().next().unwrap_or("");
+    let head = &next[..next.find('{')?];
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '(' | ')' | ',' | '=' | '.' | '[' | ']');
+    let broken = rest[..gap].matches('\n').count() == 1 && !head.trim().is_empty() && head.chars().all(plain);
+    broken.then(|| Span { start: end, end: end + gap as u32, ..Span::default() })
 }
 
 /// `for c [64, 128] {`.
 pub(in crate::syntax) fn for_form(text: &str, head: Span) -> Diagnostic {
-    let _ = text;
+    let code = "syntax::for_form";
+    if let Some(gap) = line_break(text, head.end).filter(|_| !said(text, head).contains(" in ")) {
+        let message = "the list of a loop stands on the line of its `for`";
+        return Diagnostic::error(code, message, head, "the line ends here").mend(
+            text,
+            Span { file: head.file, ..gap },
+            " ",
+        );
+    }
     let message = "a loop is written `for c in [64, 128] { … }` or `for i in range(3) { … }`";
-    Diagnostic::error("syntax::for_form", message, head, "not a complete loop")
+    let report = Diagnostic::error(code, message, head, "not a complete loop");
+    // `for c [64, 128]`, `for c of widths`, `for (i = 0; i < 3; i++)`.
+    let words = said(text, head).strip_prefix("for").unwrap_or("").trim();
+    let name = words.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(words.len());
+    let list = words[name..].trim().trim_start_matches("of ");
+    if name > 0 && (list.starts_with('[') && list.ends_with(']') || words[name..].trim().starts_with("of ")) {
+        return report.mend(text, head, &format!("for {} in {list}", &words[..name]));
+    }
+    match counting(words) {
+        Some(range) => report.mend(text, head, &range),
+        None => report,
+    }
+}
+
+/// `(i = 0; i < 3; i++)` as `for i in range(3)`.
+fn counting(words: &str) -> Option<String> {
+    let parts: Vec<&str> = words.strip_prefix('(')?.strip_suffix(')')?.split(';').map(str::trim).collect();
+    let [first, last, step] = parts.as_slice() else { return None };
+    let (name, from) = first.rsplit_once('=')?;
+    let name = name.trim().rsplit(' ').next()?;
+    let to = last.strip_prefix(name)?.trim().strip_prefix('<')?.trim();
+    let one = [format!("{name}++"), format!("++{name}"), format!("{name} += 1")].iter().any(|way| way == step);
+    let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let range = if from.trim() == "0" { to.to_string() } else { format!("{}, {to}", from.trim()) };
+    (one && plain(to) && plain(name) && plain(from.trim())).then(|| format!("for {name} in range({range})"))
 }
 
 /// `parallel {`.

@@ -84,8 +84,19 @@ pub(in crate::syntax) fn too_many_else(span: Span, limit: usize) -> Diagnostic {
 
 /// `d +`.
 pub(in crate::syntax) fn missing_operand(text: &str, sign: Span) -> Diagnostic {
+    let written = super::said(text, sign).replace(' ', "");
     let (at, sign, _) = first_token(text, sign);
-    let (before, _) = around(text, at.start);
+    let (before, after) = around(text, at.start);
+    if written == "--" {
+        let both = Span { end: at.start + after.trim_end().len() as u32, ..at };
+        let message = "a name is bound once: there is no `--`";
+        return Diagnostic::error("syntax::update", message, both, "values are never changed").mend(text, both, " - 1");
+    }
+    if after.starts_with("<>") {
+        let both = Span { end: at.start + 2, ..at };
+        let message = "two sizes that differ are compared by `!=`";
+        return Diagnostic::error("syntax::compare", message, both, "write `!=`").mend(text, both, "!=");
+    }
     let digits = before.trim_end().len() - before.trim_end().trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let number = &before.trim_end()[before.trim_end().len() - digits..];
     if let ("%", Ok(percent)) = (sign, number.parse::<u32>()) {

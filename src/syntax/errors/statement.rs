@@ -15,7 +15,8 @@ pub(in crate::syntax) fn in_statement(text: &str, good: Span, junk: Span) -> Dia
         return ternary(text, Span { start: question, end: question + 1, ..at });
     }
     let raw = rest.trim_start();
-    if let Some(report) = foreign_sign_of_flow(text, good, at, raw) {
+    let before = said(text, good);
+    if let Some(report) = foreign_sign_of_flow(text, good, at, raw).or_else(|| entry_inside(before, good, kind)) {
         return report;
     }
     match (sign, kind) {
@@ -23,6 +24,12 @@ pub(in crate::syntax) fn in_statement(text: &str, good: Span, junk: Span) -> Dia
             Some(report) => report,
             None => comma(text, at, rest),
         },
+        ("+" | "-", _) if before.ends_with(sign) => counted_up(text, good, at),
+        ("\\", _) => {
+            let message = "a line goes on without a sign: one that begins with `|>` belongs to the line before";
+            let gap = Span { start: good.end, ..at };
+            Diagnostic::error("syntax::unexpected", message, at, "leave it out").mend(text, gap, "")
+        }
         ("|" | "||", _) => Diagnostic::error("syntax::single_bar", "a stage follows after `|>`", at, "write `|>`")
             .note("a single `|` begins a branch of `parallel`")
             .mend(text, at, "|>"),
@@ -36,12 +43,23 @@ pub(in crate::syntax) fn in_statement(text: &str, good: Span, junk: Span) -> Dia
         ("@", _) => matrix_product(text, good, at, junk),
         ("==" | "!=" | "<" | "<=" | ">" | ">=", _) => {
             let message = format!("a comparison stands only after `if` and `where`, not in a flow: `{sign}`");
-            Diagnostic::error("syntax::comparison", message, at, "values are not compared here")
+            let stage = match sign {
+                "==" => "eq",
+                "!=" => "ne",
+                "<" => "lt",
+                "<=" => "le",
+                ">" => "gt",
+                _ => "ge",
+            };
+            Diagnostic::error("syntax::comparison", message, at, "values are not compared here").note(format!(
+                "values are compared element by element by a stage: `(a, b) |> {stage}`, or `{stage}(0.5)`"
+            ))
         }
         ("and" | "or" | "&&" | "&", _) => {
             let message = format!("there is no `{sign}` between values");
             Diagnostic::error("syntax::and", message, at, "facts are joined by `,` in `where` and `if`")
         }
+        ("else", _) if before.starts_with("residual") => other_way(text, at, sign),
         ("else", _) => lonely(sign, at),
         ("skip", _) if rest["skip".len()..].trim_start().starts_with('{') => lonely(sign, at),
         (":", _) => after_colon(text, good, at, junk),
@@ -49,19 +67,61 @@ pub(in crate::syntax) fn in_statement(text: &str, good: Span, junk: Span) -> Dia
             let message = "there is no `self`: a name of this body stands alone";
             Diagnostic::error("syntax::self", message, good, "write the name alone")
         }
-        ("=", _) => Diagnostic::error(
-            "syntax::assignment",
-            "on the left of `=` stands one name, or `(a, b)`",
-            good,
-            "not a name",
-        )
-        .label(at, "this `=` names what follows"),
+        ("=", _) => left_of_sign(text, good, at),
         (_, Kind::Word | Kind::Number | Kind::Str | Kind::QuotedStr | Kind::Open) => second_stage(text, good, at, junk),
         _ => {
             let message = format!("`{sign}` cannot stand here");
             Diagnostic::error("syntax::unexpected", message, at, "the statement is complete before this")
         }
     }
+}
+
+/// `block f(d) { … }` or `train { … }` within a body.
+fn entry_inside(before: &str, good: Span, kind: Kind) -> Option<Diagnostic> {
+    let word = before.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
+    let begins = matches!(word, "block" | "model" | "train" | "use") && before.len() == word.len();
+    (begins && matches!(kind, Kind::Word | Kind::Open | Kind::Str)).then(|| {
+        let message = format!("a `{word}` stands outside of bodies, at the beginning of a line");
+        let note = match word {
+            "use" => "`use \"blocks.model\"` stands at the top of the file",
+            "train" => "its model ends with `}` before it",
+            _ => "it stands beside the model that uses it, above or below",
+        };
+        Diagnostic::error("syntax::inside", message, good, "not inside another body").note(note)
+    })
+}
+
+/// `x++`.
+fn counted_up(text: &str, good: Span, at: Span) -> Diagnostic {
+    let sign = said(text, at);
+    let both = Span { start: good.end - 1, ..at };
+    let message = format!("a name is bound once: there is no `{sign}{sign}`");
+    let report = Diagnostic::error("syntax::update", message, both, "values are never changed");
+    report.mend(text, both, &format!(" {sign} 1"))
+}
+
+/// `(y, (h, c)) = …`, `h[0] = …`.
+fn left_of_sign(text: &str, good: Span, at: Span) -> Diagnostic {
+    let left = said(text, good);
+    let message = "on the left of `=` stands one name, or `(a, b)`";
+    let report =
+        Diagnostic::error("syntax::assignment", message, good, "not a name").label(at, "this `=` names what follows");
+    let names: Vec<&str> = left.split(['(', ')', ',']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    let name = |part: &&str| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if left.starts_with('(') && names.len() > 1 && names.iter().all(name) {
+        return report.note("a pattern holds names only: all values of a stage stand beside each other").mend(
+            text,
+            good,
+            &format!("({})", names.join(", ")),
+        );
+    }
+    report
+}
+
+/// `residual { … } else { … }`, `residual { … } shortcut { … }`.
+pub(super) fn other_way(text: &str, at: Span, word: &str) -> Diagnostic {
+    let message = format!("the other way of a residual is called `skip`, not `{word}`");
+    Diagnostic::error("syntax::lonely_word", message, at, "write `skip`").mend(text, at, "skip")
 }
 
 /// Signs by which other languages pipe, name, count or call.
@@ -201,7 +261,12 @@ pub(in crate::syntax) fn unreadable_statement(text: &str, span: Span) -> Diagnos
     let (at, sign, kind) = first_token(text, span);
     match (sign, kind) {
         ("+" | "-" | "*" | "/" | "%" | "^" | "**", _) => leading_sign(text, span),
-        ("=", _) => Diagnostic::error("syntax::missing_left", "a name is missing before this `=`", at, "which name?"),
+        ("=", _) => {
+            let rest = said(text, Span { start: at.end, ..span });
+            let sign = Span { end: at.end + (rest.len() - rest.trim_start_matches(' ').len()) as u32, ..at };
+            Diagnostic::error("syntax::missing_left", "a name is missing before this `=`", at, "which name?")
+                .mend(text, sign, "")
+        }
         ("else" | "skip", _) => lonely(sign, at),
         (",", _) => comma(text, at, ","),
         ("...", _) => {

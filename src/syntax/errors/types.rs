@@ -62,12 +62,21 @@ pub(in crate::syntax) fn in_type(text: &str, junk: Span) -> Diagnostic {
 /// `x` without `: f32[…]`.
 pub(in crate::syntax) fn missing_type(text: &str, name: Span) -> Diagnostic {
     let said = said(text, name);
-    Diagnostic::error(
-        "syntax::missing_type",
-        format!("say what `{said}` is: `{said}: f32[batch, d]`"),
-        name,
-        "its type is missing",
-    )
+    let message = format!("say what `{said}` is: `{said}: f32[batch, d]`");
+    let report = Diagnostic::error("syntax::missing_type", message, name, "its type is missing");
+    // `(x, y: [batch, d])`: the type of the next one was most likely meant for both.
+    let (_, rest) = around(text, name.end);
+    let Some((names, next)) = rest.split_once(':').filter(|(names, _)| names.trim_start().starts_with(',')) else {
+        return report;
+    };
+    let word = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ',' | ' '));
+    match next.find(']') {
+        Some(end) if word(names) && names.matches(',').count() == 1 => {
+            let place = Span { start: name.end, end: name.end, ..name };
+            report.mend(text, place, &format!(": {}", next[..=end].trim()))
+        }
+        _ => report,
+    }
 }
 
 /// `([batch, d])`.
@@ -111,6 +120,14 @@ pub(in crate::syntax) fn missing_axes(text: &str, span: Span) -> Diagnostic {
             place,
             &format!("({said}{inner})"),
         );
+    }
+    let number = said.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let element = matches!(said, "bool" | "int" | "float" | "double" | "half" | "long")
+        || !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && said.len() <= 8 && number.len() > 1;
+    if !element {
+        let message = format!("an input stands in parentheses, with its type: `({said}: f32[batch, d])`");
+        return Diagnostic::error("syntax::missing_axes", message, span, "which sizes has it?")
+            .note("without a name the sizes are enough: `[batch, d]`");
     }
     let message = format!("`{said}` has no axes: `{said}[batch, d]`, or `{said}[]` for a single number");
     Diagnostic::error("syntax::missing_axes", message, span, "`[…]` is missing after this").mend(text, end, "[]")
