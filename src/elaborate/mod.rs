@@ -42,11 +42,15 @@ mod residual;
 mod resolve;
 mod rewrite;
 mod scope;
+mod sentences;
 mod sets;
+mod setting_sets;
+mod setting_words;
 mod settings;
 mod signature;
 mod tensor_arguments;
 mod train;
+mod unknown;
 mod value;
 mod words;
 

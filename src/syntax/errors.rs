@@ -3,9 +3,10 @@
 //! The words are for the person who made the mistake: they name what was typed, say what the language has instead,
 //! and carry the mended line where there is one. Rules of the grammar are never named. In the order of a reader: signs
 //! and brackets are in `lexical`, what stands outside of bodies in `entry` and its `types`, the heads of constructs in
-//! `header`, lines in `statement` and `second_stage`, what they are made of in `flow`, `expr` and `number`, and the lines
+//! `header` and `construct`, lines in `statement` and `second_stage`, what they are made of in `flow`, `expr` and `number`, and the lines
 //! of a train section in `setting`.
 
+mod construct;
 mod entry;
 mod expr;
 mod flow;
@@ -17,6 +18,7 @@ mod setting;
 mod statement;
 mod types;
 
+pub(super) use construct::*;
 pub(super) use entry::*;
 pub(super) use expr::*;
 pub(super) use flow::*;

@@ -1,6 +1,6 @@
 //! A second stage on a line, or another language's statement.
 
-use super::header::missing_body;
+use super::construct::missing_body;
 use super::statement::{lonely, other_way};
 use super::{Kind, Mend, first_token, quoted, said};
 use crate::diagnostic::Diagnostic;
