@@ -241,6 +241,13 @@ impl<'a> Elab<'a> {
             Static::Float(x) if *x == x.trunc() && x.abs() < 1e15 => {
                 report.fix(span, format!("{x}"), self.mended(span, &format!("{x}")))
             }
+            // `rope = 10000` for `rope = rope(10000)`.
+            Static::Int(_) | Static::Float(_)
+                if wanted.starts_with("an operator") && crate::ops::find(attr).is_some() =>
+            {
+                let fixed = format!("{attr}({})", self.written(span));
+                report.fix(span, fixed.clone(), self.mended(span, &fixed))
+            }
             _ => report,
         });
     }
@@ -302,22 +309,45 @@ impl<'a> Elab<'a> {
                 self.forget("where::fraction", span);
                 let text = format!("`{name}` of `{word}` needs a number, and `{shown}` stands for any size");
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
-                report.note(super::number::ONLY_IN_SHAPES)
+                self.with_declaration(report.note(super::number::ONLY_IN_SHAPES), span)
             }
             Wrong::HyperAxis => {
                 let text = format!("`{written}` is a hyperparameter, and cannot name an axis");
                 let report = Diagnostic::error("attr::axis_name", text, span, "not an axis");
-                report.note("an axis is an integer (negative from the end) or a declared dim's name")
+                let report = report.note("an axis is an integer (negative from the end) or a declared dim's name");
+                match self.axis_of_size(&arg.value) {
+                    Some(axis) => report.fix(span, axis.clone(), self.mended(span, &axis)),
+                    None => report,
+                }
             }
             Wrong::DimAxis(times) => {
                 let text = match times {
                     0 => format!("the dim `{written}` does not occur in what flows into `{word}`"),
                     n => format!("the dim `{written}` occurs {n} times in what flows into `{word}`"),
                 };
-                Diagnostic::error("attr::axis_dim", text, span, "write the axis as an integer")
+                let report = Diagnostic::error("attr::axis_dim", text, span, "write the axis as an integer");
+                let value = self.it.as_ref().and_then(|it| it.val.single());
+                match value.and_then(|value| Some((value, self.culprit(value)?))) {
+                    Some((value, place)) => {
+                        let verb = if self.is_input(place) { "comes in as" } else { "makes it" };
+                        report.label(place, format!("{verb} {}", self.shown_type(self.ty(value))))
+                    }
+                    None => report,
+                }
             }
         };
         self.report(report);
+    }
+}
+
+impl Elab<'_> {
+    /// The one axis of what flows in that has this size.
+    fn axis_of_size(&self, size: &Static) -> Option<String> {
+        let (size, value) = (self.as_int(size)?, self.it.as_ref()?.val.single()?);
+        let dims = self.shapes.dims(self.ty(value));
+        let mut axes = (0..dims.len()).filter(|&at| self.shapes.dims.as_const(dims[at]) == Some(size));
+        let (Some(at), None) = (axes.next(), axes.next()) else { return None };
+        Some(if at + 1 == dims.len() { "-1".into() } else { at.to_string() })
     }
 }
 

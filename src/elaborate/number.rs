@@ -413,7 +413,8 @@ impl<'a> Elab<'a> {
             Static::Dim(dim) => {
                 let text = format!("`{}` is no number here: it stands for any size", self.shapes.dims.show(*dim));
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
-                self.report(report.note(ONLY_IN_SHAPES));
+                let report = self.with_declaration(report.note(ONLY_IN_SHAPES), span);
+                self.report(report);
             }
             Static::Word(word) => self.unknown_word(&word.clone(), span),
             other => {
@@ -423,37 +424,6 @@ impl<'a> Elab<'a> {
         }
         Static::Unknown
     }
-
-    /// A bare word that names nothing.
-    pub(super) fn unknown_word(&mut self, word: &str, span: Span) {
-        if self.unknown_dims.iter().any(|dim| dim == word) || self.lost_name(word) {
-            return;
-        }
-        let mut report = Diagnostic::error(
-            "name::unknown",
-            format!("there is no hyperparameter, dim or stage `{word}`"),
-            span,
-            "unknown",
-        );
-        if let Some(ours) = other_spelling(word) {
-            report.message = format!("`{word}` is written `{ours}` here");
-            report = self.meant_name(report, span, ours);
-        } else if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
-            report = self.meant_name(report, span, &meant);
-        }
-        self.report(report);
-    }
-}
-
-/// Our spelling of another language's constant.
-pub(super) fn other_spelling(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "True" | "TRUE" | "yes" | "on" => "true",
-        "False" | "FALSE" | "no" | "off" => "false",
-        "None" | "null" | "nil" | "NULL" | "nothing" => "none",
-        "Inf" | "infinity" | "Infinity" => "inf",
-        _ => return None,
-    })
 }
 
 /// The items of a list that is written as one.

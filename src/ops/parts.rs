@@ -48,6 +48,9 @@ fn place(cx: &mut RuleCx<'_>, name: &str, size: Dim, otherwise: Dim) -> Dim {
 fn ordered(cx: &mut RuleCx<'_>, axis: usize, attr: &'static str, least: Dim, what: Dim) -> Result<(), Misfit> {
     let (size, difference) = (cx.dims(0)?[axis], cx.shapes.dims.sub(what, least));
     match cx.shapes.dims.as_const(difference) {
+        Some(room) if room < 0 && attr == "from" && least != Dims::ZERO && what != size => {
+            Err(cx.bad_attr(attr, "lies behind `to`"))
+        }
         Some(room) if room < 0 => {
             let size = cx.shapes.dims.show(size);
             Err(cx.bad_attr(attr, format!("lies outside of the axis, which has a size of {size}")))
@@ -64,7 +67,7 @@ fn ends(cx: &mut RuleCx<'_>, axis: usize) -> Result<(Dim, Dim), Misfit> {
     let to = place(cx, "to", size, size);
     ordered(cx, axis, "from", zero, from)?;
     ordered(cx, axis, "to", to, size)?;
-    ordered(cx, axis, "to", from, to)?;
+    ordered(cx, axis, "from", from, to)?;
     Ok((from, to))
 }
 

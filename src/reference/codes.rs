@@ -75,6 +75,7 @@ pub static CODES: &[Code] = codes! {
     "syntax::framework_name" in "pytorch_layer": "Operators are one word, without a library in front. `wythe explain nn.Linear` finds the page by PyTorch's name."
     "syntax::hash_comment" in "hash_comment": "`#` begins no comment here: `//` does."
     "syntax::in_head" in "word_before_the_brace": "Between the word and its `{` stands something that has no place there."
+    "syntax::inside" in "block_inside_a_model": "Blocks, models and train sections stand beside each other, each beginning a line: a body holds stages only."
     "syntax::keyword" in "keyword_as_block_name": "dim, block, model, train, layer, residual, repeat, parallel, for, if, else and return are reserved; all other words are free as names."
     "syntax::keyword_typo" in "keyword_typo": "An entry begins with dim, use, block, model or train."
     "syntax::layer_form" in "layer_without_call": "`layer NAME = CALL` declares a layer without applying it; each use of the name applies the same weights."
