@@ -224,10 +224,10 @@ fn last_model(out: &str) -> String {
 /// A run that diverged keeps its log up to there, and says where its last good state is.
 fn with_checkpoint(error: TrainError, folder: Option<Folder<'_>>) -> TrainError {
     match (error, folder) {
-        (TrainError::Diverged { step, what, .. }, Some(mut folder)) => {
+        (TrainError::Diverged { step, what, updated, .. }, Some(mut folder)) => {
             // What went wrong has been said already; a log that cannot be written as well changes nothing.
             let _ = folder.log.flush(folder.files);
-            TrainError::Diverged { step, what, saved: folder.saved.then(|| last_model(folder.path)) }
+            TrainError::Diverged { step, what, updated, saved: folder.saved.then(|| last_model(folder.path)) }
         }
         (other, _) => other,
     }
