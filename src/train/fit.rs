@@ -100,7 +100,9 @@ impl Trainer<'_> {
         }
         let mut folder = match &options.out {
             Some(path) => {
-                let log = Log::start(files, &format!("{path}/metrics.jsonl"), self.step)?;
+                // The line of a step whose evaluation is still to be made is not whole.
+                let lines = self.step.saturating_sub(u64::from(self.pending.is_some()));
+                let log = Log::start(files, &format!("{path}/metrics.jsonl"), lines)?;
                 Some(Folder { path, files, log, saved: self.step > 0 })
             }
             None => None,
