@@ -204,7 +204,8 @@ fn said(error: &DataError) {
     let code = ["data::", "weights::", "train::"].iter().any(|family| error.code.starts_with(family));
     assert!(code && !error.file.is_empty() && !error.reason.is_empty(), "{error:?}");
     assert!(error.help.as_ref().is_some_and(|help| !help.is_empty()), "no way out: {text}");
-    assert!(text.len() < 2000 && !text.contains("Error"), "no sentence for a person: {text}");
+    let shown = !text.contains(|c: char| c.is_control() && c != '\n');
+    assert!(shown && text.len() < 5000 && !text.contains("Error"), "no sentence for a person: {text}");
 }
 
 fn fits(loaded: &Loaded) {

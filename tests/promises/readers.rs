@@ -83,6 +83,8 @@ fn hostile_tables() -> Vec<Case> {
         ("d.csv", b"a,y\n1,0\n".to_vec(), "line 1", "wants 2"),
         ("d.csv", b"a,y,b,c\n1,0,2,3\n".to_vec(), "line 1", "wants 2"),
         ("d.csv", b"a,y,b\n1,0,\xff\n".to_vec(), "line 2", "UTF-8"),
+        ("d.csv", [&b"a,"[..], &b"\tx".repeat(900), b",b\n1,0,2\n"].concat(), "line 1", "no column is called `y`"),
+        ("d.csv", b"a,y,b\n1,0,\x1b[2J\n".to_vec(), "line 2", "`\\u{1b}[2J`"),
         ("d.csv", b"a,y,b\n1,0,2\n1,0,\"2\n3,1,4\n".to_vec(), "line 3", "never closed"),
         ("d.csv", [&b"a,y,b\n1,0,"[..], &vec![b'1'; 17 << 20]].concat(), "line 2", "16 MB"),
         ("d.csv", [&b"a,y,b\n1,0,\""[..], &b"1,\n".repeat(6 << 20)].concat(), "line 2", "never closed"),
@@ -225,6 +227,7 @@ fn hostile_images() -> Vec<Case> {
         ("i.idx", [&[0, 0, 10][..], &images()[3..]].concat(), "byte 2", "0x0a"),
         ("i.idx", claims([u32::MAX; 3]), "byte 4", "too large"),
         ("i.idx", claims([0, u32::MAX, u32::MAX]), "", ""),
+        ("i.idx", [&[0, 0, 8, 255][..], &[255; 4 * 255]].concat(), "byte 4", "of 255 axes"),
         ("i.idx", claims([2, 3, 2]), "", "has shape [2, 3, 2]"),
         ("i.idx", claims([3, 1, 4]), "", "has shape [3, 1, 4]"),
         ("i.idx", claims([12, 1, 1]), "", "has shape"),
@@ -275,6 +278,7 @@ fn each_hostile_file_is_refused_with_file_place_reason_and_way_out() {
             ("the reason", error.reason.contains(reason)),
             ("a way out", error.help.as_ref().is_some_and(|help| !help.is_empty())),
             ("a code", error.code.starts_with("data::")),
+            ("a sentence of one screen", said.len() < 900 && !said.contains(|c: char| c.is_control() && c != '\n')),
             ("nothing of Rust's", !said.contains("Error") && !said.contains("::")),
         ] {
             if !there {
