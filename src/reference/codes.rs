@@ -294,7 +294,7 @@ pub static CODES: &[Code] = codes! {
     "train::number" in "batch_of_none": "The setting takes a number of another kind."
     "train::optimizer" in "unknown_optimizer": "The optimizers are listed by `wythe explain`."
     "train::pattern" in "pattern_that_fits_nothing": "A pattern of paths that fits no parameter would silently do nothing. `*` matches dots, too."
-    "train::resume": "The run that is to go on was made with other settings."
+    "train::resume": "The run that is to go on was made with other settings or data, or its state lacks something. A state is taken whole or not at all."
     "train::schedule" in "unknown_schedule": "The schedules are listed by `wythe explain`."
     "train::seed": "The seed is an integer of at least 0."
     "train::setting" in "learning_rate_as_a_setting": "The train section has no setting of this name."
@@ -329,5 +329,6 @@ pub static CODES: &[Code] = codes! {
     "weights::damaged": "The file's hash is not that of its tensors: a bit has changed since it was written. Take another copy; nothing was loaded."
     "weights::file": "The file of weights cannot be read."
     "weights::fit": "The tensors of the file are not those of the model: one is missing, one is not expected, or one has another shape. Names are paths as `summary` shows them."
+    "weights::value": "A number of the weights is not finite: a training that begins with it would only spread it."
     "weights::format": "The file was written by a newer version."
 };
