@@ -266,6 +266,7 @@ ops! { OPS;
 
 /// One place of an axis, which goes: the class token is `select(1, 0)`. Negative counts from the end.
 SELECT = OpDef {
+    derivative: "dy at the place that was taken, 0 elsewhere",
     name: "select",
     formula: "y[.., ..] = x[.., index, ..]",
     shape: "[.., n, ..] -> [.., ..]",
@@ -303,6 +304,7 @@ SELECT = OpDef {
 ///
 /// A view; with a step other than 1 what it skips is left out on the way.
 SLICE_OP = OpDef {
+    derivative: "dy at the places that were taken, 0 elsewhere",
     name: "slice",
     formula: "y[.., i, ..] = x[.., from + i * step, ..]",
     shape: "[.., n, ..] -> [.., m, ..]",
@@ -337,6 +339,7 @@ SLICE_OP = OpDef {
 
 /// `length` places of an axis from `start` on.
 NARROW = OpDef {
+    derivative: "dy at the places that were taken, 0 elsewhere",
     name: "narrow",
     formula: "y[.., i, ..] = x[.., start + i, ..]",
     shape: "[.., n, ..] -> [.., length, ..]",
@@ -376,6 +379,7 @@ NARROW = OpDef {
 
 /// Several values, one behind the other on an axis: of `size` each (the last may be smaller), or of the sizes listed.
 SPLIT = OpDef {
+    derivative: "the parts' gradients, one behind the other",
     name: "split",
     formula: "x = [a, b, …] along axis",
     shape: "[.., n + m + …, ..] -> ([.., n, ..], [.., m, ..], …)",
@@ -394,6 +398,7 @@ SPLIT = OpDef {
 
 /// Several values of equal size, one behind the other on an axis.
 CHUNK = OpDef {
+    derivative: "the parts' gradients, one behind the other",
     name: "chunk",
     formula: "x = [a, b, …] along axis",
     shape: "[.., n * m, ..] -> ([.., m, ..], …)",
@@ -416,6 +421,7 @@ CHUNK = OpDef {
 /// A constant, or what the axis holds: mirrored at its ends (without them), its ends repeated, or once more from the
 /// other end. In axis order (**differs** from PyTorch's flat list, which begins with the last axis).
 PAD = OpDef {
+    derivative: "dy without the border; what was mirrored or repeated from x is added to where it came from",
     name: "pad",
     formula: "y[.., front + i, ..] = x[.., i, ..], value elsewhere",
     shape: "[.., n, ..] -> [.., front + n + behind, ..]",
