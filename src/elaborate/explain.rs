@@ -37,7 +37,9 @@ impl Elab<'_> {
         let named =
             use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|name| Some(&*name.text) == misfit.attr));
         if let (MisfitKind::Attribute(_), Some(arg)) = (&misfit.kind, named) {
-            return self.report(Diagnostic::error(code, message, arg.span, label));
+            let report = Diagnostic::error(code, message, arg.span, label);
+            let report = self.with_misfit_fix(report, use_, &misfit);
+            return self.report(report);
         }
         let mut report = Diagnostic::error(code, message, use_.span, label);
         report = self.with_culprits(report, use_, &misfit, operand);

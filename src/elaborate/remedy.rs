@@ -4,12 +4,22 @@ use super::Elab;
 use super::apply::Use;
 use super::value::Given;
 use crate::diagnostic::Diagnostic;
-use crate::ir::attr::Attr;
+use crate::ir::attr::{Attr, AttrKind};
 use crate::ir::dim::Dim;
 use crate::ir::op::{Misfit, MisfitKind, Why};
 use crate::text::Span;
 
 impl Elab<'_> {
+    /// A clause that ends with another option of its attribute means it: where that stands, and the option.
+    fn other_option(&self, use_: &Use<'_>, misfit: &Misfit, clause: &str) -> Option<(Span, String)> {
+        let name = misfit.attr?;
+        let option = clause.strip_suffix('"')?.rsplit('"').next()?;
+        let def = use_.op.attrs.iter().find(|def| def.name == name)?;
+        let choice = |kind: &AttrKind| matches!(kind, AttrKind::Choice(options) if options.contains(&option));
+        let arg = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|own| own.text == name))?;
+        def.kinds.iter().any(choice).then(|| (arg.value_span, format!("\"{option}\"")))
+    }
+
     /// The note and the fix that belong to a misfit.
     pub(super) fn with_misfit_fix(&mut self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
         match &misfit.kind {
@@ -51,6 +61,10 @@ impl Elab<'_> {
                     _ => report,
                 }
             }
+            MisfitKind::Attribute(clause) => match self.other_option(use_, misfit, clause) {
+                Some((place, option)) => report.fix(place, option.clone(), self.mended(place, &option)),
+                None => report,
+            },
             MisfitKind::Count => self.with_count_fix(report, use_, misfit),
             MisfitKind::Size(Why::Concat) => self.with_axis_fix(report, use_, misfit),
             MisfitKind::Divides(Why::Pairs) => match self.even_heads(use_) {

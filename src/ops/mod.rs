@@ -35,10 +35,12 @@ pub mod random;
 pub mod rectifier;
 pub mod reduce;
 pub mod regression;
+pub mod resample;
 pub mod scan;
 pub mod shuffle;
 pub mod source;
 pub mod statistic;
+pub mod window;
 
 use crate::ir::op::OpDef;
 
@@ -57,6 +59,8 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Linear algebra", ops: linear::OPS },
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
+    Family { title: "Windows", ops: window::OPS },
+    Family { title: "Resampling", ops: resample::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
     Family { title: "Embedding and position", ops: embedding::OPS },

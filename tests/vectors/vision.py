@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Reference vectors of what is done to images: resampling, windows, pooling, in the form of `make.py` (which see).
+
+    OMP_NUM_THREADS=1 python3 vision.py [file…]
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+import catalogue
+from make import begin, case, f32, i64, ids, positive, rand
+
+
+def upsampling():
+    begin("upsample")
+    def up(shape, call, **o):
+        case(call, f"upsample({call})", {"x": rand(*shape)}, lambda x: F.interpolate(x, **o))
+    up((2, 2, 3), "2", scale_factor=2)
+    up((1, 2, 3, 2), "scale = 3", scale_factor=3)
+    up((1, 1, 2, 3, 2), "[2, 1, 3]", scale_factor=(2, 1, 3))
+    up((1, 1, 5, 7), "scale = [0.5, 1.5]", scale_factor=(0.5, 1.5))
+    up((1, 2, 5), "size = 13", size=13)
+    up((1, 1, 13, 6), "size = [5, 7]", size=(5, 7))
+    up((1, 1, 7), "0.6", scale_factor=0.6)
+    for mode, theirs in [("nearest_exact", "nearest-exact")]:
+        up((2, 2, 5), f'2, mode = "{mode}"', scale_factor=2, mode=theirs)
+        up((1, 1, 5, 4), f'size = [3, 7], mode = "{mode}"', size=(3, 7), mode=theirs)
+        up((1, 1, 4, 3, 5), f'[1.5, 2, 0.5], mode = "{mode}"', scale_factor=(1.5, 2, 0.5), mode=theirs)
+    up((2, 1, 7), '0.5, mode = "area"', scale_factor=0.5, mode="area")
+    up((1, 2, 5, 7), 'size = [3, 4], mode = "area"', size=(3, 4), mode="area")
+    up((1, 1, 3, 4, 5), 'size = [2, 6, 5], mode = "area"', size=(2, 6, 5), mode="area")
+    up((0, 2, 3, 3), "2", scale_factor=2)
+    up((1, 2, 1, 1), "4", scale_factor=4)
+    case("one infinite pixel", "upsample(2)", {"x": f32([[[1, math.inf, -2]]])}, lambda x: F.interpolate(x, scale_factor=2), grad=False)
+    begin("upsample_between")
+    for mode, shape in [("linear", (2, 2, 5)), ("bilinear", (1, 1, 4, 3)), ("trilinear", (1, 1, 2, 3, 2)), ("bicubic", (1, 1, 4, 3))]:
+        for aligned in (False, True):
+            word = f', mode = "{mode}", align_corners = {str(aligned).lower()}' if aligned else f', mode = "{mode}"'
+            up(shape, f"2{word}", scale_factor=2, mode=mode, align_corners=aligned)
+            up(shape, f"size = 3{word}", size=[3] * (len(shape) - 2), mode=mode, align_corners=aligned)
+            up(shape, f"0.7{word}", scale_factor=0.7, mode=mode, align_corners=aligned)
+        up(shape[:2] + (1,) * (len(shape) - 2), f'3, mode = "{mode}"', scale_factor=3, mode=mode)
+    up((1, 1, 5, 7), '[1.3, 2.6], mode = "bilinear"', scale_factor=(1.3, 2.6), mode="bilinear")
+    up((1, 1, 5, 7), 'size = 1, mode = "bilinear", align_corners = true', size=1, mode="bilinear", align_corners=True)
+    up((1, 1, 7, 5), 'size = [3, 2], mode = "bicubic"', size=(3, 2), mode="bicubic")
+
+
+def windows():
+    """PyTorch's unfold and fold know two spatial axes: one is a row of them, three are the windows of `Tensor.unfold`."""
+    begin("unfold")
+    def case_of(shape, call, **o):
+        case(call, f"unfold({call})", {"x": rand(*shape)}, lambda x: F.unfold(x, **o))
+    case_of((2, 2, 3, 4), "2", kernel_size=2)
+    case_of((1, 2, 4, 5), "kernel = [3, 2]", kernel_size=(3, 2))
+    case_of((1, 1, 5, 4), "3, stride = 2, pad = 1", kernel_size=3, stride=2, padding=1)
+    case_of((1, 2, 5, 6), "2, dilation = 2", kernel_size=2, dilation=2)
+    case_of((1, 1, 5, 4), "[2, 3], [2, 1], [1, 2], [2, 3]", kernel_size=(2, 3), dilation=(2, 1), padding=(1, 2), stride=(2, 3))
+    case_of((1, 2, 5, 5), "1, stride = 3", kernel_size=1, stride=3)
+    case_of((2, 3, 1, 1), "1", kernel_size=1)
+    case_of((0, 2, 3, 3), "2", kernel_size=2)
+    row = lambda x, **o: F.unfold(x.unsqueeze(2), **o)
+    case("one axis", "unfold(3, pad = 1, stride = 2)", {"x": rand(2, 2, 6)}, lambda x: row(x, kernel_size=(1, 3), padding=(0, 1), stride=(1, 2)))
+    cube = lambda x: x.unfold(2, 2, 1).unfold(3, 2, 1).unfold(4, 1, 2).permute(0, 1, 5, 6, 7, 2, 3, 4).reshape(x.shape[0], x.shape[1] * 4, -1)
+    case("three axes", "unfold([2, 2, 1], stride = [1, 1, 2])", {"x": rand(1, 2, 3, 3, 3)}, cube)
+    begin("fold")
+    def laid(shape, call, **o):
+        case(call, f"fold({call})", {"x": rand(*shape)}, lambda x: F.fold(x, **o))
+    laid((2, 8, 6), "[3, 4], 2", output_size=(3, 4), kernel_size=2)
+    laid((1, 4, 9), "size = 4, kernel = 2", output_size=4, kernel_size=2)
+    laid((1, 9, 6), "[5, 4], 3, stride = 2, pad = 1", output_size=(5, 4), kernel_size=3, stride=2, padding=1)
+    laid((1, 8, 12), "[5, 6], 2, dilation = 2", output_size=(5, 6), kernel_size=2, dilation=2)
+    laid((1, 6, 6), "[5, 4], [2, 3], [2, 1], [1, 2], [2, 3]", output_size=(5, 4), kernel_size=(2, 3), dilation=(2, 1), padding=(1, 2), stride=(2, 3))
+    laid((1, 2, 4), "5, 1, stride = 3", output_size=5, kernel_size=1, stride=3)
+    laid((0, 4, 4), "3, 2", output_size=3, kernel_size=2)
+    laid((1, 3, 1), "1, 1", output_size=1, kernel_size=1)
+    case("one axis", "fold([6], 3, pad = 1, stride = 2)", {"x": rand(2, 6, 3)},
+         lambda x: F.fold(x, (1, 6), (1, 3), padding=(0, 1), stride=(1, 2)).squeeze(2))
+
+
+def poolings():
+    def both(name, call, x, fn, **o):
+        case(name, f"(y, indices) = x |> {call}\n(y, indices)", {"x": x}, fn, **o)
+
+    begin("adaptive_avgpool")
+    for size, theirs, shape in [("1", 1, (2, 3, 4, 5)), ("[2, 3]", (2, 3), (1, 2, 5, 7)), ("size = 4", 4, (2, 2, 6)), ("3", 3, (1, 1, 7, 2, 3)), ("[5, 2]", (5, 2), (1, 2, 3, 4)), ("7", 7, (1, 2, 7, 7)), ("2", 2, (0, 2, 3, 3)), ("3", 3, (2, 1, 1, 1))]:
+        pool = [F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d][len(shape) - 3]
+        case(f"{size} of {list(shape)}", f"adaptive_avgpool({size})", {"x": rand(*shape)}, lambda x: pool(x, theirs))
+    begin("adaptive_maxpool")
+    for size, theirs, shape in [("1", 1, (2, 3, 4, 5)), ("[2, 3]", (2, 3), (1, 2, 5, 7)), ("size = 4", 4, (2, 2, 6)), ("3", 3, (1, 1, 7, 2, 3)), ("[5, 2]", (5, 2), (1, 2, 3, 4)), ("2", 2, (1, 2, 4, 4)), ("3", 3, (2, 1, 1, 1))]:
+        pool = [F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d][len(shape) - 3]
+        both(f"{size} of {list(shape)}", f"adaptive_maxpool({size})", rand(*shape), lambda x: pool(x, theirs, return_indices=True))
+    case("empty batch", "adaptive_maxpool(2)", {"x": rand(0, 2, 3, 3)}, lambda x: F.adaptive_max_pool2d(x, 2))
+    both("ties go to the first", "adaptive_maxpool(2)", f32([[[1, 1, 1, 2, 2]]]), lambda x: F.adaptive_max_pool1d(x, 2, return_indices=True))
+    both("not-a-number wins", "adaptive_maxpool(2)", f32([[[1, math.nan, 3, 4, -math.inf]]]), lambda x: F.adaptive_max_pool1d(x, 2, return_indices=True), grad=False)
+    begin("maxpool_global")
+    case("two axes", "maxpool_global", {"x": rand(2, 3, 4, 3)}, lambda x: F.adaptive_max_pool2d(x, 1).flatten(1))
+    case("two axes, kept", "maxpool_global(keep = true)", {"x": rand(2, 3, 2, 3)}, lambda x: F.adaptive_max_pool2d(x, 1))
+    case("one axis", "maxpool_global(false)", {"x": rand(2, 3, 5)}, lambda x: F.adaptive_max_pool1d(x, 1).flatten(1))
+    case("three axes, kept", "maxpool_global(true)", {"x": rand(1, 2, 2, 3, 2)}, lambda x: F.adaptive_max_pool3d(x, 1))
+    case("ties go to the first", "maxpool_global", {"x": f32([[[1, 3, 3, 3]]])}, lambda x: F.adaptive_max_pool1d(x, 1).flatten(1))
+    case("not-a-number wins", "maxpool_global", {"x": f32([[[1, math.nan, 3]]])}, lambda x: F.adaptive_max_pool1d(x, 1).flatten(1), grad=False)
+    case("empty batch", "maxpool_global", {"x": rand(0, 3, 2, 2)}, lambda x: F.adaptive_max_pool2d(x, 1).flatten(1))
+    begin("lp_pool")
+    def lp(shape, call, p, *rest, **o):
+        pool = [F.lp_pool1d, F.lp_pool2d, F.lp_pool3d][len(shape) - 3]
+        case(f"{call} of {list(shape)}", f"lp_pool({call})", {"x": positive(*shape)}, lambda x: pool(x, p, *rest, **o))
+    lp((2, 2, 7), "2, 3", 2, 3)
+    lp((1, 2, 4, 5), "3, [2, 3], 1", 3, (2, 3), 1)
+    lp((1, 2, 5, 4), "p = 1.5, kernel = 2, stride = 2", 1.5, 2, 2)
+    lp((1, 1, 5, 4), "2, 2, ceil_mode = true", 2, 2, ceil_mode=True)
+    lp((1, 1, 2, 3, 4), "4, 2, stride = [1, 1, 2]", 4, 2, (1, 1, 2))
+    lp((1, 2, 5, 5), "2, 1, stride = 3", 2, 1, 3)
+    lp((0, 2, 4, 4), "2, 2", 2, 2)
+    case("even powers of negative numbers", "lp_pool(2, 2)", {"x": rand(2, 1, 4, 4)}, lambda x: F.lp_pool2d(x, 2, 2))
+    case("an odd power of negative sums has no root", "lp_pool(3, 2)", {"x": f32([[[-1, -2, 3, 4]]])}, lambda x: F.lp_pool1d(x, 3.0, 2), grad=False)
+    case("the first power is a sum", "lp_pool(1, 2)", {"x": f32([[[-1, -2, 3, 4]]])}, lambda x: F.lp_pool1d(x, 1.0, 2))
+    case("zeros", "lp_pool(2, 2)", {"x": f32([[[0, 0, 3, 4]]])}, lambda x: F.lp_pool1d(x, 2.0, 2), grad=False)
+    begin("maxunpool")
+    def back(name, call, shape, pool, unpool, kernel, stride=None, padding=0, size=None):
+        x, indices = pool(rand(*shape), kernel, stride, padding, return_indices=True)
+        case(name, f"(x, i) |> maxunpool({call})", {"x": rand(*x.shape), "i": indices}, lambda x, i: unpool(x, i, kernel, stride, padding, size))
+    back("two axes", "2", (2, 2, 4, 6), F.max_pool2d, F.max_unpool2d, 2)
+    back("one setting an axis", "[2, 3]", (1, 2, 4, 6), F.max_pool2d, F.max_unpool2d, (2, 3))
+    back("a rest that was dropped", "2, size = [5, 5]", (1, 1, 5, 5), F.max_pool2d, F.max_unpool2d, 2, size=(5, 5))
+    back("stride larger than the kernel", "kernel = 2, stride = 3", (1, 2, 8, 5), F.max_pool2d, F.max_unpool2d, 2, 3)
+    back("pad", "2, 2, 1", (1, 1, 4, 4), F.max_pool2d, F.max_unpool2d, 2, 2, 1)
+    back("pad, by name", "kernel = 3, stride = 3, pad = 1", (1, 1, 7, 4), F.max_pool2d, F.max_unpool2d, 3, 3, 1)
+    back("one axis", "2", (2, 2, 6), F.max_pool1d, F.max_unpool1d, 2)
+    back("one axis, a size for all", "2, size = 7", (2, 2, 7), F.max_pool1d, F.max_unpool1d, 2, size=(7,))
+    back("three axes", "[1, 2, 2]", (1, 1, 3, 4, 2), F.max_pool3d, F.max_unpool3d, (1, 2, 2))
+    back("one element", "1", (1, 1, 1, 1), F.max_pool2d, F.max_unpool2d, 1)
+    case("equal values of one position", "(x, i) |> maxunpool(2, stride = 1)", {"x": f32([[[5, 5, 7]]]), "i": i64([[[1, 1, 3]]])}, lambda x, i: F.max_unpool1d(x, i, 2, 1), grad=False)
+    case("empty batch", "(x, i) |> maxunpool(2)", {"x": rand(0, 2, 2, 2), "i": ids(4, 0, 2, 2, 2)}, lambda x, i: x.new_zeros(0, 2, 4, 4) * x.sum())
+
+
+PARTS = [upsampling, windows, poolings]
+
+if __name__ == "__main__":
+    catalogue.PARTS[:] = PARTS
+    catalogue.main()
