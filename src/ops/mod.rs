@@ -31,6 +31,7 @@ pub mod norm_groups;
 pub mod order;
 pub mod parts;
 pub mod pool;
+pub mod pool_size;
 pub mod random;
 pub mod rectifier;
 pub mod reduce;
@@ -59,6 +60,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Linear algebra", ops: linear::OPS },
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
+    Family { title: "Pooling to a size", ops: pool_size::OPS },
     Family { title: "Windows", ops: window::OPS },
     Family { title: "Resampling", ops: resample::OPS },
     Family { title: "Normalisation", ops: norm::OPS },

@@ -52,6 +52,7 @@ const MORE: &[(&str, &str)] = &[
     ("matmul", "(a: f32[9, 600], b: f32[600, 35]) { (a, b) |> matmul }"),
     ("matmul_nt", "(a: f32[2, 3, 4], b: f32[2, 5, 4]) { (a, b) |> matmul_nt }"),
     ("maxpool", "(x: f32[1, 2, 4, 5]) { maxpool(3, stride = 3, pad = 1, ceil_mode = true) }"),
+    ("maxunpool", "(x: f32[2, 2, 3, 2], i: i64[2, 2, 3, 2]) { (x, i) |> maxunpool(2, size = [7, 5]) }"),
     ("nll", "(z: f32[4, 3], t: i64[4], w: f32[3]) { (z, t, weight = w) |> nll }"),
     ("parameter", "(x: f32[5]) { parameter([64, 5], init = normal(1)) }"),
     ("permute", "(x: f32[2, 3, 5]) { permute(0, 2, 1) }"),
