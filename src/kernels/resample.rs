@@ -58,11 +58,13 @@ struct Map {
     window: [i64; 4],
 }
 
-/// The weights of the four neighbours of a point that lies `t` behind the second (Keys 1981, a = -0.75).
+/// The slope of Keys' curve at the outer neighbours (Keys 1981), PyTorch's.
+pub const CUBIC: f64 = -0.75;
+
+/// The weights of the four neighbours of a point that lies `t` behind the second.
 fn cubic(t: f64) -> [f64; 4] {
-    const A: f64 = -0.75;
-    let near = |x: f64| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
-    let far = |x: f64| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
+    let near = |x: f64| ((CUBIC + 2.0) * x - (CUBIC + 3.0)) * x * x + 1.0;
+    let far = |x: f64| ((CUBIC * x - 5.0 * CUBIC) * x + 8.0 * CUBIC) * x - 4.0 * CUBIC;
     [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
 }
 

@@ -20,6 +20,7 @@ mod expr;
 pub mod extreme;
 pub mod foreign;
 pub mod function;
+pub mod grid;
 pub mod index;
 pub mod linear;
 pub mod logic;
@@ -63,6 +64,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Pooling to a size", ops: pool_size::OPS },
     Family { title: "Windows", ops: window::OPS },
     Family { title: "Resampling", ops: resample::OPS },
+    Family { title: "Sampling at points", ops: grid::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
     Family { title: "Embedding and position", ops: embedding::OPS },

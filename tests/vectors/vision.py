@@ -135,7 +135,40 @@ def poolings():
     case("empty batch", "(x, i) |> maxunpool(2)", {"x": rand(0, 2, 2, 2), "i": ids(4, 0, 2, 2, 2)}, lambda x, i: x.new_zeros(0, 2, 4, 4) * x.sum())
 
 
-PARTS = [upsampling, windows, poolings]
+def grids():
+    """grid_sample: points inside, far outside, on centres and on edges."""
+    call = "(x, grid) |> grid_sample"
+    def at(x, points, attrs="", **o):
+        o = {"align_corners": False} | o
+        case(f"{attrs or 'plain'} of {list(x.shape)}", f"{call}({attrs})" if attrs else call, {"x": x, "grid": points}, lambda x, g: F.grid_sample(x, g, **o))
+    for name, mode in [("grid_sample", "bilinear"), ("grid_sample_nearest", "nearest"), ("grid_sample_bicubic", "bicubic")]:
+        begin(name)
+        word = [] if mode == "bilinear" else [f'mode = "{mode}"']
+        for beyond in ("zeros", "border", "reflection"):
+            for aligned in (False, True):
+                attrs = word + ([] if beyond == "zeros" else [f'pad_mode = "{beyond}"']) + (["align_corners = true"] if aligned else [])
+                at(rand(2, 2, 3, 4), rand(2, 2, 3, 2, scale=0.75), ", ".join(attrs), mode=mode, padding_mode=beyond, align_corners=aligned)
+                if mode == "bilinear":
+                    at(rand(1, 1, 3, 2), rand(1, 2, 2, 2, scale=4), ", ".join(attrs), mode=mode, padding_mode=beyond, align_corners=aligned)
+    begin("grid_sample_more")
+    at(rand(1, 2, 3, 4), rand(1, 2, 2, 2), '"bilinear", "border", true', mode="bilinear", padding_mode="border", align_corners=True)
+    at(rand(1, 2, 2, 3, 4), rand(1, 2, 1, 2, 3, scale=0.75))
+    at(rand(1, 1, 2, 3, 2), rand(1, 2, 1, 2, 3), 'pad_mode = "reflection", align_corners = true', padding_mode="reflection", align_corners=True)
+    at(rand(1, 1, 2, 3, 2), rand(1, 2, 1, 2, 3), '"nearest", "border"', mode="nearest", padding_mode="border")
+    at(rand(1, 2, 1, 1), rand(1, 2, 2, 2, scale=0.5))
+    at(rand(1, 1, 1, 1), rand(1, 1, 3, 2), 'pad_mode = "reflection", align_corners = true', padding_mode="reflection", align_corners=True)
+    at(rand(0, 2, 3, 3), rand(0, 2, 2, 2))
+    corners = f32([[[[-1, -1], [1, 1], [-1, 1], [0, 0]]]])
+    for aligned in (False, True):
+        attrs = 'pad_mode = "border"' + (", align_corners = true" if aligned else "")
+        at(rand(1, 1, 3, 3), corners, attrs, padding_mode="border", align_corners=aligned)
+    odd = f32([[[[math.nan, 0.25], [math.inf, 0], [0, -math.inf], [100, -100]]]])
+    for attrs, beyond in [("", "zeros"), ('pad_mode = "border"', "border")]:
+        case(f"not-a-number and the infinities, {beyond}", f"{call}({attrs})" if attrs else call, {"x": rand(1, 1, 3, 4), "grid": odd},
+             lambda x, g: F.grid_sample(x, torch.nan_to_num(g, -1.0, 1e6, -1e6), padding_mode=beyond, align_corners=False), grad=False)
+
+
+PARTS = [upsampling, windows, poolings, grids]
 
 if __name__ == "__main__":
     catalogue.PARTS[:] = PARTS
