@@ -4,22 +4,12 @@ use super::Elab;
 use super::apply::Use;
 use super::value::Given;
 use crate::diagnostic::Diagnostic;
-use crate::ir::attr::{Attr, AttrKind};
+use crate::ir::attr::Attr;
 use crate::ir::dim::Dim;
 use crate::ir::op::{Misfit, MisfitKind, Why};
 use crate::text::Span;
 
 impl Elab<'_> {
-    /// A clause that ends with another option of its attribute means it: where that stands, and the option.
-    fn other_option(&self, use_: &Use<'_>, misfit: &Misfit, clause: &str) -> Option<(Span, String)> {
-        let name = misfit.attr?;
-        let option = clause.strip_suffix('"')?.rsplit('"').next()?;
-        let def = use_.op.attrs.iter().find(|def| def.name == name)?;
-        let choice = |kind: &AttrKind| matches!(kind, AttrKind::Choice(options) if options.contains(&option));
-        let arg = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|own| own.text == name))?;
-        def.kinds.iter().any(choice).then(|| (arg.value_span, format!("\"{option}\"")))
-    }
-
     /// The note and the fix that belong to a misfit.
     pub(super) fn with_misfit_fix(&mut self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
         match &misfit.kind {
@@ -61,9 +51,9 @@ impl Elab<'_> {
                     _ => report,
                 }
             }
-            MisfitKind::Attribute(clause) => match self.other_option(use_, misfit, clause) {
-                Some((place, option)) => report.fix(place, option.clone(), self.mended(place, &option)),
-                None => report,
+            MisfitKind::Attribute(_) => match (misfit.meant.clone(), place_of(use_, misfit)) {
+                (Some(meant), Some(place)) => report.fix(place, meant.clone(), self.mended(place, &meant)),
+                _ => report,
             },
             MisfitKind::Count => self.with_count_fix(report, use_, misfit),
             MisfitKind::Size(Why::Concat) => self.with_axis_fix(report, use_, misfit),
@@ -183,4 +173,19 @@ pub(super) fn divided_by(size: i64) -> String {
 fn some(numbers: impl Iterator<Item = i64>) -> String {
     let all: Vec<String> = numbers.take(10).map(|n| n.to_string()).collect();
     if all.len() > 9 { format!("{}, …", all[..8].join(", ")) } else { all.join(", ") }
+}
+
+/// Where the value of the attribute stands that does not fit: by its name, or in front, perhaps without its brackets.
+fn place_of(use_: &Use<'_>, misfit: &Misfit) -> Option<Span> {
+    let name = misfit.attr?;
+    let named = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|own| own.text == name));
+    let first = use_.op.attrs.iter().find(|def| def.positional).is_some_and(|def| def.name == name);
+    let front: Vec<&Given> = use_.given.iter().take_while(|arg| arg.name.is_none()).filter(|_| first).collect();
+    let items = |attr: &Attr| if let Attr::List(items) = attr { items.len() } else { 1 };
+    let ends = match front[..] {
+        [one] => Some((one, one)),
+        [first, .., last] if front.len() == items(use_.attrs.get(name)) => Some((first, last)),
+        _ => None,
+    };
+    named.map(|arg| arg.value_span).or(ends.map(|(first, last)| first.value_span.to(last.value_span)))
 }

@@ -154,7 +154,8 @@ fn grid_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
         cx.at_least(0, axis, size, Dims::ONE, Why::Other)?;
     }
     if cx.attrs.str("mode") == Some("bicubic") && n != 2 {
-        return Err(cx.bad_attr("mode", "works over 2 spatial axes as \"bicubic\"; here it is \"bilinear\""));
+        let clause = "works over 2 spatial axes as \"bicubic\"; here it is \"bilinear\"";
+        return Err(Misfit { meant: Some("\"bilinear\"".into()), ..cx.bad_attr("mode", clause) });
     }
     cx.out_of(dtype, &[&dims[..2], &points[1..=n]].concat());
     Ok(())

@@ -7,7 +7,7 @@ use super::logic::{NE, choose, number};
 use super::parts::{ask, filled};
 use super::reduce::no_args;
 use super::resample::axis_sizes;
-use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::build::{ExpandCx, GradCx, Var, shape_attr};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{ArgsCx, Body, Facts, Gradient, Misfit, OpDef, Operand, Output, RuleCx, Why};
@@ -26,7 +26,8 @@ const CEIL: AttrDef =
 const INCLUDE: AttrDef =
     AttrDef::new("count_include_pad", &[AttrKind::Bool], AttrDefault::Bool(true), "whether padding counts in the mean");
 const DIVISOR: AttrDef =
-    AttrDef::new("divisor_override", &[AttrKind::Number], AttrDefault::None, "divide by this instead");
+    AttrDef::new("divisor_override", &[AttrKind::Number], AttrDefault::None, "divide by this instead")
+        .within(Domain::Positive);
 const SHAPE: AttrDef =
     AttrDef::new("shape", &[AttrKind::Shape], AttrDefault::None, "of the result, for gradients").named();
 
@@ -43,7 +44,9 @@ fn pooled(cx: &mut RuleCx<'_>) -> Result<Vec<Dim>, Misfit> {
     let mut shape = dims[..2].to_vec();
     for i in 0..axes {
         if 2 * pad[i] > kernel[i] {
-            return Err(cx.bad_attr("pad", format!("must be at most half the window, {}", kernel[i] / 2)));
+            let most = kernel[i] / 2;
+            let meant = kernel.iter().all(|&own| own / 2 == most).then(|| most.to_string());
+            return Err(Misfit { meant, ..cx.bad_attr("pad", format!("must be at most half the window, {most}")) });
         }
         shape.push(window(cx, i + 2, dims[i + 2], (kernel[i], stride[i], pad[i], dilation[i]))?);
     }
@@ -202,7 +205,7 @@ LP_POOL = OpDef {
     shape: "[B, c, S…] -> [B, c, S'…]",
     torch: "nn.LPPool2d",
     example: "x: f32[1, 1, 4] = [3, 4, 6, 8], p = 2, kernel = 2 -> [5, 10]",
-    attrs: &[AttrDef::required("p", &[AttrKind::Number], "the power").within(crate::ir::attr::Domain::Positive).torch("norm_type"), KERNEL, STRIDE, CEIL],
+    attrs: &[AttrDef::required("p", &[AttrKind::Number], "the power").within(Domain::Positive).torch("norm_type"), KERNEL, STRIDE, CEIL],
     rule: avg_rule,
     facts: Facts { domain: (1e-30, f64::INFINITY), ..Facts::NONE },
     body: Body::Expand(lp_pool),

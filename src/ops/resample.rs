@@ -121,7 +121,7 @@ fn check_mode(cx: &RuleCx<'_>, axes: usize) -> Result<(), Misfit> {
         let (meant, _) = BETWEEN[axes - 1];
         let clause =
             format!("works over {wanted} spatial {} as \"{mode}\"; here it is \"{meant}\"", axes_word(*wanted));
-        return Err(cx.bad_attr("mode", clause));
+        return Err(Misfit { meant: Some(format!("\"{meant}\"")), ..cx.bad_attr("mode", clause) });
     }
     if between.is_none() && cx.attrs.flag("align_corners") {
         let clause = format!("goes with \"linear\", \"bilinear\", \"trilinear\" and \"bicubic\", not with \"{mode}\"");

@@ -168,7 +168,33 @@ def grids():
              lambda x, g: F.grid_sample(x, torch.nan_to_num(g, -1.0, 1e6, -1e6), padding_mode=beyond, align_corners=False), grad=False)
 
 
-PARTS = [upsampling, windows, poolings, grids]
+def borders():
+    """Convolutions over one and three axes with every border, and attributes that change no number."""
+    begin("conv_modes")
+    wb = lambda o, c, *k: {"conv.weight": rand(o, c, *k), "conv.bias": rand(o)}
+    for mode in ("reflect", "replicate", "circular"):
+        line = lambda x, p: F.conv1d(F.pad(x, (2, 2), mode=mode), p["conv.weight"], p["conv.bias"], stride=2)
+        case(f"one axis, {mode}", f'conv(2, 5, stride = 2, pad = 2, pad_mode = "{mode}")', {"x": rand(2, 2, 7)}, line, wb(2, 2, 5))
+        cube = lambda x, p: F.conv3d(F.pad(x, (1, 1, 0, 0, 1, 1), mode=mode), p["conv.weight"], p["conv.bias"])
+        case(f"three axes, {mode}", f'conv(1, [3, 1, 3], pad = [1, 0, 1], pad_mode = "{mode}")', {"x": rand(1, 2, 3, 2, 3)}, cube, wb(1, 2, 3, 1, 3))
+        same = lambda x, p: F.conv2d(F.pad(x, (0, 1, 1, 2), mode=mode), p["conv.weight"], p["conv.bias"])
+        case(f"same, {mode}", f'conv(1, [4, 2], pad = "same", pad_mode = "{mode}")', {"x": rand(1, 1, 4, 3)}, same, wb(1, 1, 4, 2))
+    past = lambda x, p: F.conv1d(F.pad(x, (4, 0), mode="replicate"), p["conv.weight"], p["conv.bias"], dilation=2, groups=2)
+    case("causal, the first place repeated", 'conv(2, 3, pad = "causal", dilation = 2, groups = 2, pad_mode = "replicate")', {"x": rand(1, 2, 6)}, past, wb(2, 1, 3))
+    case("causal, stride", 'conv(2, 3, pad = "causal", stride = 2)', {"x": rand(1, 2, 7)}, lambda x, p: F.conv1d(F.pad(x, (2, 0)), p["conv.weight"], p["conv.bias"], stride=2), wb(2, 2, 3))
+    case("how it begins does not matter here", "conv(out = 2, kernel = 2, init = normal(0.02), bias_init = zeros, gain = 1)", {"x": rand(1, 2, 3, 3)}, lambda x, p: F.conv2d(x, p["conv.weight"], p["conv.bias"]), wb(2, 2, 2, 2))
+    begin("conv_transpose_1d_3d")
+    def up(shape, call, weight, f, **o):
+        w = {"conv_transpose.weight": rand(*weight), "conv_transpose.bias": rand(weight[1] * o.get("groups", 1))}
+        case(call, f"conv_transpose({call})", {"x": rand(*shape)}, lambda x, p: f(x, p["conv_transpose.weight"], p["conv_transpose.bias"], **o), w)
+    up((2, 4, 3), "6, 3, stride = 2, groups = 2", (4, 3, 3), F.conv_transpose1d, stride=2, groups=2)
+    up((1, 2, 4), "1, 3, stride = 3, pad = 1, output_pad = 2, dilation = 2", (2, 1, 3), F.conv_transpose1d, stride=3, padding=1, output_padding=2, dilation=2)
+    up((1, 2, 2, 3, 2), "2, [1, 2, 3], stride = [1, 2, 1], pad = [0, 1, 1], groups = 2", (2, 1, 1, 2, 3), F.conv_transpose3d, stride=(1, 2, 1), padding=(0, 1, 1), groups=2)
+    up((1, 1, 2, 2, 2), "1, 2, stride = 2, output_pad = [1, 0, 1]", (1, 1, 2, 2, 2), F.conv_transpose3d, stride=2, output_padding=(1, 0, 1))
+    up((1, 2, 3), "out = 1, kernel = 2, init = zeros, bias_init = ones, gain = 1", (2, 1, 2), F.conv_transpose1d)
+
+
+PARTS = [upsampling, windows, poolings, grids, borders]
 
 if __name__ == "__main__":
     catalogue.PARTS[:] = PARTS
