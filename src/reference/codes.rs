@@ -252,7 +252,7 @@ pub static CODES: &[Code] = codes! {
     "shape::rank" in "conv_on_a_vector": "The operator works on another number of axes. `unsqueeze` adds one, `flatten` joins several."
     "shape::residual" in "missing_skip": "A residual adds its branch to what came in, so the branch must end with exactly that shape; nothing is broadcast, since a width of 1 would then pass and be wrong. Where the shape must change, the skip gets a projection: `skip { linear(d) }`."
     "shape::rows" in "targets_of_another_number_than_rows": "Each row of the predictions has one target."
-    "shape::rule": "The operator's own rule about its shapes is broken."
+    "shape::rule" in "instancenorm_of_one_number": "The operator's own rule about its shapes is broken."
     "shape::shared_repeat" in "shared_repeat_that_changes_the_shape": "`repeat n shared` uses one copy n times, so its output is its next input and must have the same shape."
     "shape::size" in "expand_of_an_axis_of_three": "A size is not the one that is wanted."
     "shape::small": "A size is too small for what is done with it."
