@@ -29,7 +29,9 @@ impl Elab<'_> {
         if let (MisfitKind::Attribute(clause), Some(place)) = (&misfit.kind, place) {
             let report = Diagnostic::error(code, message, place, label);
             let report = self.with_pad_of_stride(report, use_, &misfit, place);
-            let axes = clause.contains("axes") || clause.contains("axis");
+            // A clause that counts speaks of what flows in, too.
+            let axes =
+                clause.contains("axes") || clause.contains("axis") || clause.contains(|c: char| c.is_ascii_digit());
             let report = if axes { self.with_culprits(report, use_, &misfit, operand) } else { report };
             let report = self.with_misfit_fix(report, use_, &misfit);
             return self.report(report);
