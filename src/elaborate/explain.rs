@@ -31,6 +31,7 @@ impl Elab<'_> {
             let report = self.with_pad_of_stride(report, use_, &misfit, place);
             let axes = clause.contains("axes") || clause.contains("axis");
             let report = if axes { self.with_culprits(report, use_, &misfit, operand) } else { report };
+            let report = self.with_misfit_fix(report, use_, &misfit);
             return self.report(report);
         }
         let mut report = Diagnostic::error(code, message, use_.span, label);

@@ -28,11 +28,11 @@ impl<'a> Elab<'a> {
                 Some(args) => self.call(call, args),
             },
             ExprKind::Neg(inner) => {
-                let value = self.eval(inner);
+                let value = self.eval_operand(inner);
                 self.arithmetic(BinOp::Mul, Static::Int(-1), value, expr.span)
             }
             ExprKind::Binary(op, left, right) => {
-                let (left, right) = (self.eval(left), self.eval(right));
+                let (left, right) = (self.eval_operand(left), self.eval_operand(right));
                 self.arithmetic(*op, left, right, expr.span)
             }
             ExprKind::Index(list, index) => self.index(list, index, expr.span),
@@ -284,6 +284,14 @@ impl<'a> Elab<'a> {
             Static::Int(value) => Some(self.shapes.dims.constant(*value)),
             Static::Dim(dim) => Some(*dim),
             _ => None,
+        }
+    }
+
+    /// An operand of `+ - * / % ^`; what is none is told in its own place.
+    fn eval_operand(&mut self, expr: &'a Expr) -> Static {
+        match self.eval(expr) {
+            value @ (Static::Word(_) | Static::Str(_) | Static::None) => self.need_number(&value, expr.span),
+            value => value,
         }
     }
 

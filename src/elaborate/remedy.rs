@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::attr::Attr;
 use crate::ir::dim::Dim;
 use crate::ir::op::{Misfit, MisfitKind, Why};
+use crate::tensor::DType;
 use crate::text::Span;
 
 impl Elab<'_> {
@@ -43,7 +44,12 @@ impl Elab<'_> {
                 }
                 Some(schema) if schema.name == "target" => {
                     let report = self.with_target_fix(report, use_, misfit);
-                    report.note("classes are i64, one number for each row; floats are one probability for each class")
+                    match schema.dtype.allow(DType::I64) {
+                        true => report.note(
+                            "classes are i64, one number for each row; floats are one probability for each class",
+                        ),
+                        false => report.note("a target of floats has the shape of what it is compared with"),
+                    }
                 }
                 _ if self.lacks_batch(use_, misfit) => report
                     .note("its first axis is the batch: `dim batch` at the top, and `[batch, …]` in the signature"),
@@ -58,6 +64,10 @@ impl Elab<'_> {
                     _ => report,
                 }
             }
+            MisfitKind::Attribute(_) => match (misfit.meant.clone(), place_of(use_, misfit)) {
+                (Some(meant), Some(place)) => report.fix(place, meant.clone(), self.mended(place, &meant)),
+                _ => report,
+            },
             MisfitKind::Count => self.with_count_fix(report, use_, misfit),
             MisfitKind::Size(Why::Other) if use_.op.name == "squeeze" => self.with_squeezed_axis(report, use_),
             MisfitKind::Size(Why::Concat) => self.with_axis_fix(report, use_, misfit),
@@ -167,7 +177,8 @@ impl Elab<'_> {
         let written = self.written(place).to_string();
         let classes = written.strip_prefix("f32").map(|rest| format!("i64{rest}"));
         let shorter = written.rfind(',').map(|at| format!("{}]", &written[..at]));
-        let fixes = classes.into_iter().chain(shorter);
+        let compared = use_.operands.first().copied().flatten().map(|value| self.shapes.show(self.ty(value)));
+        let fixes = classes.into_iter().chain(shorter).chain(compared);
         fixes.fold(report, |report, fixed| report.fix(place, fixed.clone(), self.mended(place, &fixed)))
     }
 
@@ -216,4 +227,19 @@ pub(super) fn divided_by(size: i64) -> String {
 fn some(numbers: impl Iterator<Item = i64>) -> String {
     let all: Vec<String> = numbers.take(10).map(|n| n.to_string()).collect();
     if all.len() > 9 { format!("{}, …", all[..8].join(", ")) } else { all.join(", ") }
+}
+
+/// Where the value of the attribute stands that does not fit: by its name, or in front, perhaps without its brackets.
+fn place_of(use_: &Use<'_>, misfit: &Misfit) -> Option<Span> {
+    let name = misfit.attr?;
+    let named = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|own| own.text == name));
+    let first = use_.op.attrs.iter().find(|def| def.positional).is_some_and(|def| def.name == name);
+    let front: Vec<&Given> = use_.given.iter().take_while(|arg| arg.name.is_none()).filter(|_| first).collect();
+    let items = |attr: &Attr| if let Attr::List(items) = attr { items.len() } else { 1 };
+    let ends = match front[..] {
+        [one] => Some((one, one)),
+        [first, .., last] if front.len() == items(use_.attrs.get(name)) => Some((first, last)),
+        _ => None,
+    };
+    named.map(|arg| arg.value_span).or(ends.map(|(first, last)| first.value_span.to(last.value_span)))
 }
