@@ -18,6 +18,8 @@ mod laws;
 mod matrix;
 #[path = "ops/model.rs"]
 mod model;
+#[path = "ops/poison.rs"]
+mod poison;
 #[path = "ops/random.rs"]
 mod random;
 #[path = "ops/samples.rs"]

@@ -522,12 +522,14 @@ pub struct Misfit {
     pub wanted: Option<Dim>,
     /// The size that was found.
     pub found: Option<Dim>,
+    /// What may have been meant as the value of `attr`, as it is written.
+    pub meant: Option<String>,
 }
 
 impl Misfit {
     /// A misfit of this kind, its details to be filled in.
     pub fn of(kind: MisfitKind) -> Misfit {
-        Misfit { kind, operand: None, axis: None, attr: None, wanted: None, found: None }
+        Misfit { kind, operand: None, axis: None, attr: None, wanted: None, found: None, meant: None }
     }
 }
 

@@ -8,7 +8,9 @@ use super::source::shape_dims;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind};
 use crate::ir::build::{ExpandCx, Var};
 use crate::ir::dim::{Dim, Dims};
-use crate::ir::op::{Body, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why, resolve_axis, same_as_first};
+use crate::ir::op::{
+    Body, Condition, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why, resolve_axis, same_as_first,
+};
 use crate::tensor::DType;
 
 const VIEWED: Facts = Facts { view: true, ..Facts::NONE };
@@ -168,13 +170,18 @@ fn pixels(cx: &mut RuleCx<'_>, shuffle: bool) -> Result<(Vec<Dim>, Vec<Dim>), Mi
     let square = cx.shapes.dims.product(&[f, f]);
     let [b, c, h, w] = [dims[0], dims[1], dims[2], dims[3]];
     if shuffle {
-        cx.divides(0, 1, c, square, Why::Groups)?;
+        let [side, all, own] = [f, square, c].map(|dim| cx.shapes.dims.show(dim));
+        let clause = format!("makes {side} by {side} pixels of {all} channels, and {own} are no multiple of that");
+        cx.need(Condition::Divides { what: c, by: square }, cx.bad_attr("factor", clause))?;
         let c = cx.shapes.dims.floor_div(c, square);
         let out = vec![b, c, cx.shapes.dims.product(&[h, f]), cx.shapes.dims.product(&[w, f])];
         return Ok((vec![b, c, f, f, h, w], out));
     }
-    cx.divides(0, 2, h, f, Why::Window)?;
-    cx.divides(0, 3, w, f, Why::Window)?;
+    for size in [h, w] {
+        let [side, own] = [f, size].map(|dim| cx.shapes.dims.show(dim));
+        let clause = format!("takes squares of {side} by {side} pixels, and an axis of {own} is no multiple of that");
+        cx.need(Condition::Divides { what: size, by: f }, cx.bad_attr("factor", clause))?;
+    }
     let (h, w) = (cx.shapes.dims.floor_div(h, f), cx.shapes.dims.floor_div(w, f));
     let out = vec![b, cx.shapes.dims.product(&[c, square]), h, w];
     Ok((vec![b, c, h, f, w, f], out))
