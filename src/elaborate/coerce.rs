@@ -29,6 +29,8 @@ pub(super) enum Wrong {
     DimAxis(usize),
     /// A word that names nothing.
     Word(String),
+    /// An item of a list is wrong: which, and how.
+    Item(usize, Box<Wrong>),
     /// Reported already.
     Silent,
 }
@@ -66,12 +68,27 @@ impl<'a> Elab<'a> {
                 Err(other) => wrong = other,
             }
         }
+        if let Some((at, wrong)) = self.wrong_item(def, &value, arg, input) {
+            return Err(if let Wrong::Silent = wrong { wrong } else { Wrong::Item(at, Box::new(wrong)) });
+        }
         match (wrong, value) {
             (Wrong::Kind, Static::Word(word)) => Err(Wrong::Word(word)),
             (Wrong::Kind, Static::Dim(_)) if self.symbolic => Err(Wrong::Silent),
             (Wrong::Symbolic, _) if self.symbolic => Err(Wrong::Silent),
             (wrong, _) => Err(wrong),
         }
+    }
+
+    /// The first item of a list that is wrong by itself.
+    fn wrong_item(&mut self, def: &AttrDef, list: &Static, arg: &Given, input: Option<Type>) -> Option<(usize, Wrong)> {
+        let Static::List(items) = list else { return None };
+        if items.len() != arg.items.len() || !def.kinds.iter().any(takes_list) {
+            return None;
+        }
+        items.iter().zip(&arg.items).enumerate().find_map(|(at, (item, &span))| {
+            let item = arg.item(item.clone(), span);
+            self.coerce(def, &item, input).err().map(|wrong| (at, wrong))
+        })
     }
 
     pub(super) fn coerce_kind(
@@ -224,6 +241,13 @@ impl<'a> Elab<'a> {
             Static::Float(x) if *x == x.trunc() && x.abs() < 1e15 => {
                 report.fix(span, format!("{x}"), self.mended(span, &format!("{x}")))
             }
+            // `rope = 10000` for `rope = rope(10000)`.
+            Static::Int(_) | Static::Float(_)
+                if wanted.starts_with("an operator") && crate::ops::find(attr).is_some() =>
+            {
+                let fixed = format!("{attr}({})", self.written(span));
+                report.fix(span, fixed.clone(), self.mended(span, &fixed))
+            }
             _ => report,
         });
     }
@@ -235,6 +259,16 @@ impl<'a> Elab<'a> {
         let written = self.written(span).to_string();
         let report = match wrong {
             Wrong::Silent => return,
+            Wrong::Item(at, wrong) => {
+                let Static::List(items) = &arg.value else { return };
+                let item = arg.item(items[at].clone(), arg.items[at]);
+                if !matches!(*wrong, Wrong::Kind) {
+                    return self.explain_wrong(called, slot, &item, *wrong);
+                }
+                let (wanted, given) = (wanted_item(def), item.value.kind());
+                let text = format!("each of the `{name}` of `{word}` is {wanted}, not {given}");
+                Diagnostic::error("attr::kind", text, item.span, format!("{wanted} is wanted"))
+            }
             Wrong::Word(unknown) => return self.unknown_word(&unknown, span),
             Wrong::Kind => return self.report_kind(called, name, &wanted(def), &arg.value.clone(), span),
             Wrong::Fraction => {
@@ -275,22 +309,45 @@ impl<'a> Elab<'a> {
                 self.forget("where::fraction", span);
                 let text = format!("`{name}` of `{word}` needs a number, and `{shown}` stands for any size");
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
-                report.note(super::number::ONLY_IN_SHAPES)
+                self.with_declaration(report.note(super::number::ONLY_IN_SHAPES), span)
             }
             Wrong::HyperAxis => {
                 let text = format!("`{written}` is a hyperparameter, and cannot name an axis");
                 let report = Diagnostic::error("attr::axis_name", text, span, "not an axis");
-                report.note("an axis is an integer (negative from the end) or a declared dim's name")
+                let report = report.note("an axis is an integer (negative from the end) or a declared dim's name");
+                match self.axis_of_size(&arg.value) {
+                    Some(axis) => report.fix(span, axis.clone(), self.mended(span, &axis)),
+                    None => report,
+                }
             }
             Wrong::DimAxis(times) => {
                 let text = match times {
                     0 => format!("the dim `{written}` does not occur in what flows into `{word}`"),
                     n => format!("the dim `{written}` occurs {n} times in what flows into `{word}`"),
                 };
-                Diagnostic::error("attr::axis_dim", text, span, "write the axis as an integer")
+                let report = Diagnostic::error("attr::axis_dim", text, span, "write the axis as an integer");
+                let value = self.it.as_ref().and_then(|it| it.val.single());
+                match value.and_then(|value| Some((value, self.culprit(value)?))) {
+                    Some((value, place)) => {
+                        let verb = if self.is_input(place) { "comes in as" } else { "makes it" };
+                        report.label(place, format!("{verb} {}", self.shown_type(self.ty(value))))
+                    }
+                    None => report,
+                }
             }
         };
         self.report(report);
+    }
+}
+
+impl Elab<'_> {
+    /// The one axis of what flows in that has this size.
+    fn axis_of_size(&self, size: &Static) -> Option<String> {
+        let (size, value) = (self.as_int(size)?, self.it.as_ref()?.val.single()?);
+        let dims = self.shapes.dims(self.ty(value));
+        let mut axes = (0..dims.len()).filter(|&at| self.shapes.dims.as_const(dims[at]) == Some(size));
+        let (Some(at), None) = (axes.next(), axes.next()) else { return None };
+        Some(if at + 1 == dims.len() { "-1".into() } else { at.to_string() })
     }
 }
 
@@ -323,6 +380,21 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
         _ => true,
     };
     if sound { Ok(attr) } else { Err(Wrong::Domain(must)) }
+}
+
+/// Whether an attribute of this kind may be written as a list.
+pub(super) fn takes_list(kind: &AttrKind) -> bool {
+    matches!(kind, AttrKind::Axes | AttrKind::Shape | AttrKind::Numbers | AttrKind::PerAxis | AttrKind::PerAxisZero)
+}
+
+/// What an attribute that is a list wants in each place, in words.
+fn wanted_item(def: &AttrDef) -> &'static str {
+    match def.kinds.iter().find(|kind| takes_list(kind)) {
+        Some(AttrKind::Axes) => "an axis",
+        Some(AttrKind::Shape) => "a size",
+        Some(AttrKind::PerAxis | AttrKind::PerAxisZero) => "an integer",
+        _ => "a number",
+    }
 }
 
 fn choices(def: &AttrDef) -> impl Iterator<Item = &'static str> {

@@ -29,11 +29,11 @@ impl<'a> Elab<'a> {
                 Some(args) => self.call(call, args),
             },
             ExprKind::Neg(inner) => {
-                let value = self.eval(inner);
+                let value = self.eval_operand(inner);
                 self.arithmetic(BinOp::Mul, Static::Int(-1), value, expr.span)
             }
             ExprKind::Binary(op, left, right) => {
-                let (left, right) = (self.eval(left), self.eval(right));
+                let (left, right) = (self.eval_operand(left), self.eval_operand(right));
                 self.arithmetic(*op, left, right, expr.span)
             }
             ExprKind::Index(list, index) => self.index(list, index, expr.span),
@@ -215,7 +215,9 @@ impl<'a> Elab<'a> {
                 self.reports.truncate(before);
             }
             let pin = arg.pin.as_ref().map(|pin| self.eval(pin));
-            given.push(Given { name: arg.name.clone(), value, pin, span: arg.span, value_span: arg.value.span, hyper });
+            let items = items(&arg.value);
+            let (name, value_span) = (arg.name.clone(), arg.value.span);
+            given.push(Given { name, value, pin, span: arg.span, value_span, items, hyper });
         }
         given
     }
@@ -395,6 +397,14 @@ impl<'a> Elab<'a> {
         }
     }
 
+    /// An operand of `+ - * / % ^`; what is none is told in its own place.
+    fn eval_operand(&mut self, expr: &'a Expr) -> Static {
+        match self.eval(expr) {
+            value @ (Static::Word(_) | Static::Str(_) | Static::None) => self.need_number(&value, expr.span),
+            value => value,
+        }
+    }
+
     /// A number is wanted, and this is none; symbolic sizes are silent while a block is checked for all sizes.
     pub(super) fn need_number(&mut self, value: &Static, span: Span) -> Static {
         match value {
@@ -403,7 +413,8 @@ impl<'a> Elab<'a> {
             Static::Dim(dim) => {
                 let text = format!("`{}` is no number here: it stands for any size", self.shapes.dims.show(*dim));
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
-                self.report(report.note(ONLY_IN_SHAPES));
+                let report = self.with_declaration(report.note(ONLY_IN_SHAPES), span);
+                self.report(report);
             }
             Static::Word(word) => self.unknown_word(&word.clone(), span),
             other => {
@@ -413,35 +424,12 @@ impl<'a> Elab<'a> {
         }
         Static::Unknown
     }
-
-    /// A bare word that names nothing.
-    pub(super) fn unknown_word(&mut self, word: &str, span: Span) {
-        if self.unknown_dims.iter().any(|dim| dim == word) || self.lost_name(word) {
-            return;
-        }
-        let mut report = Diagnostic::error(
-            "name::unknown",
-            format!("there is no hyperparameter, dim or stage `{word}`"),
-            span,
-            "unknown",
-        );
-        if let Some(ours) = other_spelling(word) {
-            report.message = format!("`{word}` is written `{ours}` here");
-            report = self.meant_name(report, span, ours);
-        } else if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
-            report = self.meant_name(report, span, &meant);
-        }
-        self.report(report);
-    }
 }
 
-/// Our spelling of another language's constant.
-pub(super) fn other_spelling(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "True" | "TRUE" | "yes" | "on" => "true",
-        "False" | "FALSE" | "no" | "off" => "false",
-        "None" | "null" | "nil" | "NULL" | "nothing" => "none",
-        "Inf" | "infinity" | "Infinity" => "inf",
-        _ => return None,
-    })
+/// The items of a list that is written as one.
+fn items(expr: &Expr) -> Vec<Span> {
+    match &expr.kind {
+        ExprKind::List(items) => items.iter().map(Item::span).collect(),
+        _ => vec![],
+    }
 }

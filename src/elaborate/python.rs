@@ -257,6 +257,7 @@ impl<'t> Reader<'t> {
             self.planned = Some(ours);
         }
         let mut params: Vec<(&str, Fate)> = entry.map(|entry| entry.params().collect()).unwrap_or_default();
+        let all = params.clone();
         let inferred = params.iter().take_while(|(_, fate)| *fate == Fate::Dropped).count();
         let named = |attr: &str| {
             let theirs = params
@@ -277,7 +278,7 @@ impl<'t> Reader<'t> {
         for (word, piece) in args {
             let value = argument(piece);
             let fate = match &word {
-                Some(word) => params.iter().find(|(theirs, _)| theirs == word).map(|(_, fate)| *fate),
+                Some(word) => all.iter().find(|(theirs, _)| theirs == word).map(|(_, fate)| *fate),
                 None => {
                     let at = position.min(params.len().saturating_sub(1));
                     position += 1;

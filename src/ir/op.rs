@@ -19,7 +19,9 @@ pub struct OpDef {
     pub doc: &'static str,
     /// The definition, as a formula.
     pub formula: &'static str,
-    /// The derivative, as a formula, where it says something.
+    /// The derivative, in clauses with `; ` between them: formulas (`dx = dy * (1 - y^2)`, of operands and parameters),
+    /// names of their parts (`s = sigmoid(x)`), the option that a formula is for (`tanh: dx = …`), and words. A law
+    /// computes the formulas. Empty: nothing flows back.
     pub derivative: &'static str,
     /// What flows in and out, for readers: `[.., in] -> [.., out]`.
     pub shape: &'static str,

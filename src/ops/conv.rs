@@ -377,6 +377,8 @@ ops! { OPS;
 /// One to three spatial axes by rank, channels on axis 1. `groups = c` is depthwise. Output sizes are
 /// floor((h + 2·pad - dilation·(kernel - 1) - 1) / stride) + 1.
 CONV = OpDef {
+    derivative: "x gets the transposed convolution of dy with the same weights; weight[o, c, k] gets sum_b,p dy[b, \
+        o, p] * x[b, c, p·stride + k·dilation - pad]; bias[o] the sum of dy[:, o]",
     name: "conv",
     formula: "y[b, o, p] = sum_c,k x[b, c, p·stride + k·dilation - pad] · weight[o, c, k] + bias[o]",
     shape: "[B, c, S…] -> [B, out, S'…]",
@@ -397,6 +399,8 @@ CONV = OpDef {
 /// Output sizes are (h - 1)·stride - 2·pad + dilation·(kernel - 1) + output_pad + 1. A kernel that the stride does not
 /// divide lays unevenly (checkerboards; Odena 2016). Its forward is the gradient of a convolution by its input.
 CONV_TRANSPOSE = OpDef {
+    derivative: "x gets the convolution of dy with the same weights; weight[c, o, k] gets sum_b,p x[b, c, p] * dy[b, \
+        o, p·stride + k·dilation - pad]; bias[o] the sum of dy[:, o]",
     name: "conv_transpose",
     formula: "y[b, o, q] = sum_c,p,k: q = p·stride + k·dilation - pad x[b, c, p] · weight[c, o, k] + bias[o]",
     shape: "[B, c, S…] -> [B, out, S'…]",

@@ -85,7 +85,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["GroupNorm", "GroupNormalization"], "groupnorm", "num_groups=groups num_channels=channels eps affine"),
     same(&["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"], "instancenorm", BATCHNORM),
     same(&["LocalResponseNorm"], "local_response_norm", "size alpha beta k"),
-    same(&["normalize", "UnitNormalization"], "l2norm", "-p dim=axis eps"),
+    same(&["normalize", "normalise", "UnitNormalization"], "l2norm", "-p dim=axis eps"),
     // Activations.
     same(&["ReLU", "Relu"], "relu", "-inplace"),
     same(&["ReLU6"], "relu6", "-inplace"),
@@ -159,7 +159,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["Add"], "add", ""),
     same(&["Multiply"], "mul", ""),
     same(&["Identity", "Lambda"], "identity", ""),
-    same(&["arange", "linspace"], "range", ""),
+    same(&["arange"], "range", ""),
     same(&["Parameter"], "parameter", "shape"),
     same(&["float", "float32"], "cast(\"f32\")", ""),
     same(&["long", "int", "int64"], "cast(\"i64\")", ""),
@@ -257,6 +257,10 @@ pub static ADVICE: &[(&[&str], &str)] = &[
         "learned positions are `range(seq) |> embedding(ctx, d)`, added by `+`",
     ),
     (&["print", "summary", "breakpoint"], "`wythe run`, `summary` and `graph` show values and shapes"),
+    (
+        &["linspace"],
+        "numbers in a row are whole, and what they are divided by is arithmetic: `range(9) |> cast(\"f32\")`, then `it / 8`",
+    ),
     (&["pass", "None", "noop"], "what changes nothing is written `it`"),
     (&["end", "endif", "done", "fi"], "a body ends with `}`"),
     (
@@ -365,6 +369,8 @@ pub static ATTRS: &[(&str, &[&str])] = &[
     ("max_norm", &["max"]),
     ("clip_value", &["max"]),
     ("seed", &["seed"]),
+    ("target", &["label"]),
+    ("target_column", &["label"]),
 ];
 
 /// Attributes of others that nothing here corresponds to, and why.

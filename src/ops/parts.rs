@@ -48,6 +48,9 @@ fn place(cx: &mut RuleCx<'_>, name: &str, size: Dim, otherwise: Dim) -> Dim {
 fn ordered(cx: &mut RuleCx<'_>, axis: usize, attr: &'static str, least: Dim, what: Dim) -> Result<(), Misfit> {
     let (size, difference) = (cx.dims(0)?[axis], cx.shapes.dims.sub(what, least));
     match cx.shapes.dims.as_const(difference) {
+        Some(room) if room < 0 && attr == "from" && least != Dims::ZERO && what != size => {
+            Err(cx.bad_attr(attr, "lies behind `to`"))
+        }
         Some(room) if room < 0 => {
             let size = cx.shapes.dims.show(size);
             Err(cx.bad_attr(attr, format!("lies outside of the axis, which has a size of {size}")))
@@ -64,7 +67,7 @@ fn ends(cx: &mut RuleCx<'_>, axis: usize) -> Result<(Dim, Dim), Misfit> {
     let to = place(cx, "to", size, size);
     ordered(cx, axis, "from", zero, from)?;
     ordered(cx, axis, "to", to, size)?;
-    ordered(cx, axis, "to", from, to)?;
+    ordered(cx, axis, "from", from, to)?;
     Ok((from, to))
 }
 
@@ -290,6 +293,7 @@ ops! { OPS;
 
 /// One place of an axis, which goes: the class token is `select(1, 0)`. Negative counts from the end.
 SELECT = OpDef {
+    derivative: "dy at the place that was taken, 0 elsewhere",
     name: "select",
     formula: "y[.., ..] = x[.., index, ..]",
     shape: "[.., n, ..] -> [.., ..]",
@@ -327,6 +331,7 @@ SELECT = OpDef {
 ///
 /// A view; with a step other than 1 what it skips is left out on the way.
 SLICE_OP = OpDef {
+    derivative: "dy at the places that were taken, 0 elsewhere",
     name: "slice",
     formula: "y[.., i, ..] = x[.., from + i * step, ..]",
     shape: "[.., n, ..] -> [.., m, ..]",
@@ -361,6 +366,7 @@ SLICE_OP = OpDef {
 
 /// `length` places of an axis from `start` on.
 NARROW = OpDef {
+    derivative: "dy at the places that were taken, 0 elsewhere",
     name: "narrow",
     formula: "y[.., i, ..] = x[.., start + i, ..]",
     shape: "[.., n, ..] -> [.., length, ..]",
@@ -400,6 +406,7 @@ NARROW = OpDef {
 
 /// Several values, one behind the other on an axis: of `size` each (the last may be smaller), or of the sizes listed.
 SPLIT = OpDef {
+    derivative: "the parts' gradients, one behind the other",
     name: "split",
     formula: "x = [a, b, …] along axis",
     shape: "[.., n + m + …, ..] -> ([.., n, ..], [.., m, ..], …)",
@@ -418,6 +425,7 @@ SPLIT = OpDef {
 
 /// Several values of equal size, one behind the other on an axis.
 CHUNK = OpDef {
+    derivative: "the parts' gradients, one behind the other",
     name: "chunk",
     formula: "x = [a, b, …] along axis",
     shape: "[.., n * m, ..] -> ([.., m, ..], …)",
@@ -440,6 +448,7 @@ CHUNK = OpDef {
 /// A constant, or what the axis holds: mirrored at its ends (without them), its ends repeated, or once more from the
 /// other end. In axis order (**differs** from PyTorch's flat list, which begins with the last axis).
 PAD = OpDef {
+    derivative: "dy without the border; what was mirrored or repeated from x is added to where it came from",
     name: "pad",
     formula: "y[.., front + i, ..] = x[.., i, ..], value elsewhere",
     shape: "[.., n, ..] -> [.., front + n + behind, ..]",

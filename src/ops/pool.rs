@@ -170,6 +170,8 @@ ops! { OPS;
 ///
 /// Pads with -inf; NaN wins; of equals the first is taken, and all gradient goes to it.
 MAXPOOL = OpDef {
+    derivative: "each dy goes to the largest element of its window, of equals all to the first; windows that overlap \
+        add up",
     name: "maxpool",
     formula: "y[p] = max_k x[p·stride + k·dilation - pad]",
     shape: "[B, c, S…] -> ([B, c, S'…], indices i64)",
@@ -184,6 +186,8 @@ MAXPOOL = OpDef {
 
 /// The mean of each window.
 AVGPOOL = OpDef {
+    derivative: "each dy, divided by what the mean was divided by, goes to every element of its window; windows that \
+        overlap add up",
     name: "avgpool",
     formula: "y[p] = mean_k x[p·stride + k - pad]",
     shape: "[B, c, S…] -> [B, c, S'…]",

@@ -209,6 +209,7 @@ ops! { OPS;
 
 /// One axis taken apart into several; one of their sizes may be -1.
 UNFLATTEN = OpDef {
+    derivative: "dy in the shape of x",
     name: "unflatten",
     formula: "same elements, more axes",
     shape: "[.., a * b, ..] -> [.., a, b, ..]",
@@ -224,6 +225,7 @@ UNFLATTEN = OpDef {
 
 /// Axes moved to other places, the others closing up in their order: only the strides change.
 MOVEDIM = OpDef {
+    derivative: "dy with its axes put back",
     name: "movedim",
     formula: "the axes in another order",
     torch: "torch.movedim",
@@ -249,6 +251,7 @@ MOVEDIM = OpDef {
 
 /// The whole value several times along its axes: `tile(2, 1, 3)`. Missing numbers in front are 1. A copy.
 TILE = OpDef {
+    derivative: "dy, summed over what was repeated",
     name: "tile",
     formula: "y[.., i, ..] = x[.., i mod n, ..]",
     torch: "torch.tile",
@@ -266,6 +269,7 @@ TILE = OpDef {
 
 /// Each element of an axis several times, side by side: key heads for groups of query heads. A copy.
 REPEAT_INTERLEAVE = OpDef {
+    derivative: "dy, summed over what was repeated",
     name: "repeat_interleave",
     formula: "y[.., i, ..] = x[.., floor(i / n), ..]",
     torch: "torch.repeat_interleave",
@@ -296,6 +300,7 @@ REPEAT_INTERLEAVE = OpDef {
 ///
 /// The axis must be said (**differs**: PyTorch takes 0, the batch), and its size must be a number.
 UNBIND = OpDef {
+    derivative: "the parts' gradients, side by side",
     name: "unbind",
     formula: "x[.., 0, ..], x[.., 1, ..], …",
     shape: "[.., n, ..] -> ([.., ..], …)",
@@ -327,6 +332,7 @@ UNBIND = OpDef {
 
 /// The lower triangle of the last two axes, zeros above the diagonal. A copy.
 TRIL = OpDef {
+    derivative: "dy below the diagonal and on it, 0 above",
     torch: "torch.tril",
     example: "x: f32[2, 2] = [1, 2, 3, 4] -> [1, 0, 3, 4]",
     body: Body::Expand(|cx| vec![triangle(cx.x(0), cx.attrs.int("diagonal").unwrap_or(0), true)]),
@@ -335,6 +341,7 @@ TRIL = OpDef {
 
 /// The upper triangle of the last two axes, zeros below the diagonal. A copy.
 TRIU = OpDef {
+    derivative: "dy above the diagonal and on it, 0 below",
     torch: "torch.triu",
     example: "x: f32[2, 2] = [1, 2, 3, 4] -> [1, 2, 0, 4]",
     body: Body::Expand(|cx| vec![triangle(cx.x(0), cx.attrs.int("diagonal").unwrap_or(0), false)]),
@@ -343,6 +350,7 @@ TRIU = OpDef {
 
 /// A diagonal of two axes, as a new last axis in their place. A copy (PyTorch: a view).
 DIAGONAL_OP = OpDef {
+    derivative: "dy on the diagonal, 0 elsewhere",
     name: "diagonal",
     formula: "y[.., i] = x[.., i, i + offset, ..]",
     shape: "[.., h, w] -> [.., min(h, w)]",
@@ -368,6 +376,7 @@ DIAGONAL_OP = OpDef {
 
 /// Coordinates of a grid: each vector along an axis of its own, repeated along the others. Views.
 MESHGRID = OpDef {
+    derivative: "each dy, summed over the axes along which its vector was repeated",
     name: "meshgrid",
     formula: "y_k[i_0, i_1, …] = x_k[i_k]",
     shape: "([n], [m], …) -> ([n, m, …], [n, m, …], …)",
@@ -397,6 +406,7 @@ MESHGRID = OpDef {
 
 /// Channels become pixels: upsampling by a learned, sub-pixel convolution.
 PIXEL_SHUFFLE = OpDef {
+    derivative: "dy with its pixels put back",
     torch: "nn.PixelShuffle",
     example: "x: f32[1, 4, 1, 1] = [1, 2, 3, 4], factor = 2 -> [1, 2, 3, 4]",
     rule: |cx| { let (_, out) = pixels(cx, true)?; out_like(cx, &out) },
@@ -409,6 +419,7 @@ PIXEL_SHUFFLE = OpDef {
 
 /// Pixels become channels: the inverse of `pixel_shuffle`.
 PIXEL_UNSHUFFLE = OpDef {
+    derivative: "dy with its pixels put back",
     torch: "nn.PixelUnshuffle",
     example: "x: f32[1, 1, 2, 2] = [1, 2, 3, 4], factor = 2 -> [1, 2, 3, 4]",
     rule: |cx| { let (_, out) = pixels(cx, false)?; out_like(cx, &out) },
@@ -421,6 +432,7 @@ PIXEL_UNSHUFFLE = OpDef {
 
 /// The channels of several groups dealt out in turn, so that the next grouped convolution sees all of them.
 CHANNEL_SHUFFLE = OpDef {
+    derivative: "dy with its channels put back",
     name: "channel_shuffle",
     formula: "y[b, i * groups + g] = x[b, g * (c / groups) + i]",
     shape: "[B, c, S…] -> [B, c, S…]",

@@ -75,6 +75,7 @@ pub static CODES: &[Code] = codes! {
     "syntax::framework_name" in "pytorch_layer": "Operators are one word, without a library in front. `wythe explain nn.Linear` finds the page by PyTorch's name."
     "syntax::hash_comment" in "hash_comment": "`#` begins no comment here: `//` does."
     "syntax::in_head" in "word_before_the_brace": "Between the word and its `{` stands something that has no place there."
+    "syntax::inside" in "block_inside_a_model": "Blocks, models and train sections stand beside each other, each beginning a line: a body holds stages only."
     "syntax::keyword" in "keyword_as_block_name": "dim, block, model, train, layer, residual, repeat, parallel, for, if, else and return are reserved; all other words are free as names."
     "syntax::keyword_typo" in "keyword_typo": "An entry begins with dim, use, block, model or train."
     "syntax::layer_form" in "layer_without_call": "`layer NAME = CALL` declares a layer without applying it; each use of the name applies the same weights."
@@ -293,7 +294,7 @@ pub static CODES: &[Code] = codes! {
     "train::number" in "batch_of_none": "The setting takes a number of another kind."
     "train::optimizer" in "unknown_optimizer": "The optimizers are listed by `wythe explain`."
     "train::pattern" in "pattern_that_fits_nothing": "A pattern of paths that fits no parameter would silently do nothing. `*` matches dots, too."
-    "train::resume": "The run that is to go on was made with other settings."
+    "train::resume": "The run that is to go on was made with other settings or data, or its state lacks something. A state is taken whole or not at all."
     "train::schedule" in "unknown_schedule": "The schedules are listed by `wythe explain`."
     "train::seed": "The seed is an integer of at least 0."
     "train::setting" in "learning_rate_as_a_setting": "The train section has no setting of this name."
@@ -328,5 +329,6 @@ pub static CODES: &[Code] = codes! {
     "weights::damaged": "The file's hash is not that of its tensors: a bit has changed since it was written. Take another copy; nothing was loaded."
     "weights::file": "The file of weights cannot be read."
     "weights::fit": "The tensors of the file are not those of the model: one is missing, one is not expected, or one has another shape. Names are paths as `summary` shows them."
+    "weights::value": "A number of the weights is not finite: a training that begins with it would only spread it."
     "weights::format": "The file was written by a newer version."
 };

@@ -6,7 +6,7 @@ use super::plot::Curve;
 use crate::elaborate::Request;
 use crate::ir::attr::{AttrDef, AttrDefault, AttrKind};
 use crate::ir::build::Mode;
-use crate::ir::op::{Body, OpDef, Role};
+use crate::ir::op::{Body, Elements, OpDef, Operand, Role};
 use crate::ir::params;
 use crate::ops::FAMILIES;
 use crate::pipeline::{Stage, check, forward};
@@ -18,7 +18,7 @@ pub(super) fn page(op: &'static OpDef) -> Page {
     let sample = sample(op);
     let said = [
         ("formula", op.formula.to_string()),
-        ("derivative", op.derivative.to_string()),
+        ("derivative", derivative(op)),
         ("shapes", shapes(op)),
         ("parameters", sample.as_ref().map(|sample| parameters(sample, false)).unwrap_or_default()),
         ("state", sample.as_ref().map(|sample| parameters(sample, true)).unwrap_or_default()),
@@ -37,6 +37,15 @@ pub(super) fn page(op: &'static OpDef) -> Page {
         text,
         examples: sample.iter().map(example).collect(),
         curve: Curve::of(op),
+    }
+}
+
+/// As it is said; where nothing is, there is none (a law tries it).
+fn derivative(op: &OpDef) -> String {
+    let float = |operand: &Operand| matches!(operand.dtype, Elements::Float | Elements::Number | Elements::Any);
+    match op.derivative {
+        "" if op.operands.iter().any(float) => "0 everywhere: nothing flows back".into(),
+        said => said.into(),
     }
 }
 

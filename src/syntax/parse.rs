@@ -6,17 +6,19 @@
 
 mod expr;
 mod flow;
+mod settle;
 mod train;
 
 use super::ast::*;
 use super::errors;
 use super::grammar::{Grammar, Rule};
 use super::lex::is_keyword;
-use super::scan::{Comment, MAX_REPORTS, Scan, scan};
+use super::scan::{Comment, scan};
 use crate::diagnostic::Diagnostic;
 use crate::text::Span;
 use pest::Parser;
 use pest::iterators::{Pair, Pairs};
+use settle::settle;
 
 /// What reading a text gives: always a tree, with what could not be read.
 #[derive(Clone, Debug)]
@@ -58,64 +60,6 @@ pub fn parse(file: u16, text: &str) -> Parsed {
 #[doc(hidden)]
 pub fn rule_calls_suffice(text: &str) -> bool {
     Grammar::parse(Rule::file, &scan(0, text).mask).is_ok()
-}
-
-/// Brings the reports of the scan and of the tree together: in order, each once, none that only repeats another.
-fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut all = std::mem::take(&mut scan.faults);
-    if scan.too_deep {
-        all.retain(|fault| fault.code == "limit::depth");
-        return all;
-    }
-    let muted = |d: &Diagnostic| {
-        let at = d.labels[0].span.start as usize;
-        scan.muted.iter().any(|&(start, end)| (start..=end).contains(&at))
-    };
-    all.extend(of_tree.into_iter().filter(|d| !muted(d)));
-    all.sort_by_key(|d| (d.labels[0].span.start, d.code));
-    all.dedup_by(|a, b| a.code == b.code && a.labels[0].span == b.labels[0].span);
-    let loops: Vec<Span> = all.iter().filter(|d| d.code == "syntax::for_form").map(|d| d.labels[0].span).collect();
-    let inside = |d: &Diagnostic| {
-        let at = d.labels[0].span.start;
-        d.code != "syntax::for_form" && loops.iter().any(|head| head.start <= at && at < head.end)
-    };
-    all.retain(|d| !inside(d));
-    forgive_braces(text, &mut all);
-    forgive_lines_outside(text, &mut all);
-    all.truncate(MAX_REPORTS);
-    all
-}
-
-/// Where a `{` is missing, the braces of its entry no longer pair: what only follows from that is not told.
-fn forgive_braces(text: &str, all: &mut Vec<Diagnostic>) {
-    let mut until = 0;
-    all.retain(|d| {
-        let at = d.labels[0].span.start as usize;
-        if d.code == "syntax::missing_body" && at >= until {
-            let next = ["\nblock ", "\nmodel ", "\ntrain "].iter().filter_map(|word| text[at..].find(word)).min();
-            until = next.map_or(text.len() + 1, |next| at + next);
-        }
-        let follows =
-            matches!(d.code, "syntax::outside" | "syntax::after_entry" | "syntax::stray_bracket" | "syntax::dim_value");
-        !(follows && at < until)
-    });
-}
-
-/// Where an entry has a `}` too many (or a `{` too few), what stands behind its early end is outside of it: the brace that
-/// closes nothing tells that, and shows the one that came too early.
-fn forgive_lines_outside(text: &str, all: &mut Vec<Diagnostic>) {
-    let at = |d: &Diagnostic| d.labels[0].span.start as usize;
-    let stray = |d: &Diagnostic| d.code == "syntax::stray_bracket" && text[at(d)..].starts_with('}');
-    let braces: Vec<usize> = all.iter().filter(|d| stray(d)).map(at).collect();
-    all.retain(|d| {
-        let next = braces.partition_point(|&brace| brace < at(d));
-        let follows = matches!(d.code, "syntax::outside" | "syntax::after_entry");
-        let one_entry = |&&brace: &&usize| {
-            let between = &text[at(d)..brace];
-            !["\nblock ", "\nmodel ", "\ntrain "].iter().any(|word| between.contains(word))
-        };
-        !follows || braces.get(next).filter(one_entry).is_none()
-    });
 }
 
 /// The tree under construction.

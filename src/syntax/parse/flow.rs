@@ -26,14 +26,26 @@ impl Tree<'_> {
 
     pub(super) fn body(&mut self, pair: Pair<'_, Rule>) -> Body {
         let span = self.span(&pair);
-        let mut stmts = vec![];
+        let (mut stmts, mut broken) = (vec![], false);
         for kid in pair.into_inner() {
             match kid.as_rule() {
                 Rule::lead => {
                     let lead = self.span(&kid);
                     self.report(errors::leading_separator(self.text, lead));
                 }
-                Rule::stmt => stmts.push(self.stmt(kid)),
+                Rule::stmt => {
+                    let told = self.diagnostics.len();
+                    let stmt = self.stmt(kid);
+                    // A line that is the rest of the head before it is no line of its own.
+                    let kind = if broken { StmtKind::Broken } else { stmt.kind };
+                    broken = self.diagnostics[told..].iter().any(|report| {
+                        report
+                            .fixes
+                            .first()
+                            .is_some_and(|fix| fix.replacement == " " && self.said(fix.span).contains('\n'))
+                    });
+                    stmts.push(Stmt { kind, span: stmt.span });
+                }
                 _ => {}
             }
         }
@@ -49,6 +61,8 @@ impl Tree<'_> {
         let Some(first) = kids.next() else { return Stmt { kind: StmtKind::Broken, span } };
         let good = self.span(&first);
         let junk = kids.take(Rule::junk).map(|junk| self.span(&junk));
+        let other_way =
+            junk.is_some_and(|junk| self.said(junk).contains('{')) && self.said(good).starts_with("residual");
         let mut told = false;
         if let Some(junk) = junk {
             self.report(errors::in_statement(self.text, good, junk));
@@ -66,7 +80,14 @@ impl Tree<'_> {
                 if first.as_str().starts_with('-') && !told {
                     self.report(errors::leading_sign(self.text, good));
                 }
-                let flow = self.flow(first);
+                let mut flow = self.flow(first);
+                if let (true, Some(StageKind::Residual { skip: skip @ None, .. })) =
+                    (other_way, flow.stages.last_mut().map(|stage| &mut stage.kind))
+                {
+                    // What was meant to be its skip cannot be read: the branch may end as it will.
+                    let span = self.after(good);
+                    *skip = Some(Body { stmts: vec![Stmt { kind: StmtKind::Broken, span }], span });
+                }
                 StmtKind::Flow(None, if told { poisoned(flow) } else { flow })
             }
             _ => {
@@ -343,8 +364,13 @@ impl Tree<'_> {
     fn arm(&mut self, kids: &mut Kids<'_>, whole: Span) -> (Span, Vec<Cond>, Body) {
         let before = self.diagnostics.len();
         let conds = kids.take(Rule::conds).map(|conds| self.conds(conds)).unwrap_or_default();
-        let told = self.diagnostics.len() > before;
-        let told = self.head_junk(kids, whole) || told;
+        let told = self.diagnostics.len();
+        let junk = self.head_junk(kids, whole);
+        if junk && conds.is_empty() {
+            // That nothing was read is the fault of what stands there.
+            self.diagnostics.drain(before..told);
+        }
+        let told = junk || told > before;
         let body = kids.take(Rule::body);
         let head = match &body {
             Some(body) => self.head(whole, Some(body)),
@@ -384,14 +410,17 @@ impl Tree<'_> {
     fn branches(&mut self, pair: Pair<'_, Rule>) -> Vec<(Option<Name>, Flow)> {
         let whole = self.span(&pair);
         let mut branches = vec![];
-        let mut missing_bar = false;
+        let (mut bare, mut commas) = (vec![], vec![]);
         for kid in pair.into_inner() {
             let span = self.span(&kid);
             match kid.as_rule() {
                 Rule::lead => self.report(errors::leading_separator(self.text, span)),
-                Rule::branch => branches.extend(self.branch(kid, &mut missing_bar)),
+                Rule::branch => branches.extend(self.branch(kid, &mut bare, &mut commas)),
                 _ => {}
             }
+        }
+        if let Some(report) = errors::missing_bars(self.text, &bare, &commas) {
+            self.report(report);
         }
         if branches.is_empty() && self.said(whole).trim_matches(['{', '}', ' ', '\n']).is_empty() {
             self.report(errors::no_branches(whole));
@@ -399,17 +428,25 @@ impl Tree<'_> {
         branches
     }
 
-    fn branch(&mut self, pair: Pair<'_, Rule>, missing_bar: &mut bool) -> Option<(Option<Name>, Flow)> {
-        let span = self.span(&pair);
+    /// One branch; a missing bar and a comma at its end are told with those of the others.
+    fn branch(
+        &mut self,
+        pair: Pair<'_, Rule>,
+        bare: &mut Vec<Span>,
+        commas: &mut Vec<Span>,
+    ) -> Option<(Option<Name>, Flow)> {
         let mut kids = Kids::of(pair);
         let bar = kids.take(Rule::bar).map(|bar| self.span(&bar));
         let flow = kids.take(Rule::branch_flow).and_then(|flow| flow.into_inner().next());
         let junk = kids.take(Rule::branch_junk).map(|junk| self.span(&junk));
+        let comma = junk.filter(|&junk| flow.is_some() && self.said(junk) == ",");
+        let junk = junk.filter(|_| comma.is_none());
+        commas.extend(comma);
         if let Some(junk) = junk {
             let good = flow.as_ref().map_or(junk, |flow| self.span(flow));
             self.report(errors::in_branch(self.text, good, junk));
-        } else if bar.is_none() && !std::mem::replace(missing_bar, true) {
-            self.report(errors::missing_bar(self.text, span));
+        } else if let (None, Some(flow)) = (bar, &flow) {
+            bare.push(self.span(flow));
         } else if let (Some(bar), None) = (bar, &flow) {
             self.report(errors::empty_branch(self.text, bar));
         }
