@@ -176,6 +176,16 @@ impl Elab<'_> {
             Why::Classes => told("shape::classes", format!("the classes of `{word}` differ: {differ}"), differ),
             Why::Mask => told("shape::mask", format!("the mask of `{word}` has another size: {differ}"), differ),
             Why::Keys => told("shape::keys", format!("keys and values of `{word}` differ: {differ}"), differ),
+            Why::State => told(
+                "shape::state",
+                format!("`{word}` begins from a state of another shape: {differ}"),
+                format!("wants {wanted}, gets {found}"),
+            ),
+            Why::Lengths => told(
+                "shape::lengths",
+                format!("`{word}` takes one length for each sequence: {found} lengths, and {wanted} sequences"),
+                differ,
+            ),
             Why::Heads | Why::KeyHeads | Why::Groups | Why::Window | Why::Pairs | Why::Other => {
                 told("shape::size", format!("`{word}` wants a size of {wanted}, and gets {found}"), differ)
             }
@@ -267,6 +277,8 @@ impl Elab<'_> {
             | Why::Classes
             | Why::Mask
             | Why::Keys
+            | Why::State
+            | Why::Lengths
             | Why::Other => told("shape::divides", format!("`{word}`: {wanted} does not divide {found}"), rest),
         }
     }
@@ -295,6 +307,8 @@ impl Elab<'_> {
             | Why::Classes
             | Why::Mask
             | Why::Keys
+            | Why::State
+            | Why::Lengths
             | Why::Other => told(
                 "shape::small",
                 format!("`{word}` wants at least {wanted}, and gets {found}"),

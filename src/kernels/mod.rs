@@ -24,6 +24,7 @@ pub mod math;
 pub mod norm;
 pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 mod rope;
 pub mod scan;

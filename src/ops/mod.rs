@@ -33,6 +33,7 @@ pub mod parts;
 pub mod pool;
 pub mod random;
 pub mod rectifier;
+pub mod recurrent;
 pub mod reduce;
 pub mod regression;
 pub mod scan;
@@ -61,6 +62,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
     Family { title: "Embedding and position", ops: embedding::OPS },
     Family { title: "Attention", ops: attention::OPS },
+    Family { title: "Recurrence", ops: recurrent::OPS },
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
     Family { title: "Parts of a value", ops: parts::OPS },

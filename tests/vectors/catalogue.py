@@ -624,8 +624,111 @@ def group_norms():
     case("all attributes", "local_response_norm(3, 0.5, 0.25, 2)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 0.5, 0.25, 2.0))
     case("by name", "local_response_norm(size = 3, alpha = 1, beta = 2, k = 0.5)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 1.0, 2.0, 0.5))
 
+# ---------------------------------------------------------------------------------------------- recurrence
 
-PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+
+STATES = {"rnn": ["h0"], "gru": ["h0"], "lstm": ["h0", "c0"]}
+
+
+def net_names(op, layers, both, bias, proj):
+    """The parameters in PyTorch's order, which is also asked of PyTorch's own module."""
+    parts = ["weight_ih", "weight_hh"] + (["bias_ih", "bias_hh"] if bias else []) + (["weight_hr"] if proj else [])
+    names = [f"{part}_l{k}{way}" for k in range(layers) for way in ([""] + (["_reverse"] if both else [])) for part in parts]
+    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[op]
+    extra = {"proj_size": proj} if op == "lstm" else {}
+    module = kind(2, 7, layers, bias=bias, bidirectional=both, batch_first=True, **extra)
+    assert list(module.state_dict()) == names, names
+    return module, names
+
+
+def net(op, x, states, p, names, layers, both, bias, relu, dropout, train, lengths=None):
+    """y and the last states. PyTorch packs no sequence of length 0: its states stay, and there is no y."""
+    fn = {"rnn": torch.rnn_relu if relu else torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}[op]
+    flat = [p[f"{op}.{name}"] for name in names]
+    rest = (flat, bias, layers, dropout, train, both)
+    first = tuple(states) if op == "lstm" else states[0]
+    if lengths is None:
+        return fn(x, first, *rest, True)
+    keep = [b for b, n in enumerate(lengths.tolist()) if n > 0]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x[keep], lengths[keep], batch_first=True, enforce_sorted=False)
+    order = torch.tensor(keep)[packed.sorted_indices]
+    first = [state[:, order] for state in states]
+    data, *last = fn(packed.data, packed.batch_sizes, tuple(first) if op == "lstm" else first[0], *rest)
+    out = torch.nn.utils.rnn.PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    y, _ = torch.nn.utils.rnn.pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])
+    whole = torch.zeros(x.shape[0], x.shape[1], y.shape[2]).index_put((torch.tensor(keep),), y)
+    back = torch.tensor([order.tolist().index(b) for b in keep])
+    ends = [state.index_put((torch.arange(state.shape[0])[:, None], torch.tensor(keep)[None]), end[:, back]) for state, end in zip(states, last)]
+    return (whole, *ends)
+
+
+def recurrent():
+    for op, gates in [("rnn", 1), ("gru", 3), ("lstm", 4)]:
+        begin(op)
+
+        def one(name, attrs="", x=(2, 3, 3), hidden=2, layers=1, both=False, bias=True, proj=0, relu=False, states=False, lengths=None, only_y=False, mode="eval", dropout=0.0, first=None):
+            _, names = net_names(op, layers, both, bias, proj)
+            ways, out = 1 + both, proj or hidden
+            shapes = {}
+            for k in range(layers):
+                for way in [""] + (["_reverse"] if both else []):
+                    shapes |= {f"weight_ih_l{k}{way}": (gates * hidden, x[2] if k == 0 else ways * out), f"weight_hh_l{k}{way}": (gates * hidden, out),
+                               f"bias_ih_l{k}{way}": (gates * hidden,), f"bias_hh_l{k}{way}": (gates * hidden,), f"weight_hr_l{k}{way}": (out, hidden)}
+            params = {f"{op}.{name}": rand(*shapes[name], scale=0.5) for name in names}
+            inputs = {"x": rand(*x)}
+            begun = STATES[op] if states else []
+            for state in begun:
+                inputs[state] = rand(layers * ways, x[0], out if state == "h0" else hidden)
+            if lengths is not None:
+                inputs["n"] = i64(lengths)
+
+            def fn(x, *more):
+                *more, p = more
+                n = more.pop() if lengths is not None else None
+                given = more or [torch.zeros(layers * ways, x.shape[0], out if state == "h0" else hidden) for state in STATES[op]]
+                got = net(op, x, given, p, names, layers, both, bias, relu, dropout, mode == "train", n)
+                return got[0] if only_y else tuple(got)
+
+            operands = ["x", *begun] + (["lengths = n"] if lengths is not None else [])
+            flow = "x" if len(operands) == 1 else f"({', '.join(operands)})"
+            call = f"{flow} |> {op}({first or hidden}{attrs})"
+            names_out = ", ".join(["y", "h", "c"][: 1 + len(STATES[op])])
+            case(name, call if only_y else f"({names_out}) = {call}\n({names_out})", inputs, fn, params, mode=mode)
+
+        one("plain")
+        one("only y", only_y=True)
+        one("pinned", first="hidden = 2" if op == "rnn" else "3 -> 2")
+        one("no bias", ", bias = false", bias=False)
+        one("two layers", ", 2", layers=2)
+        one("both ways", ", bidirectional = true", both=True)
+        one("three layers both ways", ", layers = 3, bidirectional = true", layers=3, both=True, hidden=2)
+        begin(f"{op}_states")
+        one("from given states", states=True)
+        one("two layers both ways from given states", ", 2, true", layers=2, both=True, states=True)
+        one("one step", x=(3, 1, 2))
+        one("one sequence of one number", x=(1, 4, 1), hidden=1)
+        one("no sequence", x=(0, 3, 2))
+        begin(f"{op}_lengths")
+        one("lengths", x=(4, 5, 2), lengths=[5, 2, 1, 4])
+        one("lengths of 0 and 1", x=(4, 3, 2), lengths=[0, 1, 3, 0])
+        one("lengths both ways, given states", ", 2, true", x=(3, 4, 2), layers=2, both=True, states=True, lengths=[2, 4, 1])
+        one("lengths of 0, given states, from the end", ", bidirectional = true", x=(3, 3, 2), both=True, states=True, lengths=[2, 0, 3])
+        begin(f"{op}_dropout")
+        one("dropout in eval", ", layers = 2, dropout = 0.5", layers=2)
+        one("dropout of everything in train", ", layers = 3, dropout = 1", layers=3, mode="train", dropout=1.0)
+        one("dropout of one layer in train", ", dropout = 1", mode="train", dropout=1.0)
+        one("wider", x=(2, 2, 1), hidden=9)
+        if op == "rnn":
+            one("relu", ', nonlinearity = "relu"', relu=True)
+            one("relu, two layers from given states", ', 2, true, "relu"', layers=2, both=True, relu=True, states=True)
+        if op == "lstm":
+            begin("lstm_projected")
+            one("projected", ", proj = 1", proj=1)
+            one("projected, two layers both ways, given states, lengths", ", 2, true, proj = 1", layers=2, both=True, proj=1, states=True, lengths=[3, 1], x=(2, 4, 2))
+            one("pinned, all by name", ", layers = 1, bidirectional = false, bias = true, dropout = 0, proj = 0")
+
+
+PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms, recurrent]
 
 
 def main():
