@@ -98,7 +98,7 @@ fn show_fault(fault: &FaultReport) -> String {
         FaultKind::LossNotFinite => "the loss is not finite".into(),
         FaultKind::GradientNotFinite => format!("the gradient of {path} is not finite"),
         FaultKind::CastOutOfRange => format!("{path}: a value that is no integer was cast to one"),
-        FaultKind::LengthOutOfRange => format!("{path}: a length is negative, or larger than the number of steps"),
+        FaultKind::LengthOutOfRange => format!("{path}: a length is negative, or larger than its sequence"),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod call;
 pub mod conv;
 pub mod copy;
 pub mod count;
+pub mod ctc;
 pub mod float;
 pub mod gather;
 pub mod gemm;

@@ -12,9 +12,12 @@ macro_rules! ops {
 pub mod activation;
 pub mod arithmetic;
 pub mod attention;
+pub mod cell;
 pub mod conv;
+pub mod ctc;
 pub mod distance;
 pub mod einops;
+pub mod einsum;
 pub mod embedding;
 mod expr;
 pub mod extreme;
@@ -56,6 +59,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Running sums", ops: scan::OPS },
     Family { title: "Order", ops: order::OPS },
     Family { title: "Linear algebra", ops: linear::OPS },
+    Family { title: "Products by letters", ops: einsum::OPS },
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
@@ -63,6 +67,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Embedding and position", ops: embedding::OPS },
     Family { title: "Attention", ops: attention::OPS },
     Family { title: "Recurrence", ops: recurrent::OPS },
+    Family { title: "Recurrent cells", ops: cell::OPS },
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
     Family { title: "Parts of a value", ops: parts::OPS },
@@ -72,6 +77,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Losses and metrics", ops: loss::OPS },
     Family { title: "Losses of values", ops: regression::OPS },
     Family { title: "Losses with margins", ops: margin::OPS },
+    Family { title: "Losses of sequences", ops: ctc::OPS },
     Family { title: "Distances", ops: distance::OPS },
     Family { title: "Sources", ops: source::OPS },
 ];

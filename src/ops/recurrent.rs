@@ -31,7 +31,7 @@ const BIDIRECTIONAL: AttrDef = AttrDef::new(
     AttrDefault::Bool(false),
     "a second walk from the end; y has both",
 );
-const BIAS: AttrDef =
+pub(super) const BIAS: AttrDef =
     AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "whether both products have a bias");
 const DROPOUT: AttrDef = AttrDef::new(
     "dropout",

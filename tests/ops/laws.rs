@@ -521,6 +521,9 @@ const PRODUCTS: &[(&str, Count)] = &[
     ("conv.plain'x", |ins, _| 2 * ins[0].iter().product::<i64>() * ins[1][1..].iter().product::<i64>()),
     ("conv.plain'weight", |ins, out| 2 * ins[1].iter().product::<i64>() * out[1..].iter().product::<i64>()),
     ("attention.sdpa", |ins, _| 2 * ins[0][..3].iter().product::<i64>() * ins[1][2] * (ins[0][3] + ins[2][3])),
+    // No product, but work: some operations for each step and place of a path.
+    ("loss.ctc", |ins, _| 16 * ins[0][0] * ins[0][1] * (2 * ins[1][1] + 1)),
+    ("loss.ctc'", |ins, _| 16 * ins[0][0] * ins[0][1] * (2 * ins[1][1] + 1)),
     ("recurrent.rnn", |ins, out| steps_of(out, &ins[1], 1)),
     ("recurrent.lstm", |ins, out| steps_of(out, &ins[1], 4)),
     ("recurrent.gru", |ins, out| steps_of(out, &ins[1], 3)),

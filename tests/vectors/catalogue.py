@@ -728,7 +728,103 @@ def recurrent():
             one("pinned, all by name", ", layers = 1, bidirectional = false, bias = true, dropout = 0, proj = 0")
 
 
-PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms, recurrent]
+def cells():
+    for op, gates, fn in [("rnn_cell", 1, torch.rnn_tanh_cell), ("gru_cell", 3, torch.gru_cell), ("lstm_cell", 4, torch.lstm_cell)]:
+        begin(op)
+
+        def one(name, call, shape=(3, 2), hidden=2, bias=True, fn=fn):
+            params = {"weight_ih": rand(gates * hidden, shape[-1]), "weight_hh": rand(gates * hidden, hidden)}
+            if bias:
+                params |= {"bias_ih": rand(gates * hidden), "bias_hh": rand(gates * hidden)}
+            inputs = {"x": rand(*shape), "h": rand(*shape[:-1], hidden)}
+            if op == "lstm_cell":
+                inputs["c"] = rand(*shape[:-1], hidden)
+
+            def cell(x, h, *rest):
+                *c, p = rest
+                rows = [value.reshape(math.prod(shape[:-1]), value.shape[-1]) for value in (x, h, *c)]
+                state = (rows[1], rows[2]) if c else rows[1]
+                got = fn(rows[0], state, *(p.get(f"{op}.{part}") for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
+                return tuple(g.reshape(h.shape) for g in got) if c else got.reshape(h.shape)
+
+            body = f"({', '.join(inputs)}) |> {call}"
+            case(name, f"(a, b) = {body}\n(a, b)" if op == "lstm_cell" else body, inputs, cell, {f"{op}.{key}": value for key, value in params.items()})
+
+        one("rows", f"{op}(2)")
+        one("pinned, three axes", f"{op}(3 -> 2)", (2, 2, 3))
+        one("a vector, no bias", f"{op}(hidden = 4, bias = false)", (3,), 4, False)
+        one("no row", f"{op}(2)", (0, 3))
+        if op == "rnn_cell":
+            one("relu", 'rnn_cell(2, nonlinearity = "relu")', fn=torch.rnn_relu_cell)
+            one("relu by position", 'rnn_cell(2, true, "relu")', fn=torch.rnn_relu_cell)
+
+
+def letters():
+    begin("einsum")
+    for name, equation, shapes in [
+        ("a matrix product", "ij, jk -> ik", [(3, 4), (4, 2)]), ("transposed", "ij,kj->ki", [(3, 4), (2, 4)]), ("over a batch", "bij, bjk -> bik", [(2, 3, 4), (2, 4, 2)]),
+        ("a diagonal", "ii -> i", [(3, 3)]), ("a trace", "ii ->", [(3, 3)]), ("traces of a batch", "b i i -> b", [(2, 3, 3)]), ("three of a letter", "iii -> i", [(2, 2, 2)]),
+        ("axes in another order", "ijk -> kij", [(2, 3, 4)]), ("a sum", "ij -> j", [(3, 4)]), ("everything", "ij ->", [(3, 4)]),
+        ("an outer product", "i, j -> ij", [(3,), (4,)]), ("a dot product", "i, i ->", [(4,), (4,)]), ("rows of two", "bi, bi -> b", [(3, 4), (3, 4)]), ("element by element", "ij, ij -> ji", [(2, 3), (2, 3)]),
+        ("any leading axes", "... i, i o -> ... o", [(2, 3, 4), (4, 2)]), ("leading axes that one lacks", "...ij, ...jk -> ...ik", [(2, 3, 4), (4, 2)]), ("dots in the middle", "i...j, j -> j...i", [(2, 3, 4), (4,)]), ("dots of nothing", "...i -> i...", [(3,)]),
+        ("three values", "ni, oij, nj -> no", [(3, 2), (4, 2, 3), (3, 3)]), ("four values", "a, ab, bc, c ->", [(2,), (2, 3), (3, 2), (2,)]), ("what one value alone has", "ij, kl -> ik", [(2, 3), (2, 4)]),
+        ("attention's scores", "bqhe, bkhe -> bhqk", [(2, 3, 2, 2), (2, 4, 2, 2)]), ("a diagonal beside a product", "iij, jk -> ki", [(2, 2, 3), (3, 2)]), ("capitals", "aA, Ab -> ba", [(2, 3), (3, 2)]),
+        ("nothing", "ij, jk -> ik", [(0, 3), (3, 2)]), ("a sum over nothing", "ij, jk -> ik", [(2, 0), (0, 3)]), ("scalars", ", i -> i", [(), (3,)]),
+    ]:
+        names = "abcd"[: len(shapes)]
+        flow = names if len(shapes) == 1 else f"({', '.join(names)})"
+        case(name, f'{flow} |> einsum("{equation}")', {n: rand(*s) for n, s in zip(names, shapes)}, lambda *v: torch.einsum(equation, *v))
+    case("by name", '(a, b) |> einsum(equation = "ij, jk -> ik")', {"a": rand(2, 3), "b": rand(3, 2)}, torch.matmul)
+    begin("bilinear")
+    both = {"bilinear.weight": rand(4, 2, 3), "bilinear.bias": rand(4)}
+    fn = lambda x, y, p: F.bilinear(x, y, p["bilinear.weight"], p.get("bilinear.bias"))
+    for name, call, lead in [("rows", "bilinear(4)", (3,)), ("pinned", "bilinear([2, 3] -> 4)", (2,)), ("three axes", "bilinear(out = 4, bias = true)", (2, 2)), ("vectors", "bilinear(4)", ()), ("no row", "bilinear(4)", (0,))]:
+        case(name, f"(x, y) |> {call}", {"x": rand(*lead, 2), "y": rand(*lead, 3)}, fn, both)
+    case("no bias", "(x, y) |> bilinear(4, bias = false)", {"x": rand(3, 2), "y": rand(3, 3)}, fn, {"bilinear.weight": both["bilinear.weight"]})
+    case("of one value twice", "(x, x) |> bilinear(4, false)", {"x": rand(3, 2)}, lambda x, p: F.bilinear(x, x, p["bilinear.weight"]), {"bilinear.weight": rand(4, 2, 2)})
+    begin("pdist")
+    for p in (2, 1, 3, "inf"):
+        case(f"order {p}", f"pdist({p})", {"x": rand(4, 3)}, lambda x: F.pdist(x, float(p)))
+    case("by name", "pdist(p = 2)", {"x": rand(5, 2)}, F.pdist)
+    case("two rows", "pdist", {"x": rand(2, 3)}, F.pdist)
+    case("one row: no pair", "pdist", {"x": rand(1, 3)}, F.pdist)
+    # PyTorch crashes on the way back.
+    case("no row", "pdist", {"x": rand(0, 3)}, F.pdist, grad=False)
+    case("equal rows: gradient 0", "pdist", {"x": f32([[1, 2], [1, 2], [4, 6]])}, F.pdist)
+    case("a large offset", "pdist", {"x": make.eighths(4, 3, mean=1e4)}, F.pdist)
+
+
+def alignments():
+    begin("ctc")
+    flow = "(z |> log_softmax, t, n, m) |> ctc"
+
+    def one(name, attrs, z, t, n, m, grad=True, **words):
+        fn = lambda z, t, n, m: F.ctc_loss(torch.log_softmax(z, -1), t, n, m, **words)
+        case(name, flow + attrs, {"z": z, "t": i64(t), "n": i64(n), "m": i64(m)}, fn, grad=grad)
+
+    targets, some = [[1, 2], [2, 1], [3, 3]], [2, 1, 2]
+    one("rows", "", rand(6, 3, 4), targets, [6, 5, 4], some)
+    one("reduction none", '(reduction = "none")', rand(6, 3, 4), targets, [6, 5, 4], some, reduction="none")
+    one("reduction sum", '(reduction = "sum")', rand(5, 3, 4), targets, [5, 5, 3], some, reduction="sum")
+    one("another blank", "(blank = 3)", rand(5, 2, 4), [[1, 0], [2, 2]], [5, 4], [2, 2], blank=3)
+    one("repeated labels need a blank", '(reduction = "none")', rand(5, 2, 3), [[1, 1, 2], [2, 2, 2]], [5, 5], [3, 3], reduction="none")
+    one("as many steps as labels", '(0, reduction = "none")', rand(3, 1, 4), [[1, 2, 3]], [3], [3], reduction="none")
+    one("one step", "", rand(1, 2, 3), [[1], [2]], [1, 1], [1, 1])
+    one("no label", '(reduction = "none")', rand(4, 2, 3), [[1, 2], [0, 0]], [4, 3], [1, 0], reduction="none")
+    one("no label at all: divided by 1", "", rand(4, 2, 3), [[0], [0]], [4, 2], [0, 0])
+    one("no step and no label", '(reduction = "none")', rand(3, 2, 3), [[1], [1]], [0, 3], [0, 1], reduction="none")
+    one("targets that do not fit", '(reduction = "none")', rand(3, 3, 3), [[1, 1, 2], [1, 2, 1], [2, 1, 0]], [3, 2, 3], [3, 3, 2], grad=False, reduction="none")
+    one("the same, at no cost", "(zero_infinity = true)", rand(3, 3, 3), [[1, 1, 2], [1, 2, 1], [2, 1, 0]], [3, 2, 3], [3, 3, 2], zero_infinity=True)
+    one("all of it by position", '(2, true, reduction = "sum")', rand(3, 2, 3), [[0, 0], [1, 0]], [2, 3], [2, 2], blank=2, zero_infinity=True, reduction="sum")
+    one("padding is not read", "", rand(4, 2, 3), [[1, 77], [2, -5]], [4, 4], [1, 1])
+    one("sharp scores", "", rand(6, 2, 4, scale=30), [[1, 2], [3, 1]], [6, 6], [2, 2])
+    logs = f32(torch.log_softmax(rand(4, 2, 3), -1))
+    case("log-probabilities as they are", "(x, t, n, m) |> ctc", {"x": logs, "t": i64([[1], [2]]), "n": i64([4, 3]), "m": i64([1, 1])}, lambda x, t, n, m: F.ctc_loss(x, t, n, m), grad=False)
+    gone = f32([[[-1, -INF, -2]], [[-INF, -1, -1]], [[-1, -2, -1]]])
+    case("classes of probability 0", "(x, t, n, m) |> ctc", {"x": gone, "t": i64([[2]]), "n": i64([3]), "m": i64([1])}, lambda x, t, n, m: F.ctc_loss(x, t, n, m), grad=False)
+
+
+PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms, recurrent, cells, letters, alignments]
 
 
 def main():
