@@ -36,7 +36,7 @@ impl Elab<'_> {
                 report.fix(use_.span, "matmul_nt", self.mended(use_.span, "matmul_nt"))
             }
             MisfitKind::Rank { .. } => match use_.op.operands.get(misfit.operand.unwrap_or(0)) {
-                Some(schema) if schema.name == "target" => {
+                Some(schema) if schema.name == "target" && use_.op.name != "ctc" => {
                     let report = self.with_target_fix(report, use_, misfit);
                     report.note("classes are i64, one number for each row; floats are one probability for each class")
                 }

@@ -5,7 +5,9 @@ use super::loss::{MIXES, REDUCTION, reduced};
 use crate::ir::attr::{AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::Dim;
-use crate::ir::op::{ArgsCx, Body, Condition, CostCx, Gradient, Misfit, OpDef, Operand, Output, RuleCx, Why};
+use crate::ir::op::{
+    ArgsCx, Body, Condition, CostCx, Gradient, Misfit, MisfitKind, OpDef, Operand, Output, RuleCx, Why,
+};
 use crate::kernels::call::{Args, Kernel};
 use crate::kernels::ctc;
 
@@ -22,6 +24,11 @@ const ZERO_INFINITY: AttrDef = AttrDef::new(
 /// `[T, B, C]`, targets `[B, S]`, two lengths `[B]`: B is given back.
 fn ctc_rule(cx: &mut RuleCx<'_>) -> Result<Dim, Misfit> {
     let (dims, target) = (cx.rank(0, 3, 3)?, cx.rank(1, 2, 2)?);
+    if target[0] == dims[0] && target[0] != dims[1] {
+        let text = "`ctc` takes its log-probabilities with time in front, [T, B, C], and here the batch stands there: \
+                    `permute(1, 0, 2)` before it";
+        return Err(Misfit { operand: Some(0), ..Misfit::of(MisfitKind::Sentence(text.into())) });
+    }
     cx.equal(1, 0, target[0], dims[1], Why::Rows)?;
     for operand in [2, 3] {
         let lengths = cx.rank(operand, 1, 1)?;

@@ -147,7 +147,11 @@ impl Meeting {
 fn plan(cx: &mut RuleCx<'_>) -> Result<Plan, Misfit> {
     let text = cx.attrs.str("equation").unwrap_or_default().to_string();
     let Some((left, right)) = text.split_once("->") else {
-        return Err(cx.bad_attr("equation", "must say after `->` which axes are left"));
+        let once = |c: &char| c.is_alphabetic() && text.matches(*c).count() == 1;
+        let mut left: Vec<char> = text.chars().filter(once).collect();
+        left.sort_unstable();
+        let left: String = left.into_iter().collect();
+        return Err(cx.bad_attr("equation", format!("must say which axes are left: `{} -> {left}`", text.trim())));
     };
     let read = |text: &str| Side::read(text);
     let sides: Vec<Side> =
