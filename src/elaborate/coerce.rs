@@ -124,6 +124,10 @@ impl<'a> Elab<'a> {
                     .collect();
                 Ok(Attr::List(numbers?))
             }
+            (AttrKind::Bools, Static::List(items)) => {
+                let flags = items.iter().map(|item| self.coerce_kind(AttrKind::Bool, &self.plain(item), arg, input));
+                Ok(Attr::List(flags.collect::<Result<_, _>>()?))
+            }
             (AttrKind::Init, Static::Init(init)) => Ok(Attr::Init(init.clone())),
             (AttrKind::Init, Static::Stage(stage)) => match stage.target {
                 Target::Op(op) => self.initialiser(op.name, &stage.args).map(Attr::Init).ok_or(Wrong::Kind),
@@ -149,6 +153,7 @@ impl<'a> Elab<'a> {
                 | AttrKind::Choice(_)
                 | AttrKind::Text
                 | AttrKind::Numbers
+                | AttrKind::Bools
                 | AttrKind::Init
                 | AttrKind::Stage
                 | AttrKind::Layer
@@ -355,6 +360,7 @@ fn wanted(def: &AttrDef) -> String {
             AttrKind::Axes => "an axis or a list of axes",
             AttrKind::Shape => "a list of sizes",
             AttrKind::Numbers => "a list of numbers",
+            AttrKind::Bools => "a list of them",
             AttrKind::Init => "an initialiser",
             AttrKind::Stage => "an operator",
             AttrKind::Layer => "a declared layer",

@@ -85,6 +85,16 @@ impl Builder {
         *self.params.borrow_mut() = Params { ports };
     }
 
+    /// Builds with the parameters below a name only, as if the layer that is expanded stood there.
+    pub fn below<T>(&self, name: &str, build: impl FnOnce() -> T) -> T {
+        let own = std::mem::take(&mut self.params.borrow_mut().ports);
+        let short = |own: &str| own.strip_prefix(name)?.strip_prefix('.').map(str::to_string);
+        self.with_params(own.iter().filter_map(|(own, index, port)| Some((short(own)?, *index, *port))).collect());
+        let built = build();
+        self.with_params(own);
+        built
+    }
+
     /// A handle on a value.
     pub fn var(&self, port: Port) -> Var<'_> {
         Var { builder: self, port }

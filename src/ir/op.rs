@@ -79,7 +79,7 @@ impl OpDef {
 
     /// Whether a use with these attributes acts differently in train and eval: not where nothing is dropped.
     pub fn acts_by_mode(&self, attrs: &Attrs) -> bool {
-        self.facts.by_mode && ["dropout", "p"].iter().all(|rate| attrs.float(rate) != Some(0.0))
+        self.facts.by_mode && ["dropout", "p", "std"].iter().all(|rate| attrs.float(rate) != Some(0.0))
     }
 
     /// Whether a `.model` file may use it.

@@ -36,6 +36,7 @@ pub mod rectifier;
 pub mod reduce;
 pub mod regression;
 pub mod scan;
+pub mod sdpa;
 pub mod shuffle;
 pub mod source;
 pub mod statistic;
@@ -61,6 +62,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
     Family { title: "Embedding and position", ops: embedding::OPS },
     Family { title: "Attention", ops: attention::OPS },
+    Family { title: "Attention without projections", ops: sdpa::OPS },
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
     Family { title: "Parts of a value", ops: parts::OPS },

@@ -426,6 +426,7 @@ const NO_BATCH: &[(&str, Which, &str)] = &[
         |sample, _| !sample.attrs.flag("track"),
         "without running statistics it takes the batch's in eval too",
     ),
+    ("alibi", |_, rank| rank == 3, "the first of three axes holds heads"),
     ("layernorm", |_, rank| rank == 1, "a vector is one row"),
     ("rmsnorm", |_, rank| rank == 1, "a vector is one row"),
     ("rope", |_, rank| rank == 2, "the first of two axes holds positions"),

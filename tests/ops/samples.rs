@@ -23,6 +23,22 @@ const MORE: &[(&str, &str)] = &[
     ("attention", "(x: f32[2, 67, 16]) { attention(2, causal = true) }"),
     ("attention", "(x: f32[3, 5, 8], m: bool[3, 5]) { (x, mask = m) |> attention(4, kv_heads = 2, dropout = 0.25) }"),
     ("attention", "(x: f32[2, 4, 4], b: f32[2, 4, 4]) { (x, bias = b) |> attention(2, causal = true, dropout = 0.5) }"),
+    (
+        "attention",
+        "(x: f32[2, 5, 8], m: f32[2, 3, 8]) { (x, m) |> attention(4, kv_heads = 2, window = 2, alibi = true) }",
+    ),
+    (
+        "attention",
+        "(x: f32[2, 4, 8], m: bool[2, 4]) { (x, mask = m) |> attention(2, add_bias_kv = true, softcap = 2) }",
+    ),
+    (
+        "attention",
+        "(x: f32[2, 4, 8], b: f32[4, 4]) { (x, bias = b) |> attention(2, causal = true, add_zero_attn = true, add_bias_kv = true) }",
+    ),
+    ("attention", "(x: f32[2, 4, 8]) { attention(2, qk_norm = layernorm, rope = rope(pairing = \"interleaved\")) }"),
+    ("attention", "(x: f32[2, 4, 8], m: f32[2, 3, 6]) { (x, m) |> attention(2, qk_norm = rmsnorm, dropout = 0.25) }"),
+    ("attention", "(x: f32[2, 4, 8], v: f32[2, 4, 3]) { (x, value = v) |> attention(2, bias = [true, false, true]) }"),
+    ("attention", "(x: f32[1, 90, 8]) { attention(2, window = 7) }"),
     ("bce_with_logits", "(z: f32[3, 5], t: f32[3, 5], p: f32[5]) { (z, t, pos_weight = p) |> bce_with_logits }"),
     ("bce_with_logits", "(z: f32[3, 5], t: f32[3, 5], w: f32[5]) { (z, t, weight = w) |> bce_with_logits }"),
     ("avgpool", "(x: f32[1, 2, 4, 5]) { avgpool(3, stride = 3, pad = 1, ceil_mode = true) }"),
@@ -36,11 +52,15 @@ const MORE: &[(&str, &str)] = &[
         "(x: f32[2, 6, 5, 4]) { conv_transpose(4, 3, stride = 2, pad = 1, output_pad = 1, groups = 2) }",
     ),
     ("conv_transpose", "(x: f32[3, 16, 9, 9]) { conv_transpose(8, 2, stride = 2) }"),
+    ("constant", "(x: f32[5]) { constant([[1, 2, 2], [2, 0, -1]]) }"),
+    ("constant", "(x: f32[5]) { constant([]) }"),
+    ("constant", "(x: f32[5]) { constant(0.5) }"),
     ("cross_entropy", "(z: f32[4, 3], t: i64[4], w: f32[3]) { (z, t, weight = w) |> cross_entropy }"),
     (
         "cross_entropy",
         "(z: f32[4, 2], t: i64[4]) { (z, t) |> cross_entropy(weight = [0.5, 2], label_smoothing = 0.1) }",
     ),
+    ("full", "(x: f32[5]) { full([700_000], 0.5) }"),
     ("lerp", "(a: f32[3, 5], b: f32[3, 5], w: f32[5]) { (a, b, weight = w) |> lerp }"),
     ("linear", "(x: f32[3, 67]) { linear(131) }"),
     ("linear", "(x: f32[2, 3, 520]) { linear(5) }"),
@@ -49,6 +69,7 @@ const MORE: &[(&str, &str)] = &[
     ("matmul_nt", "(a: f32[2, 3, 4], b: f32[2, 5, 4]) { (a, b) |> matmul_nt }"),
     ("maxpool", "(x: f32[1, 2, 4, 5]) { maxpool(3, stride = 3, pad = 1, ceil_mode = true) }"),
     ("nll", "(z: f32[4, 3], t: i64[4], w: f32[3]) { (z, t, weight = w) |> nll }"),
+    ("ones", "(x: f32[5]) { ones([700_000]) }"),
     ("parameter", "(x: f32[5]) { parameter([64, 5], init = normal(1)) }"),
     ("permute", "(x: f32[2, 3, 5]) { permute(0, 2, 1) }"),
     ("permute", "(x: f32[4, 2, 3, 5]) { permute(0, 3, 1, 2) }"),
@@ -72,9 +93,18 @@ const MORE: &[(&str, &str)] = &[
     ),
     ("sdpa", "(q: f32[1, 1, 70, 4], k: f32[1, 1, 70, 4], v: f32[1, 1, 70, 4]) { (q, k, v) |> sdpa }"),
     ("sdpa", "(q: f32[2, 4, 3, 8], k: f32[2, 2, 5, 8], v: f32[2, 2, 5, 3]) { (q, k, v) |> sdpa(dropout = 0.5) }"),
+    (
+        "sdpa",
+        "(q: f32[2, 4, 5, 8], k: f32[2, 2, 3, 8], v: f32[2, 2, 3, 3]) { (q, k, v) |> sdpa(window = 2, alibi = true) }",
+    ),
+    (
+        "sdpa",
+        "(q: f32[2, 2, 3, 4], k: f32[2, 2, 5, 4], v: f32[2, 2, 5, 4], m: bool[3, 5]) { (q, k, v, mask = m) |> sdpa(softcap = 1, dropout = 0.5) }",
+    ),
     ("squeeze", "(x: f32[3, 1, 5]) { squeeze(1) }"),
     ("unembed", "(x: f32[3, 4]) { layer e = embedding(7, 4)\nx |> unembed(e) }"),
     ("unembed", "(x: f32[2, 3, 4]) { layer e = embedding(5, 4)\nx |> unembed(e, bias = true) }"),
+    ("zeros", "(x: f32[5]) { zeros([700_000]) }"),
     ("where", "(c: bool[3, 5], a: f32[3, 5], b: f32[3, 5]) { (c, a, b) |> where }"),
     ("where", "(c: bool[3, 5], a: f32[5], b: f32[2, 3, 5]) { (c, a, b) |> where }"),
     ("unembed", "(x: f32[0, 4]) { layer e = embedding(1, 4)\nx |> unembed(e) }"),
@@ -251,6 +281,7 @@ fn of_kind(kind: AttrKind, rank: usize) -> Vec<Attr> {
             list(&[3, -1, -1]),
             Attr::List(vec![Attr::Rest, Attr::Int(2)]),
         ],
+        AttrKind::Bools => vec![Attr::List([true, false, true].map(Attr::Bool).to_vec())],
         AttrKind::Text | AttrKind::Numbers | AttrKind::Init | AttrKind::Stage | AttrKind::Layer | AttrKind::Nothing => {
             vec![]
         }

@@ -625,7 +625,213 @@ def group_norms():
     case("by name", "local_response_norm(size = 3, alpha = 1, beta = 2, k = 0.5)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 1.0, 2.0, 0.5))
 
 
-PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+# ---------------------------------------------------------------------------------------------- attention
+
+
+def mha(x, p, heads, memory=None, value=None, keep=None, bias=None, causal=False, zero=False, path="attention"):
+    """PyTorch's own function, with masks as they are meant here -> (y, weights)."""
+    p = {name.removeprefix(path + "."): v for name, v in p.items()}
+    memory = x if memory is None else memory
+    value = memory if value is None else value
+    b, n, d = x.shape
+    m = memory.shape[1]
+    add = torch.zeros(b, heads, n, m)
+    if bias is not None:
+        add = add + bias
+    if causal:
+        add = add.masked_fill(torch.ones(n, m).triu(1).bool(), -INF)
+    t = lambda z: z.transpose(0, 1)
+    own = {} if "in_proj_weight" in p else {f"{which}_proj_weight": p[f"{which}_proj_weight"] for which in "qkv"}
+    biases = p.get("in_proj_bias")
+    if biases is None and any(f"{which}_proj_bias" in p for which in "qkv"):
+        biases = torch.cat([p.get(f"{which}_proj_bias", torch.zeros(d)) for which in "qkv"])
+    y, w = F.multi_head_attention_forward(
+        t(x), t(memory), t(value), d, heads, p.get("in_proj_weight"), biases, p.get("bias_k"), p.get("bias_v"), zero, 0.0,
+        p["out_proj.weight"], p.get("out_proj.bias"), training=False, key_padding_mask=None if keep is None else ~keep,
+        attn_mask=add.reshape(b * heads, n, m), use_separate_proj_weight=bool(own), average_attn_weights=False, **own)
+    return t(y), w
+
+
+def attentions():
+    qkv = lambda b=1, h=2, n=5, m=5, e=3, f=None, hk=None: {"q": rand(b, h, n, e), "k": rand(b, hk or h, m, e), "v": rand(b, hk or h, m, f or e)}
+    own = lambda **o: lambda q, k, v, **more: make.sdpa(q, k, v, **more, **o)
+    extra = lambda *names, **o: lambda q, k, v, *more: make.sdpa(q, k, v, **dict(zip(names, more)), **o)
+    call = "(q, k, v) |> sdpa"
+    begin("sdpa_forms")
+    case("a window behind", f"{call}(causal = true, window = 2)", qkv(b=2), own(causal=True, window=2))
+    case("a window behind and ahead", f"{call}(window = 2)", qkv(), own(window=2))
+    case("a window of one: itself", f"{call}(window = 1)", qkv(n=3, m=3), own(window=1))
+    case("a window wider than all", f"{call}(window = 9)", qkv(n=3, m=4), own(window=9))
+    case("queries beyond the window of the last key: 0", f"{call}(window = 2)", qkv(n=7, m=3), own(window=2))
+    case("the same, causal", f"{call}(causal = true, window = 2)", qkv(n=7, m=3), own(causal=True, window=2))
+    begin("sdpa_scores")
+    mask = yes([[1, 0, 1, 1, 0], [0, 1, 0, 0, 1], [1, 1, 1, 1, 1]])
+    case("window, mask and bias", "(q, k, v, mask = mask, bias = b) |> sdpa(window = 3)", qkv(n=3) | {"mask": mask, "b": rand(2, 3, 5)}, extra("mask", "bias", window=3))
+    case("softcap, grouped keys, mask and bias", "(q, k, v, mask, b) |> sdpa(softcap = 0.5)", qkv(b=2, h=4, hk=2, n=3) | {"mask": mask, "b": rand(3, 5)}, extra("mask", "bias", softcap=0.5))
+    case("softcap, values of another width", f"{call}(softcap = 2, scale = 0.25)", qkv(n=2, f=4), own(softcap=2.0, scale=0.25))
+    case("a row of softcap that sees nothing", "(q, k, v, mask = mask) |> sdpa(softcap = 1)", qkv(n=2, m=3) | {"mask": yes([[0, 0, 0], [1, 0, 1]])}, extra("mask", softcap=1.0))
+    case("alibi, grouped keys, and a bias", "(q, k, v, bias = b) |> sdpa(alibi = true)", qkv(b=2, h=4, hk=2, n=3) | {"b": rand(3, 5)}, extra("bias", alibi=True))
+    case("everything by position", f"{call}(true, 0.3, 0, 3, 0.5, true)", qkv(h=4, hk=1), own(causal=True, scale=0.3, window=3, softcap=0.5, alibi=True))
+    case("dropout of everything in training", f"{call}(dropout = 1)", qkv(n=2, m=3), lambda q, k, v: (q.sum() + k.sum() + v.sum()) * torch.zeros(1, 2, 2, 3), mode="train")
+    begin("alibi")
+    slopes = lambda h: torch.tensor([2.0 ** (-8 * (j + 1) / h) for j in range(h)])
+    fall = lambda x: x - slopes(x.shape[-3])[:, None, None] * (torch.arange(x.shape[-2])[:, None] - torch.arange(x.shape[-1])).abs()
+    for shape in [(1, 2, 3, 3), (2, 8, 2, 5), (3, 4, 2), (1, 1, 4, 1), (2, 1, 3, 2, 2), (0, 2, 3, 3)]:
+        case(f"{list(shape)}", "alibi", {"scores": rand(*shape)}, fall)
+    case("before a softmax", "alibi |> softmax", {"scores": rand(1, 4, 3, 3)}, lambda x: torch.softmax(fall(x), -1))
+
+    def joined(d, bias=True, path="attention"):
+        p = {f"{path}.in_proj_weight": rand(3 * d, d, scale=0.5)} | ({f"{path}.in_proj_bias": rand(3 * d)} if bias else {})
+        return p | out(d, d, bias)
+
+    def apart(d, q, kv, dk=None, dv=None, biases="qkv", whole=False, out_bias=True):
+        widths = {"q": (q, d), "k": (kv, dk or d), "v": (kv, dv or dk or d)}
+        p = {f"attention.{which}_proj_weight": rand(*widths[which], scale=0.5) for which in "qkv"}
+        if whole:
+            p["attention.in_proj_bias"] = rand(q + 2 * kv)
+        else:
+            p |= {f"attention.{which}_proj_bias": rand(widths[which][0]) for which in biases}
+        return p | out(d, q, out_bias)
+
+    def out(d, inner, bias=True):
+        return {"attention.out_proj.weight": rand(d, inner, scale=0.5)} | ({"attention.out_proj.bias": rand(d)} if bias else {})
+
+    both = "(y, weights) = {} |> {}\nreturn (y, weights)"
+    begin("attention_forms")
+    x = lambda b=1, n=4, d=4: {"x": rand(b, n, d)}
+    ours = lambda heads, **o: lambda x, p: make.attention(x, p, heads, **o)[0]
+    case("a window behind", "attention(2, causal = true, window = 2)", x(), ours(2, causal=True, window=2), joined(4))
+    case("a window behind and ahead, by position", "attention(2, 2, false, 2, 2)", x(), ours(2, window=2), joined(4))
+    case("a head size that is the usual one", "attention(2, head_dim = 2)", x(), ours(2), joined(4))
+    case("half the heads of twice the size: one matrix", "attention(2, head_dim = 4)", x(d=8), ours(2), joined(8))
+    for name, biases, o in [("keys alone", "k", [False, True, False]), ("queries and keys", "qk", [True, True, False]), ("none", "", [False] * 3), ("all", "qkv", [True] * 3)]:
+        said = str(o).lower()
+        case(f"bias as a list: {name}", f"attention(2, bias = {said})", x(), lambda x, p: mha(x, p, 2)[0], apart(4, 4, 4, biases=biases, out_bias=any(o)))
+    case("bias as a list, none for the output", "attention(2, bias = [true, false, true], out_bias = false)", x(), lambda x, p: mha(x, p, 2)[0], apart(4, 4, 4, biases="qv", out_bias=False))
+    begin("attention_norms")
+    rms = lambda t, p, name: make.rmsnorm(t, p[f"{name}.weight"])
+    norms = lambda e: {f"attention.{which}_norm.weight": rand(e, shift=1) for which in "qk"}
+    case("a norm for queries and keys", "attention(2, qk_norm = rmsnorm)", x(d=6), ours(2, norm=rms), joined(6) | norms(3))
+    case("norm, then rope, grouped keys", "attention(4, kv_heads = 2, causal = true, qk_norm = rmsnorm(eps = 1e-5), rope = rope(base = 100), bias = false)", x(d=8),
+         ours(4, kv_heads=2, causal=True, norm=rms, turn=lambda t: make.rope(t, 100.0)), apart(8, 8, 4, biases="", out_bias=False) | norms(2))
+    full = lambda t, p, name: make.layernorm(t, p[f"{name}.weight"], p[f"{name}.bias"])
+    case("layernorm of heads, with a memory", "(x, memory) |> attention(2, qk_norm = layernorm)", x(n=2) | {"memory": rand(1, 3, 4)}, lambda x, m, p: make.attention(x, p, 2, memory=m, norm=full)[0],
+         joined(4) | norms(2) | {f"attention.{which}_norm.bias": rand(2) for which in "qk"})
+    case("a norm without parameters", "attention(2, qk_norm = l2norm)", x(), ours(2, norm=lambda t, p, name: F.normalize(t, dim=-1)), joined(4))
+    more = lambda width: {"attention.bias_k": rand(1, 1, width), "attention.bias_v": rand(1, 1, width)}
+    keep = yes([[1, 1, 0, 1], [0, 1, 1, 1]])
+    for name, said, o in [("bias_kv", "add_bias_kv = true", {}), ("zero_attn", "add_zero_attn = true", {"zero": True}), ("two_more", "add_bias_kv = true, add_zero_attn = true", {"zero": True})]:
+        begin(f"attention_{name}")
+        p = lambda: joined(4) | (more(4) if "bias_kv" in said else {})
+        case(f"{said}: causal, mask and bias", both.format("(x, mask = mask, bias = b)", f"attention(2, causal = true, {said})"), x(b=2) | {"mask": keep, "b": rand(2, 4, 4)},
+             lambda x, k, b, p: mha(x, p, 2, keep=k, bias=b, causal=True, **o), p())
+        case(f"{said}: a memory", both.format("(x, memory)", f"attention(2, {said})"), x(n=2) | {"memory": rand(1, 3, 4)}, lambda x, m, p: mha(x, p, 2, memory=m, **o), p())
+        case(f"{said}: nothing to look at but these", both.format("(x, mask = mask)", f"attention(2, {said})"), x(n=2) | {"mask": yes([[0, 0]])}, lambda x, k, p: mha(x, p, 2, keep=k, **o), p())
+        case(f"{said}: softcap", f"attention(2, softcap = 0.5, {said})", x(), lambda x, p: make.attention(x, p, 2, softcap=0.5, add_bias_kv="bias_kv" in said, add_zero_attn="zero" in said)[0], p())
+    begin("attention_weights")
+    case("a learned key for grouped heads", "attention(4, kv_heads = 2, add_bias_kv = true, bias = false)", x(d=8), ours(4, kv_heads=2, add_bias_kv=True), apart(8, 8, 4, biases="", out_bias=False) | more(4))
+    case("values alone from elsewhere", "(x, value = value) |> attention(2)", x() | {"value": rand(1, 4, 4)}, lambda x, v, p: mha(x, p, 2, value=v)[0], joined(4))
+    case("the weights under a mask", both.format("(x, mask = mask)", "attention(2, causal = true)"), x() | {"mask": yes([[1, 0, 1, 1]])}, lambda x, k, p: mha(x, p, 2, keep=k, causal=True), joined(4))
+    case("the weights under alibi, window and softcap", both.format("x", "attention(2, window = 3, alibi = true, softcap = 1)"), x(), lambda x, p: make.attention(x, p, 2, window=3, alibi=True, softcap=1.0), joined(4))
+    case("the bias [B, h, q, k]", "(x, bias = b) |> attention(2, causal = true)", x(b=2, n=3) | {"b": rand(2, 2, 3, 3)}, lambda x, b, p: mha(x, p, 2, bias=b, causal=True)[0], joined(4))
+    case("the bias [q, k] beside a memory", "(x, memory, bias = b) |> attention(2)", x(n=2) | {"memory": rand(1, 3, 4), "b": rand(2, 3)}, lambda x, m, b, p: mha(x, p, 2, memory=m, bias=b)[0], joined(4))
+    case("dropout of everything in training: the output's bias", "attention(2, dropout = 1)", x(n=2), lambda x, p: (x.sum() + sum(v.sum() for v in p.values())) * 0.0 + p["attention.out_proj.bias"].expand(1, 2, 4), joined(4), mode="train")
+
+
+# ---------------------------------------------------------------------------------------------- randomness, sources
+
+
+def kept(path, p, *shape, seed=1):
+    """1 where the dropout at a path keeps an element, else 0: draws of 16 bits, the low half of a word first."""
+    n = math.prod(shape)
+    words = make.words(path, 1, (n + 1) // 2, seed)
+    draws = [half for word in words for half in (word & 0xFFFF, word >> 16)][:n]
+    return torch.tensor([float(draw >= round(p * 65536)) for draw in draws]).reshape(shape)
+
+
+def behind(mask, x):
+    """A mask of the first axes, over all of x."""
+    return mask.reshape(list(mask.shape) + [1] * (x.dim() - mask.dim()))
+
+
+def randomness():
+    same = lambda x: x * 1.0
+    axes = {"dropout_channels": 2, "drop_path": 1}
+    begin("dropout")
+    case("eval: nothing happens", "dropout", {"x": rand(3, 4)}, same)
+    case("eval, p = 0.9", "dropout(0.9)", {"x": rand(3, 4)}, same)
+    case("eval, p = 1", "dropout(p = 1)", {"x": rand(3, 4)}, same)
+    case("train, p = 0", "dropout(0)", {"x": rand(3, 4)}, same, mode="train")
+    case("train, p = 1: zeros", "dropout(1)", {"x": rand(3, 4)}, lambda x: x * 0.0, mode="train")
+    case("train, p = 1, infinite input: still zeros", "dropout(1)", {"x": f32([INF, -INF, 1.0])}, torch.zeros_like,
+         mode="train", grad=False)
+    case("eval, empty batch", "dropout", {"x": rand(0, 4)}, same)
+    for p in (0.5, 0.25):
+        case(f"train, {p}", f"dropout({p})", {"x": rand(3, 7)}, lambda x: x * kept("dropout", p, 3, 7) / (1 - p), mode="train")
+    case("train, named and in a block of its own", "a = dropout(0.25)\na * 2", {"x": rand(4)}, lambda x: x * kept("a", 0.25, 4) / 0.75 * 2, mode="train")
+    for op, n in axes.items():
+        begin(op)
+        for p, shape in ((0.5, (3, 4, 2)), (0.25, (2, 3, 2, 3)), (0.75, (4, 2, 1, 2, 2))):
+            case(f"train, {p} on {list(shape)}", f"{op}({p})", {"x": rand(*shape)}, lambda x: x * behind(kept(op, p, *shape[:n]), x) / (1 - p), mode="train")
+        default = 0.1 if op == "drop_path" else 0.5
+        case("train, the usual share", op, {"x": rand(7, 3, 2)}, lambda x: x * behind(kept(op, default, *(7, 3)[:n]), x) / (1 - default), mode="train")
+        case("eval: nothing happens", f"{op}(p = 0.9)", {"x": rand(2, 3, 2)}, same)
+        case("train, p = 0", f"{op}(0)", {"x": rand(2, 3, 2)}, same, mode="train")
+        case("train, p = 1, infinite input: still zeros", f"{op}(1)", {"x": f32([[[INF, 1.0]]])}, torch.zeros_like, mode="train", grad=False)
+        case("empty batch", op, {"x": rand(0, 3, 2)}, same, mode="train")
+    case("a vector of samples", "drop_path(0.5)", {"x": rand(9)}, lambda x: x * kept("drop_path", 0.5, 9) * 2, mode="train")
+
+    def alpha(x, mask, p):
+        """As torch.nn.functional.alpha_dropout says it."""
+        f = -torch.nn.functional.selu(torch.tensor(-1e9)).item()
+        a = ((1 - p) * (1 + p * f * f)) ** -0.5
+        return a * (x * mask - f * (1 - mask)) + a * p * f
+
+    for op, n in (("alpha_dropout", None), ("alpha_dropout_channels", 2)):
+        begin(op)
+        for p, shape in ((0.5, (3, 4, 2)), (0.25, (2, 3, 2, 3))):
+            case(f"train, {p} on {list(shape)}", f"{op}({p})", {"x": rand(*shape)}, lambda x: alpha(x, behind(kept(op, p, *shape[:n]), x), p), mode="train")
+        case("train, the usual share", op, {"x": rand(2, 5, 3)}, lambda x: alpha(x, behind(kept(op, 0.5, *(2, 5, 3)[:n]), x), 0.5), mode="train")
+        case("eval: nothing happens", f"{op}(p = 0.9)", {"x": rand(2, 3, 2)}, lambda x: (F.alpha_dropout if n is None else F.feature_alpha_dropout)(x, 0.9, False) * 1.0)
+        case("train, p = 0", f"{op}(0)", {"x": rand(2, 3, 2)}, same, mode="train")
+        case("train, p = 1: zeros", f"{op}(1)", {"x": rand(2, 3, 2)}, lambda x: (F.alpha_dropout if n is None else F.feature_alpha_dropout)(x, 1.0, True), mode="train")
+        case("empty batch", op, {"x": rand(0, 3, 2)}, same, mode="train")
+    begin("gaussian_noise")
+    noise = lambda *shape: make.normal("gaussian_noise", *shape)
+    case("train", "gaussian_noise", {"x": rand(3, 5)}, lambda x: x + noise(3, 5), mode="train")
+    case("train, a small deviation", "gaussian_noise(0.25)", {"x": rand(11)}, lambda x: x + 0.25 * noise(11), mode="train")
+    case("train, by name", "gaussian_noise(std = 2)", {"x": rand(2, 1, 3)}, lambda x: x + 2 * noise(2, 1, 3), mode="train")
+    case("train, none", "gaussian_noise(0)", {"x": rand(3)}, same, mode="train")
+    case("eval: nothing happens", "gaussian_noise(3)", {"x": rand(3)}, same)
+    case("a scalar", "gaussian_noise", {"x": rand()}, lambda x: x + noise(), mode="train")
+
+
+def sources():
+    for op, fn in (("zeros", torch.zeros), ("ones", torch.ones)):
+        begin(op)
+        case("two axes", f"x + {op}([2, 3])", {"x": rand(2, 3)}, lambda x: x + fn(2, 3))
+        case("without brackets", f"{op}(2, 3) * x", {"x": rand(2, 3)}, lambda x: x * fn(2, 3))
+        case("a vector, named", f"z = {op}([4])\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, fn(4)))
+        case("a scalar", f"x + {op}([])", {"x": rand(3)}, lambda x: x + fn(()))
+        case("nothing", f"z = {op}([0, 2])\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, fn(0, 2)))
+        case("by name", f"x * {op}(shape = [1, 3])", {"x": rand(1, 3)}, lambda x: x * fn(1, 3))
+    begin("full")
+    case("two axes", "x + full([2, 3], 0.5)", {"x": rand(2, 3)}, lambda x: x + torch.full((2, 3), 0.5))
+    case("by name", "x * full(shape = [3], value = -2)", {"x": rand(2, 3)}, lambda x: x * torch.full((3,), -2.0))
+    case("a scalar", "full([], 7) - x", {"x": rand(3)}, lambda x: 7 - x)
+    case("infinity", "z = full([2], -inf)\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, torch.full((2,), -INF)))
+    case("nothing", "z = full([0], 1)\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, torch.zeros(0)))
+    begin("constant")
+    case("a list", "x * constant([1, 2.5, -3])", {"x": rand(2, 3)}, lambda x: x * torch.tensor([1, 2.5, -3]))
+    case("without brackets", "x + constant(1, 2, 3)", {"x": rand(3)}, lambda x: x + torch.tensor([1.0, 2, 3]))
+    case("two axes", "(x, constant([[1, 0], [0.5, 1]])) |> matmul", {"x": rand(3, 2)}, lambda x: x @ torch.tensor([[1, 0], [0.5, 1]]))
+    case("three axes, equal neighbours", "c = constant([[[1, 1], [1, 0]], [[0, 0], [0, 2]]])\nx * c", {"x": rand(2, 2, 2)}, lambda x: x * torch.tensor([[[1.0, 1], [1, 0]], [[0, 0], [0, 2]]]))
+    case("a number", "x * constant(3)", {"x": rand(2)}, lambda x: x * 3)
+    case("nothing", "z = constant([])\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, torch.zeros(0)))
+    case("by name", "x - constant(values = [1e-3, -0.0])", {"x": rand(2)}, lambda x: x - torch.tensor([1e-3, 0.0]))
+
+
+PARTS = [attentions, randomness, sources, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
 
 
 def main():
