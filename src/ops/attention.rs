@@ -1,9 +1,9 @@
 //! Attention: projections in and out around the scaled dot product.
 
-use super::embedding::ROPE_OP;
 use super::linear::affine;
 use super::movement::{concat, split};
 use super::parts::filled;
+use super::position::ROPE_OP;
 use super::sdpa::{ALIBI, CAUSAL, DROPOUT, DROPS, Parts, SCALE, SOFTCAP, WINDOW, attend, mask_fits, spread_mask};
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init, Stage};
 use crate::ir::build::{ExpandCx, Var};

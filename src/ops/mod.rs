@@ -31,6 +31,7 @@ pub mod norm_groups;
 pub mod order;
 pub mod parts;
 pub mod pool;
+pub mod position;
 pub mod random;
 pub mod rectifier;
 pub mod reduce;
@@ -60,7 +61,8 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Pooling", ops: pool::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
-    Family { title: "Embedding and position", ops: embedding::OPS },
+    Family { title: "Embedding", ops: embedding::OPS },
+    Family { title: "Position", ops: position::OPS },
     Family { title: "Attention", ops: attention::OPS },
     Family { title: "Attention without projections", ops: sdpa::OPS },
     Family { title: "Randomness", ops: random::OPS },

@@ -247,7 +247,8 @@ fn gradients_from(sample: &Sample, seed: u64) -> Verdict {
             if at.is_empty() || sample.op.gradient_is_zero() || exempt(&name) {
                 continue;
             }
-            if *sample.attrs.get("padding_index") != Attr::None || sample.attrs.flag("scale_grad_by_freq") {
+            let told = |name: &str| *sample.attrs.get(name) != Attr::None;
+            if told("padding_index") || told("max_norm") || sample.attrs.flag("scale_grad_by_freq") {
                 return Silent("what flows back to its table is no derivative by definition");
             }
             let mut draw = Draw(3);

@@ -116,7 +116,8 @@ impl Compiled {
             Output::GradParam(index) => format!("grad.par.{}", params[index as usize].path),
             other => format!("{other:?}"),
         };
-        let states = params.iter().filter(|param| self.train && param.role == Role::State);
+        let moves = |param: &&wythe::ir::graph::Param| param.role == Role::State || param.next.is_some();
+        let states = params.iter().filter(|param| self.train && moves(param));
         let states = states.filter_map(|param| Some((format!("state.{}", param.path), self.session.get(&param.path)?)));
         Ok(outputs.into_iter().map(|(output, tensor)| (name(output), tensor)).chain(states).collect())
     }

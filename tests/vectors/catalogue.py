@@ -831,7 +831,133 @@ def sources():
     case("by name", "x - constant(values = [1e-3, -0.0])", {"x": rand(2)}, lambda x: x - torch.tensor([1e-3, 0.0]))
 
 
-PARTS = [attentions, randomness, sources, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+# ---------------------------------------------------------------------------------------------- tables, positions
+
+
+def tables():
+    begin("embedding_max_norm")
+    w = lambda v, d, op="embedding": {f"{op}.weight": rand(v, d, scale=2)}
+    table = lambda **o: lambda ids, p: F.embedding(ids, p["embedding.weight"], **o)
+    for mode in ("eval", "train"):
+        case(f"{mode}: rows asked for twice", "embedding(5, 3, max_norm = 1)", {"ids": i64([[1, 1, 4], [1, 0, 4]])}, table(max_norm=1.0), w(5, 3), mode=mode)
+        case(f"{mode}: none too long", "embedding(4, 3, max_norm = 100)", {"ids": i64([3, 2])}, table(max_norm=100.0), w(4, 3), mode=mode)
+        case(f"{mode}: of the sum", "embedding(5, 3, max_norm = 0.5, norm_type = 1)", {"ids": i64([2, 4])}, table(max_norm=0.5, norm_type=1.0), w(5, 3), mode=mode)
+        case(f"{mode}: of the largest", "embedding(5, 3, none, 0.5, inf)".replace("none", "padding_index = 0").replace("padding_index = 0, 0.5, inf", "padding_index = 0, max_norm = 0.5, norm_type = inf"),
+             {"ids": i64([0, 2, 4, 2])}, table(padding_idx=0, max_norm=0.5, norm_type=INF), w(5, 3), mode=mode)
+    case("by position, with frequencies", "embedding(5, 3, 1, 0.75, 3, scale_grad_by_freq = true)", {"ids": i64([1, 4, 4, 0])}, table(padding_idx=1, max_norm=0.75, norm_type=3.0, scale_grad_by_freq=True), w(5, 3), mode="train")
+    begin("embedding_bag")
+    bag = lambda **o: lambda ids, p: F.embedding_bag(ids, p["embedding_bag.weight"], **o)
+    own = lambda v=5, d=3: w(v, d, "embedding_bag")
+    for mode in ("mean", "sum", "max"):
+        call = f'embedding_bag(5, 3, "{mode}")' if mode != "mean" else "embedding_bag(5, 3)"
+        case(f"{mode}: rows of ids", call, {"ids": i64([[1, 1, 4], [1, 0, 4]])}, bag(mode=mode), own())
+        case(f"{mode}: padding", f'embedding_bag(5, 3, mode = "{mode}", padding_index = -1)', {"ids": i64([[4, 1, 4], [4, 4, 4], [0, 2, 2]])}, bag(mode=mode, padding_idx=4), own())
+        parts = lambda ids, offsets, p, **o: F.embedding_bag(ids, p["embedding_bag.weight"], offsets, mode=mode, **o)
+        case(f"{mode}: by offsets, the second bag empty", "(ids, offsets = at) |> " + call, {"ids": i64([1, 0, 4, 2, 2]), "at": i64([0, 2, 2])}, parts, own())
+        case(f"{mode}: by offsets, the last bag empty, padding", f'(ids, offsets = at) |> embedding_bag(5, 3, "{mode}", 2)', {"ids": i64([1, 2, 2, 2, 0]), "at": i64([0, 2, 4, 5])},
+             lambda i, a, p: parts(i, a, p, padding_idx=2), own())
+        case(f"{mode}: empty bags", call, {"ids": ids(5, 2, 0)}, lambda i, p: p["embedding_bag.weight"].sum() * torch.zeros(2, 3), own())
+        case(f"{mode}: no bags", call, {"ids": ids(5, 0, 2)}, lambda i, p: p["embedding_bag.weight"].sum() * torch.zeros(0, 3), own())
+        case(f"{mode}: rows cut to a length", f'embedding_bag(5, 3, "{mode}", max_norm = 1, norm_type = 1)', {"ids": i64([[1, 0], [1, 4]])}, bag(mode=mode, max_norm=1.0, norm_type=1.0), own(), mode="train")
+    weighted = lambda i, w, p, **o: F.embedding_bag(i, p["embedding_bag.weight"], mode="sum", per_sample_weights=w, **o)
+    case("weighted", '(ids, w) |> embedding_bag(5, 3, mode = "sum")', {"ids": i64([[1, 1, 4], [1, 0, 4]]), "w": rand(2, 3)}, weighted, own())
+    case("weighted, padding", '(ids, w) |> embedding_bag(5, 3, mode = "sum", padding_index = 1)', {"ids": i64([[1, 1, 4], [1, 0, 4]]), "w": rand(2, 3)}, lambda i, w, p: weighted(i, w, p, padding_idx=1), own())
+    case("weighted, by offsets", '(ids, weights = w, offsets = at) |> embedding_bag(5, 3, mode = "sum")', {"ids": i64([1, 3, 0, 4]), "w": rand(4), "at": i64([0, 3])},
+         lambda i, w, a, p: weighted(i, w, p, offsets=a), own())
+    case("another first value", 'embedding_bag(5, 3, init = normal(0.02))', {"ids": i64([[2]])}, bag(), own())
+    begin("gather_rows")
+    take = lambda x, i, axis=1: torch.take_along_dim(x, i.reshape([i.shape[0]] + [1] * (axis - 1) + [i.shape[1]] + [1] * (x.dim() - axis - 1)), axis)
+    case("rows", "(x, ids) |> gather_rows", {"x": rand(2, 4, 3), "ids": ids(4, 2, 5)}, take)
+    case("numbers", "(x, ids) |> gather_rows", {"x": rand(3, 4), "ids": ids(4, 3, 2)}, take)
+    case("two axes behind", "(x, ids) |> gather_rows(1)", {"x": rand(2, 3, 2, 2), "ids": i64([[2, 2], [0, 1]])}, take)
+    case("another axis", "(x, ids) |> gather_rows(axis = -2)", {"x": rand(2, 3, 4, 2), "ids": ids(4, 2, 3)}, lambda x, i: take(x, i, 2))
+    case("integers, by name", "(x, ids = ids) |> gather_rows", {"x": i64([[5, 6, 7]]), "ids": i64([[2, 0]])}, take)
+    case("none", "(x, ids) |> gather_rows", {"x": rand(2, 3, 2), "ids": ids(3, 2, 0)}, take)
+
+
+def positions():
+    begin("sincos_2d")
+
+    def waves(d, at):
+        """get_1d_sincos_pos_embed_from_grid of MAE's util/pos_embed.py."""
+        omega = 1.0 / 10000 ** (np.arange(d // 2, dtype=np.float64) / (d / 2.0))
+        out = np.einsum("m,d->md", at.reshape(-1), omega)
+        return np.concatenate([np.sin(out), np.cos(out)], axis=1)
+
+    def square(side, d):
+        """get_2d_sincos_pos_embed of the same file."""
+        grid = np.stack(np.meshgrid(np.arange(side, dtype=np.float64), np.arange(side, dtype=np.float64)), axis=0)
+        return torch.from_numpy(np.concatenate([waves(d // 2, grid[0]), waves(d // 2, grid[1])], axis=1))
+
+    for side, d in ((3, 8), (2, 4), (5, 12), (1, 4)):
+        case(f"{side} by {side}, width {d}", f"x + sincos_2d({side}, {d})", {"x": rand(side * side, d)}, lambda x: x + square(side, d))
+    case("by name", "x + sincos_2d(side = 2, d = 8)", {"x": rand(2, 4, 8)}, lambda x: x + square(2, 8))
+    begin("causal_mask")
+    mask = lambda q, k: torch.ones(q, k, dtype=torch.bool).tril()
+    for call, q, k in (("causal_mask(3)", 3, 3), ("causal_mask(2, 4)", 2, 4), ("causal_mask(4, 2)", 4, 2), ("causal_mask(q = 3, k = 5)", 3, 5), ("causal_mask(1)", 1, 1)):
+        case(call, f"m = {call}\nreturn (x, m)", {"x": rand(2)}, lambda x: (x * 1.0, mask(q, k)))
+    case("written out", "m = causal_mask(3)\ns = (x, m |> logical_not) |> masked_fill(-1e9)\ns |> softmax", {"x": rand(2, 3, 3)}, lambda x: torch.softmax(x.masked_fill(~mask(3, 3), -1e9), -1))
+    begin("relative_bias")
+
+    def bucket(q, k, buckets=32, far=128, causal=False):
+        """_relative_position_bucket of Hugging Face's T5, in f32 as there."""
+        at, own = torch.arange(k)[None, :] - torch.arange(q)[:, None], 0
+        if not causal:
+            buckets //= 2
+            own = own + (at > 0).to(torch.long) * buckets
+            at = torch.abs(at)
+        else:
+            at = -torch.min(at, torch.zeros_like(at))
+        exact = buckets // 2
+        large = exact + (torch.log(at.float() / exact) / math.log(far / exact) * (buckets - exact)).to(torch.long)
+        large = torch.min(large, torch.full_like(large, buckets - 1))
+        return own + torch.where(at < exact, at, large)
+
+    learned = lambda *a, **o: lambda x, p: (x * 1.0, p["relative_bias.weight"][bucket(*a, **o)].permute(2, 0, 1))
+    for name, call, args, words, rows, heads in [
+        ("all distances behind", "relative_bias(1, 300, 1)", (300, 1), {}, 32, 1),
+        ("all distances ahead", "relative_bias(1, 1, 300)", (1, 300), {}, 32, 1),
+        ("causal", "relative_bias(1, 300, 1, causal = true)", (300, 1), {"causal": True}, 32, 1),
+        ("causal, ahead", "relative_bias(2, 3, 5, causal = true)", (3, 5), {"causal": True}, 32, 2),
+        ("a square, few buckets", "relative_bias(heads = 2, q = 9, buckets = 8, max_distance = 6)", (9, 9), {"buckets": 8, "far": 6}, 8, 2),
+        ("by position", "relative_bias(3, 2, 4, 4, 20)", (2, 4), {"buckets": 4, "far": 20}, 4, 3),
+        ("another first value", "relative_bias(1, 2, init = zeros)", (2, 2), {}, 32, 1),
+    ]:
+        case(name, f"b = {call}\nreturn (x, b)".replace("b = relative_bias", "relative_bias_ = relative_bias").replace("return (x, b)", "return (x, relative_bias_)"), {"x": rand(1)},
+             lambda x, p: learned(*args, **words)(x, {"relative_bias.weight": p["relative_bias_.weight"]}), {"relative_bias_.weight": rand(rows, heads)})
+    begin("window_bias")
+
+    def index(w):
+        """relative_position_index of Swin's WindowAttention."""
+        at = torch.stack(torch.meshgrid(torch.arange(w), torch.arange(w), indexing="ij")).flatten(1)
+        relative = (at[:, :, None] - at[:, None, :]).permute(1, 2, 0).contiguous()
+        relative[:, :, 0] += w - 1
+        relative[:, :, 1] += w - 1
+        relative[:, :, 0] *= 2 * w - 1
+        return relative.sum(-1)
+
+    for heads, w in ((1, 2), (2, 3), (3, 1), (1, 4)):
+        case(f"{heads} heads, window {w}", f"x + window_bias({heads}, {w})", {"x": rand(heads, w * w, w * w)}, lambda x, p: x + p["window_bias.weight"][index(w)].permute(2, 0, 1),
+             {"window_bias.weight": rand((2 * w - 1) ** 2, heads)})
+    case("by name", "x + window_bias(heads = 1, window = 2, init = zeros)", {"x": rand(1, 4, 4)}, lambda x, p: x + p["window_bias.weight"][index(2)].permute(2, 0, 1), {"window_bias.weight": rand(9, 1)})
+    begin("window_mask")
+
+    def shifted(h, w, size, shift):
+        """attn_mask of Swin's BasicLayer; what it hides is hidden here."""
+        image = torch.zeros(1, h, w, 1)
+        cuts = (slice(0, -size), slice(-size, -shift), slice(-shift, None)) if shift else (slice(None),)
+        for number, (a, b) in enumerate((a, b) for a in cuts for b in cuts):
+            image[:, a, b, :] = number
+        windows = image.view(1, h // size, size, w // size, size, 1).permute(0, 1, 3, 2, 4, 5).reshape(-1, size * size)
+        return windows.unsqueeze(1) - windows.unsqueeze(2) == 0
+
+    for h, w, size, shift in ((8, 8, 4, 2), (4, 6, 2, 1), (3, 3, 3, 1), (6, 3, 3, 2), (4, 4, 2, 0)):
+        call = f"window_mask({h}, {w}, {size}, {shift})"
+        case(f"{h} by {w}, window {size}, shift {shift}", f"m = {call}\nreturn (x, m)", {"x": rand(1)}, lambda x: (x * 1.0, shifted(h, w, size, shift)))
+    case("by name", "m = window_mask(h = 2, w = 4, window = 2, shift = 1)\nreturn (x, m)", {"x": rand(1)}, lambda x: (x * 1.0, shifted(2, 4, 2, 1)))
+
+
+PARTS = [attentions, randomness, sources, tables, positions, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
 
 
 def main():

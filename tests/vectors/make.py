@@ -164,8 +164,11 @@ def case(name, body, inputs, fn, params=None, state=None, mode="eval", grad=True
             key: pack(of[id(v)], dtype=False) for key, v in live_inputs.items() if v.requires_grad
         }
         record["grad_params"] = {path: pack(of[id(v)], dtype=False) for path, v in live_params.items()}
-    if mode == "train" and state:
-        record["state_after"] = {path: pack(value) for path, value in state.items()}
+    if mode == "train":
+        # Statistics, and parameters that the run itself has changed.
+        changed = {path: value for path, value in live_params.items() if not torch.equal(value, params[path])}
+        if state or changed:
+            record["state_after"] = {path: pack(value) for path, value in (state | changed).items()}
     CURRENT.append(record)
 
 
