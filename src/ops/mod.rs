@@ -36,6 +36,7 @@ pub mod random;
 pub mod rectifier;
 pub mod reduce;
 pub mod regression;
+pub mod reparam;
 pub mod scan;
 pub mod sdpa;
 pub mod shuffle;

@@ -45,6 +45,11 @@ const MORE: &[(&str, &str)] = &[
     ("batchnorm", "(x: f32[3, 131, 2]) { batchnorm }"),
     ("clamp", "(x: f32[3, 5], lo: f32[5], hi: f32[3, 5]) { (x, min = lo, max = hi) |> clamp }"),
     ("conv", "(x: f32[2, 6, 9, 7]) { conv(4, [3, 2], stride = 2, pad = 1, groups = 2) }"),
+    ("conv", "(x: f32[2, 3, 5]) { conv(4, 3, reparam = \"spectral_norm\") }"),
+    ("conv_transpose", "(x: f32[2, 3, 4]) { conv_transpose(4, 3, reparam = \"spectral_norm\") }"),
+    ("conv_transpose", "(x: f32[2, 3, 4]) { conv_transpose(4, 3, reparam = \"weight_norm\") }"),
+    ("linear", "(x: f32[3, 7]) { linear(5, reparam = \"weight_norm\") }"),
+    ("linear", "(x: f32[3, 7]) { linear(5, reparam = \"spectral_norm\") }"),
     ("conv", "(x: f32[3, 16, 9, 9]) { conv(24, 3, pad = 1) }"),
     ("conv", "(x: f32[2, 5, 6, 6]) { conv(5, 3, pad = \"same\", groups = 5, dilation = 2) }"),
     (

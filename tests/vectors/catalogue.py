@@ -957,7 +957,51 @@ def positions():
     case("by name", "m = window_mask(h = 2, w = 4, window = 2, shift = 1)\nreturn (x, m)", {"x": rand(1)}, lambda x: (x * 1.0, shifted(2, 4, 2, 1)))
 
 
-PARTS = [attentions, randomness, sources, tables, positions, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+# ---------------------------------------------------------------------------------------------- weights made of others
+
+
+def reparametrised():
+    """PyTorch's own modules under weight_norm and spectral_norm, run on given parameters and buffers."""
+    from torch.func import functional_call
+    from torch.nn import utils
+
+    def through(module, path):
+        short = lambda all_: {name.removeprefix(path + "."): value for name, value in all_.items()}
+
+        def fn(x, p, s=None):
+            module.train(s is not None and s.get("training", True))
+            return functional_call(module, short(p) | short({k: v for k, v in (s or {}).items() if k != "training"}), (x,))
+
+        return fn
+
+    def drawn(module, path):
+        return {f"{path}.{name}": rand(*value.shape, shift=0.25) for name, value in module.named_parameters()}
+
+    def unit(module, path):
+        return {f"{path}.{name}": f32(F.normalize(rand(*value.shape), dim=0)) for name, value in module.named_buffers()}
+
+    nn = torch.nn
+    uses = {
+        "linear": [("5", lambda: nn.Linear(4, 5), (3, 4)), ("3, bias = false", lambda: nn.Linear(2, 3, bias=False), (2, 2, 2)), ("1", lambda: nn.Linear(3, 1), (3,))],
+        "conv": [("4, 3, pad = 1", lambda: nn.Conv1d(2, 4, 3, padding=1), (2, 2, 5)), ("4, [2, 3], groups = 2", lambda: nn.Conv2d(2, 4, (2, 3), groups=2), (1, 2, 3, 4)), ("2, 1, bias = false", lambda: nn.Conv3d(3, 2, 1, bias=False), (1, 3, 1, 2, 2))],
+        "conv_transpose": [("3, 2, stride = 2", lambda: nn.ConvTranspose1d(2, 3, 2, stride=2), (2, 2, 3)), ("4, 3, groups = 2", lambda: nn.ConvTranspose2d(2, 4, 3, groups=2), (1, 2, 2, 2)), ("2, 2, bias = false", lambda: nn.ConvTranspose2d(3, 2, 2, bias=False), (1, 3, 2, 1))],
+    }
+    for op, forms in uses.items():
+        begin(f"{op}_reparam")
+        for args, make_module, shape in forms:
+            # One and the same axis for both kinds of layers: weight_norm takes rows.
+            module = utils.weight_norm(make_module())
+            case(f"weight_norm: {args}", f'{op}({args}, reparam = "weight_norm")', {"x": rand(*shape)}, through(module, op), drawn(module, op))
+            module = utils.spectral_norm(make_module())
+            call = f'{op}({args}, reparam = "spectral_norm")'
+            fn = through(module, op)
+            case(f"spectral_norm, eval: {args}", call, {"x": rand(*shape)}, lambda x, p, s: fn(x, p, s | {"training": False}), drawn(module, op), unit(module, op))
+            last = rand(*shape)
+            case(f"spectral_norm, train: {args}", call, {"x": last}, fn, drawn(module, op), unit(module, op), mode="train")
+            case(f"spectral_norm, three steps: {args}", call, {"x": last}, lambda x, p, s: fn(torch.as_tensor(x) if not isinstance(x, torch.Tensor) else x, p, s), drawn(module, op), unit(module, op), mode="train", steps=[rand(*shape), rand(*shape), last])
+
+
+PARTS = [attentions, randomness, sources, tables, positions, reparametrised, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
 
 
 def main():
