@@ -200,8 +200,6 @@ const OFF: f64 = 1e-7;
 const EXEMPT: &[(&str, &str, &str)] = &[
     ("detach", "x0", "that is what it is for"),
     ("gaussian_nll", "x2", "a variance below eps is lifted to it, and its gradient is that of eps, as in PyTorch"),
-    ("nll", "w", "the weights of the classes are constants, as in PyTorch"),
-    ("cross_entropy", "w", "the weights of the classes are constants, as in PyTorch"),
 ];
 
 /// Uses with a slope that no difference can follow.

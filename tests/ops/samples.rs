@@ -63,6 +63,14 @@ const MORE: &[(&str, &str)] = &[
     ("cross_entropy", "(z: f32[4, 3], t: i64[4], w: f32[3]) { (z, t, weight = w) |> cross_entropy }"),
     (
         "cross_entropy",
+        "(z: f32[2, 4, 3], t: i64[2, 4], w: f32[3]) { (z, t, weight = w) |> cross_entropy(ignore_index = 1, label_smoothing = 0.25, reduction = \"sum\") }",
+    ),
+    (
+        "nll",
+        "(z: f32[2, 4, 3], t: i64[2, 4], w: f32[3]) { (z, t, weight = w) |> nll(ignore_index = 0, reduction = \"none\") }",
+    ),
+    (
+        "cross_entropy",
         "(z: f32[4, 2], t: i64[4]) { (z, t) |> cross_entropy(weight = [0.5, 2], label_smoothing = 0.1) }",
     ),
     ("embedding", "(x: i64[2, 3]) { embedding(5, 4, max_norm = 1) }"),

@@ -566,6 +566,43 @@ def more_losses():
     loss("cosine_embedding", cosine, {"a": rows, "b": rows, "y": signs}, [("margin = 0.25", {"margin": 0.25}), ("-0.5", {"margin": -0.5})], frozen=("y",))
 
 
+def learned_weights():
+    """Losses whose class weights are learned: PyTorch has no gradient for these, so the definition is written out."""
+    def nll(logp, t, w, ignore=-100, smoothing=0.0, reduction="mean"):
+        logp, t = logp.flatten(0, -2), t.flatten()
+        counts = (t != ignore).double()
+        own = torch.where(t == ignore, 0, t)
+        weight = w[own] * counts
+        rows = -(1 - smoothing) * weight * logp[torch.arange(len(t)), own] - smoothing / logp.shape[1] * (w * logp).sum(1) * counts
+        return rows.sum() / weight.sum() if reduction == "mean" else rows.sum()
+
+    def both(x, t, w, log=lambda x: x, **o):
+        """The value is PyTorch's own."""
+        y = nll(log(x), t, w, **o)
+        words = {"ignore_index": o.get("ignore", -100), "reduction": o.get("reduction", "mean")}
+        if log is not both.plain:
+            words["label_smoothing"] = o.get("smoothing", 0.0)
+        own = (F.nll_loss if log is both.plain else F.cross_entropy)(x.flatten(0, -2), t.flatten(), weight=w.detach(), **words)
+        assert torch.allclose(y, own, rtol=1e-13)
+        return y
+
+    both.plain = lambda x: x
+    soft = lambda x: torch.log_softmax(x, -1)
+    given = lambda: {"x": rand(2, 3, 4), "t": i64([[1, 3, 0], [3, 1, 2]]), "w": positive(4)}
+    begin("cross_entropy_learned")
+    call = "(x, t, weight = w) |> cross_entropy"
+    case("the mean", call, given(), lambda *a: both(*a, log=soft))
+    case("ignored targets", f"{call}(ignore_index = 3)", given(), lambda *a: both(*a, log=soft, ignore=3))
+    case("smoothed, ignored", f"{call}(ignore_index = 1, label_smoothing = 0.25)", given(), lambda *a: both(*a, log=soft, ignore=1, smoothing=0.25))
+    case("the sum", f'{call}(reduction = "sum", label_smoothing = 0.5)', given(), lambda *a: both(*a, log=soft, smoothing=0.5, reduction="sum"))
+    begin("nll_learned")
+    call = "(x, t, weight = w) |> nll"
+    logs = lambda: given() | {"x": f32(soft(rand(2, 3, 4)))}
+    case("the mean", call, logs(), lambda *a: both(*a, log=both.plain))
+    case("ignored targets", f"{call}(ignore_index = 3)", logs(), lambda *a: both(*a, log=both.plain, ignore=3))
+    case("the sum", f'{call}(reduction = "sum")', logs(), lambda *a: both(*a, log=both.plain, reduction="sum"))
+
+
 def distances():
     call = "(a, b) |> "
     begin("cosine_similarity")
@@ -1001,7 +1038,7 @@ def reparametrised():
             case(f"spectral_norm, three steps: {args}", call, {"x": last}, lambda x, p, s: fn(torch.as_tensor(x) if not isinstance(x, torch.Tensor) else x, p, s), drawn(module, op), unit(module, op), mode="train", steps=[rand(*shape), rand(*shape), last])
 
 
-PARTS = [attentions, randomness, sources, tables, positions, reparametrised, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+PARTS = [attentions, learned_weights, randomness, sources, tables, positions, reparametrised, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
 
 
 def main():
