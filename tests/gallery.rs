@@ -50,7 +50,7 @@ fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<St
 }
 
 /// Codes that no text alone can bring about: operators to come need three, and the parser is first to miss a signature.
-const WITHOUT_A_TEXT: &[&str] = &["shape::divides", "shape::rule", "shape::small", "type::signature"];
+const WITHOUT_A_TEXT: &[&str] = &["shape::divides", "shape::small", "type::signature"];
 
 #[test]
 #[allow(clippy::print_stdout)] // the count is for whoever looks with --nocapture

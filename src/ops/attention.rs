@@ -196,7 +196,7 @@ fn attention_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
         && items.len() != 3
     {
         return Err(
-            cx.bad_attr("bias", format!("is one for queries, keys and values, three; here are {}", items.len()))
+            cx.bad_attr("bias", format!("is a list of three, for queries, keys and values, and has {}", items.len()))
         );
     }
     let keys = keys_of(cx, &dims)?;

@@ -10,7 +10,7 @@ use super::statistic::norm;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init};
 use crate::ir::build::{ExpandCx, Var, shape_attr};
 use crate::ir::dim::Dim;
-use crate::ir::op::{ArgsCx, Body, Gradient, Misfit, OpDef, Operand, ParamCx, ParamDef, RuleCx, Why, size_of};
+use crate::ir::op::{ArgsCx, Body, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamCx, ParamDef, RuleCx, Why, size_of};
 use crate::kernels::call::Args;
 use crate::kernels::gather;
 use crate::kernels::map;
@@ -101,7 +101,7 @@ fn table_rule(cx: &mut RuleCx<'_>) -> Result<Dim, Misfit> {
     if let (Some(index), Some(vocab)) = (cx.attrs.int("padding_index"), cx.attrs.int("vocab"))
         && !(-vocab..vocab).contains(&index)
     {
-        return Err(cx.bad_attr("padding_index", format!("must lie in 0 … {}", vocab - 1)));
+        return Err(cx.bad_attr("padding_index", format!("must lie in 0 … {}, or from the end in -{vocab} … -1", vocab - 1)));
     }
     Ok(d)
 }
@@ -143,6 +143,10 @@ fn bag_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let given = |index: usize| cx.ins.get(index).copied().flatten().is_some();
     let (weights, offsets) = (given(1), given(2));
     let rank = if offsets { 1 } else { 2 };
+    if !offsets && cx.dims(0)?.len() == 1 {
+        let text = "ids of one axis are bags only with `offsets`, where each bag begins: `(ids, offsets = at) |> embedding_bag(…)`";
+        return Err(Misfit { operand: Some(0), ..Misfit::of(MisfitKind::Sentence(text.into())) });
+    }
     let ids = cx.rank(0, rank, rank)?;
     if weights {
         let dims = cx.rank(1, rank, rank)?;

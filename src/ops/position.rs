@@ -179,6 +179,11 @@ fn window_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
         |cx: &mut RuleCx<'_>, name: &'static str| cx.size(name).ok_or_else(|| cx.bad_attr(name, "must be a size"));
     let (h, w, window) = (need(cx, "h")?, need(cx, "w")?, need(cx, "window")?);
     for (name, size) in [("h", h), ("w", w)] {
+        if let (Some(size), Some(window)) = (cx.shapes.dims.as_const(size), cx.shapes.dims.as_const(window))
+            && size % window != 0
+        {
+            return Err(cx.bad_attr(name, format!("must hold whole windows: {size} is no multiple of {window}")));
+        }
         let misfit = Misfit {
             attr: Some(name),
             wanted: Some(window),
@@ -297,6 +302,9 @@ SINCOS_2D = OpDef {
     rule: |cx| {
         let need = |cx: &mut RuleCx<'_>, name: &'static str| cx.size(name).ok_or_else(|| cx.bad_attr(name, "must be a size"));
         let (side, d) = (need(cx, "side")?, need(cx, "d")?);
+        if cx.shapes.dims.as_const(d).is_some_and(|d| d % 4 != 0) {
+            return Err(cx.bad_attr("d", "must be a multiple of 4: sine and cosine, of the column and of the row"));
+        }
         let four = cx.shapes.dims.constant(4);
         let misfit = Misfit { attr: Some("d"), wanted: Some(four), found: Some(d), ..Misfit::of(MisfitKind::Divides(Why::Other)) };
         cx.need(Condition::Divides { what: d, by: four }, misfit)?;

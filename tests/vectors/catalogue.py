@@ -1038,7 +1038,140 @@ def reparametrised():
             case(f"spectral_norm, three steps: {args}", call, {"x": last}, lambda x, p, s: fn(torch.as_tensor(x) if not isinstance(x, torch.Tensor) else x, p, s), drawn(module, op), unit(module, op), mode="train", steps=[rand(*shape), rand(*shape), last])
 
 
-PARTS = [attentions, learned_weights, randomness, sources, tables, positions, reparametrised, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+# ---------------------------------------------------------------------------------------------- block libraries
+
+
+def libraries():
+    """Blocks of `models/lib` against PyTorch's modules under the same parameters by the same names."""
+    from torch.func import functional_call
+
+    nn = torch.nn
+
+    def of(library, name, body, inputs, module, run, path, mode="eval"):
+        """The module on its own drawn parameters; `run(call, inputs)`, where `call` is the module."""
+        p = {f"{path}.{key}": rand(*value.shape, scale=0.5, shift=0.25 * value.dim() % 0.5) for key, value in module.named_parameters()}
+        state = {f"{path}.{key}": (value if value.dtype == torch.int64 else positive(*value.shape)) for key, value in module.named_buffers()}
+        module.train(mode == "train")
+
+        def fn(*args):
+            args, live = args[:len(inputs)], args[len(inputs):]
+            named = {key.removeprefix(path + "."): value for part in live for key, value in part.items()}
+            return run(lambda *a, **k: functional_call(module, named, a, k), *args)
+
+        case(name, body, inputs, fn, p, state, mode=mode)
+        make.CURRENT[-1]["library"] = [f"{one}.model" for one in library]
+
+    keep = yes([[1, 1, 0], [1, 1, 1]])
+    wide = yes([[1, 1, 1, 0], [1, 0, 1, 1]])
+    begin("library_layers")
+    for placement, first in (("post", False), ("pre", True)):
+        for act, word in (("relu", ""), ("gelu", ", act = gelu"))[:2 - first]:
+            args = f'(2, 6, p = 0{word}, placement = "{placement}")'
+            of(["transformer"], f"encoder_layer, {placement}, {act}", f"(x, keep) |> encoder_layer{args}", {"x": rand(2, 3, 4), "keep": keep},
+               nn.TransformerEncoderLayer(4, 2, 6, 0, act, batch_first=True, norm_first=first), lambda m, x, k: m(x, src_key_padding_mask=~k), "encoder_layer")
+        causal = torch.ones(3, 3).triu(1).bool()
+        of(["transformer"], f"decoder_layer, {placement}", f'(x, memory, keep, seen) |> decoder_layer(2, 6, p = 0, placement = "{placement}")',
+           {"x": rand(2, 3, 4), "memory": rand(2, 4, 4), "keep": keep, "seen": wide}, nn.TransformerDecoderLayer(4, 2, 6, 0, batch_first=True, norm_first=first),
+           lambda m, x, y, k, s: m(x, y, tgt_mask=causal, tgt_key_padding_mask=~k, memory_key_padding_mask=~s), "decoder_layer")
+    begin("library_stacks")
+    keep, wide = yes([[1, 1, 0]]), yes([[1, 0, 1, 1]])
+    layer = nn.TransformerEncoderLayer(2, 1, 3, 0, batch_first=True)
+    of(["transformer"], "encoder", "(x, keep) |> encoder(2, 1, 3)", {"x": rand(1, 3, 2), "keep": keep}, nn.TransformerEncoder(layer, 2, nn.LayerNorm(2), enable_nested_tensor=False),
+       lambda m, x, k: m(x, src_key_padding_mask=~k), "encoder")
+    layer = nn.TransformerDecoderLayer(2, 1, 3, 0, batch_first=True, norm_first=True)
+    of(["transformer"], "decoder, the norm first", '(x, memory, keep, seen) |> decoder(2, 1, 3, placement = "pre")', {"x": rand(1, 3, 2), "memory": rand(1, 4, 2), "keep": keep, "seen": wide},
+       nn.TransformerDecoder(layer, 2, nn.LayerNorm(2)), lambda m, x, y, k, s: m(x, y, tgt_mask=causal, tgt_key_padding_mask=~k, memory_key_padding_mask=~s), "decoder")
+    for placement, first in (("post", False), ("pre", True)):
+        begin("library_transformer")
+        whole = nn.Transformer(2, 1, 1, 2, 3, 0, "gelu", batch_first=True, norm_first=first)
+        of(["transformer"], f"transformer, {placement}", f'(source, target, seen, keep) |> transformer(1, 1, 2, ff = 3, act = gelu, placement = "{placement}")',
+           {"source": rand(1, 4, 2), "target": rand(1, 3, 2), "seen": wide, "keep": keep}, whole,
+           lambda m, s, t, a, k: m(s, t, tgt_mask=causal, src_key_padding_mask=~a, tgt_key_padding_mask=~k, memory_key_padding_mask=~a), "transformer")
+    begin("library_blocks")
+    keep = yes([[1, 1, 0], [1, 1, 1]])
+    for name, args, mask in (("attention written out", "(2)", None), ("attention written out, causal", "(2, true)", causal)):
+        of(["attention"], name, f"(x, keep) |> attention_written_out{args}", {"x": rand(2, 3, 4), "keep": keep}, nn.MultiheadAttention(4, 2, batch_first=True),
+           lambda m, x, k: m(x, x, x, key_padding_mask=~k, attn_mask=mask, need_weights=False)[0], "attention_written_out")
+
+    class SqueezeExcitation(nn.Module):
+        """torchvision.ops.SqueezeExcitation."""
+        def __init__(self, channels, squeeze):
+            super().__init__()
+            self.fc1, self.fc2 = nn.Conv2d(channels, squeeze, 1), nn.Conv2d(squeeze, channels, 1)
+
+        def forward(self, x):
+            return x * torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
+
+    begin("library_vision")
+    of(["squeeze_excite"], "squeeze and excite", "squeeze_excite(2)", {"x": rand(2, 4, 3, 2)}, SqueezeExcitation(4, 2), lambda m, x: m(x), "squeeze_excite")
+
+    class Expert(nn.Module):
+        def __init__(self, d, hidden):
+            super().__init__()
+            self.w1, self.w3, self.w2 = nn.Linear(d, hidden, False), nn.Linear(d, hidden, False), nn.Linear(hidden, d, False)
+
+        def forward(self, x):
+            return self.w2(F.silu(self.w1(x)) * self.w3(x))
+
+    class Mixture(nn.Module):
+        """Mixtral's block: the softmax over all, the largest of it made to sum to 1; each token to its experts."""
+        def __init__(self, d, count, active, hidden):
+            super().__init__()
+            self.gate, self.experts, self.active = nn.Linear(d, count, False), nn.ModuleList(Expert(d, hidden) for _ in range(count)), active
+
+        def forward(self, x):
+            weight, chosen = torch.topk(torch.softmax(self.gate(x), -1), self.active, -1)
+            weight = weight / weight.sum(-1, keepdim=True)
+            rows, y = x.reshape(-1, x.shape[-1]), 0
+            weight, chosen = weight.reshape(-1, self.active), chosen.reshape(-1, self.active)
+            return torch.stack([sum(w * self.experts[int(i)](row) for w, i in zip(ws, ids)) for row, ws, ids in zip(rows, weight, chosen)]).reshape(x.shape)
+
+    begin("library_mixture")
+    for count, active in ((4, 2), (3, 1), (2, 2)):
+        of(["mixture"], f"{active} of {count} experts", f"mixture({count}, {active}, 3)", {"x": rand(1, 3, 2)}, Mixture(2, count, active, 3), lambda m, x: m(x), "mixture")
+
+    begin_again("library_vision")
+
+    class Narrow(nn.Module):
+        """A block of MobileNetV2, with the names of the library's."""
+        def __init__(self, cin, c, expand, stride):
+            super().__init__()
+            def conv(cin, c, k, stride=1, groups=1):
+                return nn.ModuleDict({"conv": nn.Conv2d(cin, c, k, stride, k // 2, groups=groups, bias=False), "batchnorm": nn.BatchNorm2d(c)})
+            inner = {"wide": conv(cin, expand * cin, 1)} if expand > 1 else {}
+            inner |= {"depthwise": conv(expand * cin, expand * cin, 3, stride, expand * cin), "project": conv(expand * cin, c, 1)}
+            self.narrow_wide_narrow, self.same = nn.ModuleDict(inner), stride == 1 and cin == c
+
+        def forward(self, x):
+            y = x
+            for name, part in self.narrow_wide_narrow.items():
+                y = part["batchnorm"](part["conv"](y))
+                y = F.relu6(y) if name != "project" else y
+            return x + y if self.same else y
+
+    for cin, c, expand, stride in ((2, 2, 2, 1), (2, 3, 2, 2), (3, 3, 1, 1)):
+        of(["convolution", "inverted_residual"], f"inverted residual from {cin} to {c}, expanded {expand} times, stride {stride}", f"inverted_residual({c}, {expand}, {stride})", {"x": rand(1, cin, 4, 4)},
+           Narrow(cin, c, expand, stride), lambda m, x: m(x), "inverted_residual")
+
+    class Level(nn.Module):
+        """A level of a U-Net without borders to crop; names are the library's."""
+        def __init__(self, cin, c, depth):
+            super().__init__()
+            def twice(cin):
+                return nn.ModuleDict({"conv": nn.Conv2d(cin, c, 3, padding=1), "conv_2": nn.Conv2d(c, c, 3, padding=1)})
+            self.down = twice(cin)
+            if depth > 0:
+                self.below, self.up, self.twice = Level(c, 2 * c, depth - 1), nn.ConvTranspose2d(2 * c, c, 2, 2), twice(2 * c)
+
+        def forward(self, x):
+            two = lambda part, x: F.relu(part["conv_2"](F.relu(part["conv"](x))))
+            x = two(self.down, x)
+            return two(self.twice, torch.cat([x, self.up(self.below(F.max_pool2d(x, 2)))], 1)) if hasattr(self, "up") else x
+
+    of(["unet"], "a level of a U-Net", "level(2, 1, 1)", {"x": rand(1, 1, 4, 4)}, Level(1, 2, 1), lambda m, x: m(x), "level")
+
+
+PARTS = [attentions, libraries, learned_weights, randomness, sources, tables, positions, reparametrised, rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
 
 
 def main():
