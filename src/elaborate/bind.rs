@@ -1,6 +1,7 @@
 //! Arguments to attributes: by position and by name, checked against the operator's schema.
 
 use super::Elab;
+use super::coerce::takes_list;
 use super::scope::near;
 use super::value::{Given, Static};
 use super::words::shown_float;
@@ -94,25 +95,29 @@ impl<'a> Elab<'a> {
 
     /// A list that is the only positional attribute may be written without brackets.
     fn spread(&self, called: Called<'_>, given: &[Given]) -> Vec<Given> {
-        let lists =
-            |kind: &AttrKind| matches!(kind, AttrKind::Axes | AttrKind::Shape | AttrKind::Numbers | AttrKind::PerAxis);
-        let positional = called.defs.iter().filter(|def| def.positional).count();
-        let first = called.defs.iter().find(|def| def.positional);
-        let unnamed = given.iter().filter(|arg| arg.name.is_none() && arg.pin.is_none()).count();
-        let numbers = given.iter().filter(|arg| arg.name.is_none()).all(|arg| {
+        let mut positional = called.defs.iter().filter(|def| def.positional);
+        let (first, second, rest) = (positional.next(), positional.next(), positional.count());
+        let unnamed: Vec<&Given> = given.iter().filter(|arg| arg.name.is_none() && arg.pin.is_none()).collect();
+        let is_list = |arg: &&Given| matches!(arg.value, Static::List(_));
+        let is_number = |arg: &&Given| {
             matches!(arg.value, Static::Int(_) | Static::Dim(_) | Static::Rest | Static::Unknown | Static::Float(_))
-        });
-        let second = called.defs.iter().filter(|def| def.positional).nth(1);
+        };
         let flags = |def: &AttrDef| def.kinds.iter().all(|kind| matches!(kind, AttrKind::Bool | AttrKind::Choice(_)));
-        let enough = unnamed > positional || second.is_none_or(flags);
-        let spread = unnamed > 1 && enough && numbers && first.is_some_and(|def| def.kinds.iter().any(lists));
+        // More than there are places for: whatever they are, they are the items.
+        let meant = if unnamed.len() > usize::from(first.is_some()) + usize::from(second.is_some()) + rest {
+            !unnamed.iter().any(is_list)
+        } else {
+            second.is_some_and(flags) && unnamed.iter().all(is_number)
+        };
+        let spread = unnamed.len() > 1 && meant && first.is_some_and(|def| def.kinds.iter().any(takes_list));
         if !spread {
             return given.to_vec();
         }
         let (unnamed, named): (Vec<Given>, Vec<Given>) = given.iter().cloned().partition(|arg| arg.name.is_none());
         let span = unnamed.iter().fold(unnamed[0].span, |span, arg| span.to(arg.span));
-        let list = Static::List(unnamed.iter().map(|arg| arg.value.clone()).collect());
-        let list = Given { name: None, value: list, pin: None, span, value_span: span, hyper: false };
+        let items = unnamed.iter().map(|arg| arg.value_span).collect();
+        let list = Static::List(unnamed.into_iter().map(|arg| arg.value).collect());
+        let list = Given { name: None, value: list, pin: None, span, value_span: span, items, hyper: false };
         std::iter::once(list).chain(named).collect()
     }
 

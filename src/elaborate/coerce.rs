@@ -29,6 +29,8 @@ pub(super) enum Wrong {
     DimAxis(usize),
     /// A word that names nothing.
     Word(String),
+    /// An item of a list is wrong: which, and how.
+    Item(usize, Box<Wrong>),
     /// Reported already.
     Silent,
 }
@@ -66,12 +68,27 @@ impl<'a> Elab<'a> {
                 Err(other) => wrong = other,
             }
         }
+        if let Some((at, wrong)) = self.wrong_item(def, &value, arg, input) {
+            return Err(if let Wrong::Silent = wrong { wrong } else { Wrong::Item(at, Box::new(wrong)) });
+        }
         match (wrong, value) {
             (Wrong::Kind, Static::Word(word)) => Err(Wrong::Word(word)),
             (Wrong::Kind, Static::Dim(_)) if self.symbolic => Err(Wrong::Silent),
             (Wrong::Symbolic, _) if self.symbolic => Err(Wrong::Silent),
             (wrong, _) => Err(wrong),
         }
+    }
+
+    /// The first item of a list that is wrong by itself.
+    fn wrong_item(&mut self, def: &AttrDef, list: &Static, arg: &Given, input: Option<Type>) -> Option<(usize, Wrong)> {
+        let Static::List(items) = list else { return None };
+        if items.len() != arg.items.len() || !def.kinds.iter().any(takes_list) {
+            return None;
+        }
+        items.iter().zip(&arg.items).enumerate().find_map(|(at, (item, &span))| {
+            let item = arg.item(item.clone(), span);
+            self.coerce(def, &item, input).err().map(|wrong| (at, wrong))
+        })
     }
 
     pub(super) fn coerce_kind(
@@ -240,6 +257,16 @@ impl<'a> Elab<'a> {
         let written = self.written(span).to_string();
         let report = match wrong {
             Wrong::Silent => return,
+            Wrong::Item(at, wrong) => {
+                let Static::List(items) = &arg.value else { return };
+                let item = arg.item(items[at].clone(), arg.items[at]);
+                if !matches!(*wrong, Wrong::Kind) {
+                    return self.explain_wrong(called, slot, &item, *wrong);
+                }
+                let (wanted, given) = (wanted_item(def), item.value.kind());
+                let text = format!("each of the `{name}` of `{word}` is {wanted}, not {given}");
+                Diagnostic::error("attr::kind", text, item.span, format!("{wanted} is wanted"))
+            }
             Wrong::Word(unknown) => return self.unknown_word(&unknown, span),
             Wrong::Kind => return self.report_kind(called, name, &wanted(def), &arg.value.clone(), span),
             Wrong::Fraction => {
@@ -328,6 +355,21 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
         _ => true,
     };
     if sound { Ok(attr) } else { Err(Wrong::Domain(must)) }
+}
+
+/// Whether an attribute of this kind may be written as a list.
+pub(super) fn takes_list(kind: &AttrKind) -> bool {
+    matches!(kind, AttrKind::Axes | AttrKind::Shape | AttrKind::Numbers | AttrKind::PerAxis | AttrKind::PerAxisZero)
+}
+
+/// What an attribute that is a list wants in each place, in words.
+fn wanted_item(def: &AttrDef) -> &'static str {
+    match def.kinds.iter().find(|kind| takes_list(kind)) {
+        Some(AttrKind::Axes) => "an axis",
+        Some(AttrKind::Shape) => "a size",
+        Some(AttrKind::PerAxis | AttrKind::PerAxisZero) => "an integer",
+        _ => "a number",
+    }
 }
 
 fn choices(def: &AttrDef) -> impl Iterator<Item = &'static str> {

@@ -215,7 +215,9 @@ impl<'a> Elab<'a> {
                 self.reports.truncate(before);
             }
             let pin = arg.pin.as_ref().map(|pin| self.eval(pin));
-            given.push(Given { name: arg.name.clone(), value, pin, span: arg.span, value_span: arg.value.span, hyper });
+            let items = items(&arg.value);
+            let (name, value_span) = (arg.name.clone(), arg.value.span);
+            given.push(Given { name, value, pin, span: arg.span, value_span, items, hyper });
         }
         given
     }
@@ -444,4 +446,12 @@ pub(super) fn other_spelling(word: &str) -> Option<&'static str> {
         "Inf" | "infinity" | "Infinity" => "inf",
         _ => return None,
     })
+}
+
+/// The items of a list that is written as one.
+fn items(expr: &Expr) -> Vec<Span> {
+    match &expr.kind {
+        ExprKind::List(items) => items.iter().map(Item::span).collect(),
+        _ => vec![],
+    }
 }

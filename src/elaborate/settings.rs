@@ -523,6 +523,7 @@ impl<'a> Elab<'a> {
                     pin: None,
                     span: expr.span,
                     value_span: expr.span,
+                    items: vec![],
                     hyper: false,
                 };
                 let defs = call.attrs.defs();
