@@ -10,7 +10,9 @@ use super::statistic::norm;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init};
 use crate::ir::build::{ExpandCx, Var, shape_attr};
 use crate::ir::dim::Dim;
-use crate::ir::op::{ArgsCx, Body, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamCx, ParamDef, RuleCx, Why, size_of};
+use crate::ir::op::{
+    ArgsCx, Body, Gradient, Misfit, MisfitKind, OpDef, Operand, ParamCx, ParamDef, RuleCx, Why, size_of,
+};
 use crate::kernels::call::Args;
 use crate::kernels::gather;
 use crate::kernels::map;
@@ -101,7 +103,9 @@ fn table_rule(cx: &mut RuleCx<'_>) -> Result<Dim, Misfit> {
     if let (Some(index), Some(vocab)) = (cx.attrs.int("padding_index"), cx.attrs.int("vocab"))
         && !(-vocab..vocab).contains(&index)
     {
-        return Err(cx.bad_attr("padding_index", format!("must lie in 0 … {}, or from the end in -{vocab} … -1", vocab - 1)));
+        return Err(
+            cx.bad_attr("padding_index", format!("must lie in 0 … {}, or from the end in -{vocab} … -1", vocab - 1))
+        );
     }
     Ok(d)
 }

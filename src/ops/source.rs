@@ -35,7 +35,8 @@ const SHAPE_NUMBER: &[AttrDef] =
 fn floats(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let dims = shape_dims(cx.shapes, cx.attrs.get("shape"));
     let sizes = |dims: &Vec<_>| dims.iter().all(|&dim| cx.shapes.dims.as_const(dim).is_none_or(|n| n >= 0));
-    let dims = dims.filter(sizes).ok_or_else(|| cx.bad_attr("shape", "must be a list of sizes, none of them below 0"))?;
+    let dims =
+        dims.filter(sizes).ok_or_else(|| cx.bad_attr("shape", "must be a list of sizes, none of them below 0"))?;
     cx.out_of(DType::F32, &dims);
     Ok(())
 }
