@@ -8,6 +8,8 @@
 mod examples;
 #[path = "ops/expansions.rs"]
 mod expansions;
+#[path = "ops/initialisers.rs"]
+mod initialisers;
 #[path = "ops/laws.rs"]
 mod laws;
 #[path = "ops/matrix.rs"]

@@ -100,6 +100,12 @@ impl Compiled {
         self.session.init(0);
     }
 
+    /// Parameters and statistics as they are.
+    pub fn parameters(&self) -> Named {
+        let names: Vec<String> = self.session.places().map(|(name, _)| name.to_string()).collect();
+        names.into_iter().filter_map(|name| Some((name.clone(), self.session.get(&name)?))).collect()
+    }
+
     /// One run: `out`, `grad.in.NAME`, `grad.par.PATH`, in train mode `state.PATH`.
     pub fn run(&mut self, given: &Given) -> Result<Named, String> {
         let cotangents = given.cotangents.iter().flatten();
