@@ -265,7 +265,7 @@ EMBEDDING = OpDef {
     ..OpDef::DEFAULT
 };
 
-/// The rows of a bag of ids, made one: their mean, sum or largest, without a row an id ever being built for longer.
+/// The rows of a bag of ids, made one: their mean, their sum, or the largest of each column.
 ///
 /// Ids `[B, n]` are B bags of n; ids `[n]` with `offsets = i64[B]` are B bags one behind the other, each from its offset
 /// to the next: ascending, the first of them 0. `weights`, beside the ids, only with `mode = "sum"`. An id that is
