@@ -239,3 +239,26 @@ fn weights_of_pytorch_give_pytorch_s_numbers() {
         assert!((f64::from(*own) - want).abs() < 2e-6, "{own} {want}");
     }
 }
+
+#[test]
+fn rows_that_are_too_long_are_cut_before_the_optimizer_moves_them() {
+    let text = "dim batch
+model m : (ids: i64[batch]) -> f32[batch, 3] { embedding(5, 3, max_norm = 0.5, init = ones) }
+train m { loss sum; optimizer sgd(lr = 0.5); batch 2; shuffle false; epochs 1 }
+";
+    let model = Model::check(text).unwrap_or_else(|reports| panic!("{reports}"));
+    let ids = array![1i64, 1, 1, 4];
+    let mut trainer = model.train_on(&[("ids", (&ids).into())], &TrainOptions::default()).expect("it fits");
+    // PyTorch's embedding cuts what is asked for in place; then each use counts -lr: by hand.
+    let cut = |row: f64| row.signum() * 0.5 / 3f64.sqrt();
+    let first = cut(1.0) - 2.0 * 0.5;
+    for rows in [[1.0, first, 1.0, 1.0, 1.0], [1.0, cut(first) - 0.5, 1.0, 1.0, cut(1.0) - 0.5]] {
+        trainer.step().expect("a step");
+        let mut session = model.session(&Options::default()).expect("a session");
+        session.load(&trainer.weights().expect("weights")).expect("they fit");
+        let table = f32s(session.get("embedding.weight").expect("the table"));
+        for (row, wanted) in table.axis_iter(Axis(0)).zip(rows) {
+            assert!(row.iter().all(|x| (f64::from(*x) - wanted).abs() < 1e-6), "{table}, wanted {rows:?}");
+        }
+    }
+}

@@ -368,8 +368,10 @@ fn meant_slot(defs: &[AttrDef], arg: &Given) -> Option<usize> {
 /// Whether an attribute cannot change the shape of a result.
 fn keeps_shape(def: &AttrDef) -> bool {
     let shapeless = |kind: &AttrKind| {
-        matches!(kind, AttrKind::Bool | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing)
-            || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
+        matches!(
+            kind,
+            AttrKind::Bool | AttrKind::Bools | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing
+        ) || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
     };
     def.kinds.iter().all(shapeless)
 }

@@ -273,7 +273,9 @@ fn order_blind(cx: &mut Cx<'_>) {
                 "embedding" => embedded(flow, site),
                 "attention" => {
                     let plain = flow.operand(site, 1).is_none() && flow.operand(site, 4).is_none();
-                    let bare = !op.attrs.flag("causal") && *op.attrs.get("rope") == Attr::None && plain;
+                    let none = |name: &str| *op.attrs.get(name) == Attr::None;
+                    let near = op.attrs.flag("causal") || op.attrs.flag("alibi") || !none("window");
+                    let bare = !near && none("rope") && plain;
                     if bare && first.tokens.is_some() && !first.told {
                         blind = blind.or(Some(site));
                     }

@@ -119,13 +119,22 @@ pub static CALLS: &[Foreign] = &[
     same(&["LogSoftmax"], "log_softmax", "dim=axis"),
     // Dropout.
     same(&["Dropout"], "dropout", DROPOUT),
-    same(&["Dropout2d", "Dropout1d", "SpatialDropout2D"], "dropout_channels", DROPOUT),
+    same(&["Dropout2d", "Dropout1d", "Dropout3d", "SpatialDropout2D"], "dropout_channels", DROPOUT),
+    same(&["AlphaDropout"], "alpha_dropout", DROPOUT),
+    same(&["FeatureAlphaDropout"], "alpha_dropout_channels", DROPOUT),
+    same(&["GaussianNoise"], "gaussian_noise", "stddev=std"),
     same(&["DropPath", "StochasticDepth"], "drop_path", "drop_prob=p"),
     // Embedding, attention, recurrence.
     same(
         &["Embedding", "Embed", "lookup_table"],
         "embedding",
-        "num_embeddings=vocab embedding_dim=d padding_idx=padding_index",
+        "num_embeddings=vocab embedding_dim=d padding_idx=padding_index max_norm norm_type scale_grad_by_freq -sparse",
+    ),
+    same(
+        &["EmbeddingBag"],
+        "embedding_bag",
+        "num_embeddings=vocab embedding_dim=d max_norm norm_type -scale_grad_by_freq mode -sparse -_weight \
+         -include_last_offset padding_idx=padding_index",
     ),
     same(
         &["MultiheadAttention"],

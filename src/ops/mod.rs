@@ -36,13 +36,16 @@ pub mod order;
 pub mod parts;
 pub mod pool;
 pub mod pool_size;
+pub mod position;
 pub mod random;
 pub mod rectifier;
 pub mod recurrent;
 pub mod reduce;
 pub mod regression;
+pub mod reparam;
 pub mod resample;
 pub mod scan;
+pub mod sdpa;
 pub mod shuffle;
 pub mod source;
 pub mod statistic;
@@ -72,10 +75,12 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Sampling at points", ops: grid::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
-    Family { title: "Embedding and position", ops: embedding::OPS },
+    Family { title: "Embedding", ops: embedding::OPS },
+    Family { title: "Position", ops: position::OPS },
     Family { title: "Attention", ops: attention::OPS },
     Family { title: "Recurrence", ops: recurrent::OPS },
     Family { title: "Recurrent cells", ops: cell::OPS },
+    Family { title: "Attention without projections", ops: sdpa::OPS },
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
     Family { title: "Parts of a value", ops: parts::OPS },
