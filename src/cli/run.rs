@@ -325,6 +325,7 @@ fn named(session: &Session, outputs: Vec<(Output, Tensor)>, train: bool) -> Vec<
         Output::Loss => "loss".into(),
         Output::Term(name) | Output::Metric(name) => name,
         Output::GradNorm => "grad_norm".into(),
+        Output::GradNormOf(pattern) => format!("grad_norms.{pattern}"),
     };
     let states = params.iter().filter(|param| train && param.role == Role::State);
     let states = states.filter_map(|param| Some((format!("state.{}", param.path), session.get(&param.path)?)));

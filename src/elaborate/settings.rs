@@ -23,6 +23,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "metric",
     "optimizer",
     "freeze",
+    "watch",
     "schedule",
     "data",
     "valid",
@@ -38,7 +39,7 @@ pub(super) const SETTINGS: &[&str] = &[
 ];
 
 /// Settings that may stand several times.
-pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze"];
+pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze", "watch"];
 
 const CLIP_NORM: &[AttrDef] = &[
     AttrDef::required("max", &[AttrKind::Number], "the largest norm").within(crate::ir::attr::Domain::Positive),
@@ -50,7 +51,10 @@ const CLIP_VALUE: &[AttrDef] =
     &[AttrDef::required("max", &[AttrKind::Number], "the largest value").within(crate::ir::attr::Domain::Positive)];
 
 /// Settings that a pattern of paths may follow.
-pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze"];
+pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze", "watch"];
+
+/// Those of them that are a pattern, and nothing more.
+pub(super) const NO_VALUE: &[&str] = &["freeze", "watch"];
 
 /// A section while it is read.
 pub(super) struct Section {
@@ -66,6 +70,7 @@ pub(super) struct Section {
 pub(super) struct Made {
     pub(super) optimizers: Vec<Group>,
     pub(super) freeze: Vec<String>,
+    pub(super) watch: Vec<String>,
     pub(super) schedule: Vec<Call>,
     pub(super) data: Option<Call>,
     pub(super) valid: Option<Valid>,
@@ -197,7 +202,8 @@ impl<'a> Elab<'a> {
         // A text alone is a value in quotes, of which each setting says what it takes instead.
         let alone = matches!(setting.value, SettingValue::None);
         if pattern.is_some() && !alone && !PATTERNED.contains(&setting.name.text.as_str()) {
-            return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
+            return self
+                .report_value(setting, "no text: only `optimizer`, `freeze` and `watch` take a pattern of paths");
         }
         match setting.name.text.as_str() {
             "target" | "loss" | "metric" => {}
@@ -211,6 +217,11 @@ impl<'a> Elab<'a> {
             "freeze" => match pattern {
                 Some(pattern) => made.freeze.push(pattern),
                 None => self.report_value(setting, "a pattern of paths: `freeze \"*.base.*\"`"),
+            },
+            "watch" => match pattern {
+                Some(pattern) if made.watch.contains(&pattern) => {}
+                Some(pattern) => made.watch.push(pattern),
+                None => self.report_value(setting, "a pattern of paths: `watch \"head.*\"`"),
             },
             "schedule" => made.schedule = self.schedule(setting),
             "data" => made.data = self.catalogue_call(setting, "source", Table::Sources),
@@ -242,9 +253,9 @@ impl<'a> Elab<'a> {
 
     /// With the fix for a name, or a file, that stands in quotes where a call is wanted.
     pub(super) fn without_quotes(&self, report: Diagnostic, setting: &ast::Setting) -> Diagnostic {
-        if setting.name.text == "freeze" && setting.pattern.is_none() {
+        if NO_VALUE.contains(&setting.name.text.as_str()) && setting.pattern.is_none() {
             let word = self.plain_value(setting);
-            let fixed = format!("freeze \"{word}.*\"");
+            let fixed = format!("{} \"{word}.*\"", setting.name.text);
             return if word.is_empty() { report } else { report.fix(setting.span, fixed.clone(), fixed) };
         }
         if setting.name.text == "clip" {
