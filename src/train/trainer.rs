@@ -129,6 +129,11 @@ impl<'a> Trainer<'a> {
         &self.session
     }
 
+    /// How many rows it learns from, and how many are held out.
+    pub fn rows(&self) -> (u64, u64) {
+        (self.data.train.rows as u64, self.data.valid.as_ref().map_or(0, |set| set.rows as u64))
+    }
+
     /// Steps made so far.
     pub fn steps(&self) -> u64 {
         self.step
