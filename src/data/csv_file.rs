@@ -79,6 +79,14 @@ pub fn read(
     Ok(set)
 }
 
+/// A table that is numbers only: a row of the array for each of its own.
+pub fn numbers_of(bytes: &[u8], file: &str, notes: &mut Vec<String>) -> Result<Tensor, DataError> {
+    let port = Port { name: "x".into(), dtype: DType::F32, axes: vec![None], below: None };
+    let table = read(bytes, file, &[port], &[], None, &[], notes)?;
+    let only = table.columns.into_iter().map(|(_, tensor)| tensor).next();
+    only.ok_or_else(|| DataError::new("data::csv", file, "holds no column"))
+}
+
 /// The most columns, and the longest row in bytes: a quote that is never closed makes one row of a whole file.
 const COLUMNS: usize = 1_000_000;
 const ROW: usize = 16 << 20;

@@ -307,7 +307,8 @@ pub fn source_of_path(path: &str) -> Result<Call, DataError> {
     Ok(Call { name: name.into(), attrs, span: Span::default() })
 }
 
-/// One array: `x.npy`, `d.npz:x`, `d.safetensors:x`; the name may be left out where there is only one.
+/// One array: `x.npy`, `d.npz:x`, `d.safetensors:x`, where the name may be left out if there is only one, or the numbers of
+/// a table, `rows.csv`.
 pub fn read_tensor(spec: &str, files: &dyn Files, notes: &mut Vec<String>) -> Result<Tensor, DataError> {
     let keyed = |ending: &str| {
         let at = spec.rfind(ending)?;
@@ -340,6 +341,9 @@ pub fn read_tensor(spec: &str, files: &dyn Files, notes: &mut Vec<String>) -> Re
     if spec.ends_with(".npy") {
         return npy::read(&files.read(spec, FILE_LIMIT)?, spec, notes);
     }
+    if spec.ends_with(".csv") {
+        return csv_file::numbers_of(&files.read(spec, FILE_LIMIT)?, spec, notes);
+    }
     let error = DataError::new("data::source", spec, "neither an array's file nor numbers");
     let numbers = |part: &str| part.trim().parse::<f64>().is_ok();
     if spec.split([',', ' ', ';']).filter(|part| !part.is_empty()).all(numbers) {
@@ -356,7 +360,7 @@ pub fn read_tensor(spec: &str, files: &dyn Files, notes: &mut Vec<String>) -> Re
         return Err(error.help(format!("did you mean {}?", spec.replacen(word, meant, 1))));
     }
     Err(error
-        .help("give FILE.npy, FILE.npz:NAME, FILE.safetensors:NAME, '[[1, 2, 3]]', normal[2,3], ones, zeros or range"))
+        .help("give FILE.npy, FILE.npz:NAME, FILE.safetensors:NAME, FILE.csv, '[[1, 2, 3]]', normal[2,3], ones, zeros or range"))
 }
 
 /// A path from a folder: an absolute one stays, and so does everything where the folder is empty.

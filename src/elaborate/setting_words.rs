@@ -2,7 +2,7 @@
 
 use super::Elab;
 use super::scope::near;
-use super::settings::SETTINGS;
+use super::settings::{NO_VALUE, SETTINGS};
 use crate::diagnostic::Diagnostic;
 use crate::ops::foreign;
 use crate::syntax::ast::{self, SettingValue};
@@ -101,9 +101,9 @@ impl Elab<'_> {
 
     /// With the fix for a name, or a file, that stands in quotes where a call is wanted.
     pub(super) fn without_quotes(&self, report: Diagnostic, setting: &ast::Setting) -> Diagnostic {
-        if setting.name.text == "freeze" && setting.pattern.is_none() {
+        if NO_VALUE.contains(&setting.name.text.as_str()) && setting.pattern.is_none() {
             let word = self.plain_value(setting);
-            let fixed = format!("freeze \"{word}.*\"");
+            let fixed = format!("{} \"{word}.*\"", setting.name.text);
             return if word.is_empty() { report } else { report.fix(setting.span, fixed.clone(), fixed) };
         }
         if setting.name.text == "clip" {

@@ -23,6 +23,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "metric",
     "optimizer",
     "freeze",
+    "watch",
     "schedule",
     "data",
     "valid",
@@ -43,7 +44,7 @@ pub(super) fn is_target(name: &str) -> bool {
 }
 
 /// Settings that may stand several times.
-pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze"];
+pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze", "watch"];
 
 const CLIP_NORM: &[AttrDef] = &[
     AttrDef::required("max", &[AttrKind::Number], "the largest norm").within(crate::ir::attr::Domain::Positive),
@@ -55,7 +56,10 @@ const CLIP_VALUE: &[AttrDef] =
     &[AttrDef::required("max", &[AttrKind::Number], "the largest value").within(crate::ir::attr::Domain::Positive)];
 
 /// Settings that a pattern of paths may follow.
-pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze"];
+pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze", "watch"];
+
+/// Those of them that are a pattern, and nothing more.
+pub(super) const NO_VALUE: &[&str] = &["freeze", "watch"];
 
 /// A section while it is read.
 pub(super) struct Section {
@@ -71,6 +75,7 @@ pub(super) struct Section {
 pub(super) struct Made {
     pub(super) optimizers: Vec<Group>,
     pub(super) freeze: Vec<String>,
+    pub(super) watch: Vec<String>,
     pub(super) schedule: Vec<Call>,
     pub(super) data: Option<Call>,
     pub(super) valid: Option<Valid>,
@@ -157,7 +162,8 @@ impl<'a> Elab<'a> {
         // A text alone is a value in quotes, of which each setting says what it takes instead.
         let alone = matches!(setting.value, SettingValue::None);
         if pattern.is_some() && !alone && !PATTERNED.contains(&setting.name.text.as_str()) {
-            return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
+            return self
+                .report_value(setting, "no text: only `optimizer`, `freeze` and `watch` take a pattern of paths");
         }
         match setting.name.text.as_str() {
             "loss" | "metric" => {}
@@ -172,6 +178,11 @@ impl<'a> Elab<'a> {
             "freeze" => match pattern {
                 Some(pattern) => made.freeze.push(pattern),
                 None => self.report_value(setting, "a pattern of paths: `freeze \"*.base.*\"`"),
+            },
+            "watch" => match pattern {
+                Some(pattern) if made.watch.contains(&pattern) => {}
+                Some(pattern) => made.watch.push(pattern),
+                None => self.report_value(setting, "a pattern of paths: `watch \"head.*\"`"),
             },
             "schedule" => made.schedule = self.schedule(setting),
             "data" => made.data = self.catalogue_call(setting, "source", Table::Sources),

@@ -3,7 +3,7 @@
 use super::Elab;
 use super::scope::near;
 use super::settings::Section;
-use super::settings::{Made, PATTERNED};
+use super::settings::{Made, NO_VALUE, PATTERNED};
 use super::value::{Elem, Static, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
@@ -75,7 +75,8 @@ impl<'a> Elab<'a> {
         let params: Vec<params::Param> = params::parameters(model).collect();
         for (setting, _) in settings {
             let Some((pattern, span)) = &setting.pattern else { continue };
-            let value = setting.name.text != "freeze" && matches!(setting.value, ast::SettingValue::None);
+            let value =
+                !NO_VALUE.contains(&setting.name.text.as_str()) && matches!(setting.value, ast::SettingValue::None);
             if value || !PATTERNED.contains(&setting.name.text.as_str()) {
                 // A value in quotes, and told as that.
                 continue;
@@ -134,6 +135,7 @@ impl<'a> Elab<'a> {
             metrics,
             optimizers,
             freeze: made.freeze,
+            watch: made.watch,
             schedule: made.schedule,
             data: made.data,
             valid: made.valid,
