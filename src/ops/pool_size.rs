@@ -51,6 +51,7 @@ ops! { OPS;
 
 /// The mean over all spatial axes; `keep = true` leaves them with size 1.
 AVGPOOL_GLOBAL = OpDef {
+    derivative: "every element of a channel gets dy / n, n its number of elements",
     name: "avgpool_global",
     formula: "mean over S…",
     shape: "[B, c, S…] -> [B, c]",
