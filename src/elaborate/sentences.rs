@@ -105,7 +105,7 @@ impl Elab<'_> {
                 format!("wants {wanted}, gets {found}"),
             ),
             Why::Inner => told("shape::inner", format!("the inner sizes of `{word}` differ: {differ}"), differ),
-            Why::Leading if !use_.op.name.starts_with("matmul") => {
+            Why::Leading if !use_.op.name.starts_with("matmul") && self.is_width(use_, misfit) => {
                 told("shape::leading", format!("`{word}` compares rows of one width: {differ}"), differ)
             }
             Why::Rows if !classes => {
@@ -133,6 +133,12 @@ impl Elab<'_> {
                 told("shape::size", format!("`{word}` wants a size of {wanted}{along}, and gets {found}"), differ)
             }
         }
+    }
+
+    /// Whether it is the last axis that does not fit.
+    fn is_width(&self, use_: &Use<'_>, misfit: &Misfit) -> bool {
+        let value = misfit.operand.and_then(|index| use_.operands.get(index).copied().flatten());
+        value.is_some_and(|value| misfit.axis == Some(self.shapes.rank(self.ty(value)).saturating_sub(1)))
     }
 
     fn tell_concat(&self, use_: &Use<'_>, misfit: &Misfit, found: &str, wanted: &str) -> Told {
