@@ -49,6 +49,9 @@ const CLIP_NORM: &[AttrDef] = &[
 const CLIP_VALUE: &[AttrDef] =
     &[AttrDef::required("max", &[AttrKind::Number], "the largest value").within(crate::ir::attr::Domain::Positive)];
 
+/// Settings that are true or false.
+const FLAGS: &[&str] = &["shuffle", "drop_last"];
+
 /// Settings that a pattern of paths may follow.
 pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze"];
 
@@ -236,8 +239,23 @@ impl<'a> Elab<'a> {
         if !matches!(setting.value, SettingValue::Broken) {
             let text = format!("`{}` takes {wants}", setting.name.text);
             let report = Diagnostic::error("train::value", text, setting.span, "does not fit");
-            self.report(self.without_quotes(report, setting));
+            let report = self.without_quotes(report, setting);
+            self.report(match self.flag_meant(setting) {
+                Some(line) => report.fix(setting.span, line.clone(), line),
+                None => report,
+            });
         }
+    }
+
+    /// `drop_last true`, where it stands alone or with a 1.
+    fn flag_meant(&self, setting: &ast::Setting) -> Option<String> {
+        let name = setting.name.text.as_str();
+        let value = match self.plain_value(setting).as_str() {
+            "" | "1" | "True" | "yes" | "on" => "true",
+            "0" | "False" | "no" | "off" => "false",
+            _ => return None,
+        };
+        FLAGS.contains(&name).then(|| format!("{name} {value}"))
     }
 
     /// With the fix for a name, or a file, that stands in quotes where a call is wanted.
@@ -328,7 +346,7 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn length(&mut self, setting: &'a ast::Setting, made: &mut Made, length: fn(u64) -> Length) {
-        let count = self.count(setting, 0);
+        let count = self.count(setting, 1);
         // What comes from outside replaces what stands in the file.
         if made.length.is_some() && self.report_at.is_none() {
             let text = "`steps` and `epochs` both say how long: one is enough";
@@ -339,12 +357,16 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn valid(&mut self, setting: &'a ast::Setting) -> Option<Valid> {
-        let expr = self.expression(setting)?;
+        let wants = "a fraction between 0 and 1, or a source";
+        let Some(expr) = self.expression(setting) else {
+            self.report_value(setting, wants);
+            return None;
+        };
         if matches!(expr.kind, ExprKind::Int(_) | ExprKind::Float(_)) {
             let value = self.eval(expr);
-            let share = value.float().filter(|x| (0.0..1.0).contains(x));
+            let share = value.float().filter(|x| *x > 0.0 && *x < 1.0);
             if share.is_none() {
-                self.report_value(setting, "a fraction between 0 and 1, or a source");
+                self.report_value(setting, wants);
             }
             return share.map(Valid::Fraction);
         }
