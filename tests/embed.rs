@@ -4,6 +4,7 @@
 mod example;
 
 use ndarray::{Array, Array2, Axis, array, s};
+use wythe::train::error::TrainError;
 use wythe::{Error, Mode, Model, NoFiles, Options, Session, Tensor, TrainOptions, View};
 
 const MLP: &str = "dim batch
@@ -29,6 +30,79 @@ fn the_example_trains_and_predicts() {
     assert!(accuracy > 0.95, "{accuracy}");
     assert!(logits[[0, 1]] > logits[[0, 0]], "the centre is inside: {logits}");
     assert!(logits[[1, 0]] > logits[[1, 1]], "the corner is outside: {logits}");
+}
+
+#[test]
+fn the_example_runs_as_a_program() {
+    example::main().expect("it ends well");
+}
+
+/// What a whole run of a model leaves, as bytes.
+fn learned(width: usize, rows: usize, threads: usize) -> Vec<u8> {
+    let text = format!(
+        "dim batch
+model m(d = {width}) : (x: f32[batch, 7]) -> f32[batch, 5] {{ linear(d); batchnorm; relu; dropout(0.2); linear(5) }}
+train m {{ target y: i64[batch]; loss cross_entropy; batch 16; steps 20; seed {width} }}
+"
+    );
+    let model = Model::check(&text).unwrap_or_else(|reports| panic!("{reports}"));
+    let (x, y) = (numbers(rows, 7), Array::from_shape_fn(rows, |i| (i % 5) as i64));
+    let options = TrainOptions { threads, ..TrainOptions::default() };
+    let mut trainer = model.train_on(&[("x", (&x).into()), ("y", (&y).into())], &options).expect("they fit");
+    trainer.run().expect("it trains");
+    trainer.weights().expect("there is memory")
+}
+
+#[test]
+fn runs_on_several_threads_at_once_have_the_bits_of_each_alone() {
+    let alone = [(33, 60), (65, 61), (129, 62)].map(|(width, rows)| (width, rows, learned(width, rows, 1)));
+    for _ in 0..4 {
+        std::thread::scope(|scope| {
+            let runs = alone.each_ref().map(|(width, rows, _)| scope.spawn(move || learned(*width, *rows, 2)));
+            for (run, (width, _, bytes)) in runs.into_iter().zip(&alone) {
+                assert!(run.join().expect("no panic") == *bytes, "width {width} differs beside others");
+            }
+        });
+    }
+}
+
+#[test]
+fn errors_of_a_run_are_data() {
+    let text = "dim batch
+model m : (x: f32[batch, 2]) -> f32[batch, 3] { linear(64); square; linear(3) }
+train m { target y: i64[batch]; loss cross_entropy; optimizer sgd(lr = 3e38); batch 4; steps 20 }
+";
+    let model = Model::check(text).unwrap_or_else(|reports| panic!("{reports}"));
+    let (x, y) = (numbers(8, 2), Array::from_shape_fn(8, |i| (i % 3) as i64));
+    let run = |x: &Array2<f32>, y: &ndarray::Array1<i64>| {
+        let mut trainer = model.train_on(&[("x", x.into()), ("y", y.into())], &TrainOptions::default())?;
+        trainer.run().map(|_| ())
+    };
+    match run(&x, &y) {
+        Err(Error::Train(TrainError::Diverged { step, what, .. })) => assert!(step <= 2 && !what.is_empty(), "{what}"),
+        other => panic!("{other:?}"),
+    }
+    let place = |x: &Array2<f32>, y: &ndarray::Array1<i64>| match run(x, y) {
+        Err(Error::Data(error)) => (error.code, error.place.unwrap_or_default()),
+        other => panic!("{other:?}"),
+    };
+    let mut bad = x.clone();
+    bad[[5, 1]] = f32::NAN;
+    assert_eq!(place(&bad, &y), ("data::value", "row 6".to_string()));
+    let mut bad = y.clone();
+    bad[2] = 3;
+    assert_eq!(place(&x, &bad), ("data::label", "row 3".to_string()));
+}
+
+#[test]
+fn a_parameter_takes_numbers_of_its_own_kind() {
+    let mut session = session(MLP, &Options::default());
+    let said = |found: Result<(), Error>| found.expect_err("refused").to_string();
+    let ids = Tensor::I64(ndarray::ArrayD::zeros(ndarray::IxDyn(&[33])));
+    assert_eq!(said(session.set("linear.bias", &ids)), "`linear.bias` is f32, and what is given is i64");
+    let wide = Tensor::F64(ndarray::ArrayD::ones(ndarray::IxDyn(&[33])));
+    session.set("linear.bias", &wide).expect("floats of either width");
+    assert_eq!(session.get("linear.bias"), Some(Tensor::F32(ndarray::ArrayD::ones(ndarray::IxDyn(&[33])))));
 }
 
 #[test]

@@ -544,8 +544,12 @@ fn what_is_wrong_with_the_data_is_said_with_its_place() {
     let load = |text: &str| load_data(&training(text), Some(&source_of_path("d.csv").expect("known")), "", &files, &[]);
     let said = load(&mlp("")).expect_err("a label of 7");
     assert!(said.code() == "data::label" && said.to_string().contains("d.csv, line 21"), "{said}");
-    // Where a class is ignored the range is known only when the loss is computed.
-    let text = mlp("").replace("loss cross_entropy", "loss cross_entropy(ignore_index = 0)");
+    // Also where one of the classes is left out.
+    let said =
+        load(&mlp("").replace("loss cross_entropy", "loss cross_entropy(ignore_index = 0)")).expect_err("a label of 7");
+    assert!(said.code() == "data::label" && said.to_string().contains("d.csv, line 21"), "{said}");
+    // Where the labels go through an operator the range is known only when the loss is computed.
+    let text = mlp("").replace("loss cross_entropy", "loss { (out, y |> identity) |> cross_entropy }");
     let said = fit(&text, &files, &options(9), &mut ()).expect_err("a label of 7");
     assert!(said.code() == "data::label" && said.to_string().contains("d.csv, line 21"), "{said}");
 }

@@ -95,8 +95,24 @@ impl Elab<'_> {
         if !matches!(setting.value, SettingValue::Broken) {
             let text = format!("`{}` takes {wants}", setting.name.text);
             let report = Diagnostic::error("train::value", text, setting.span, "does not fit");
-            self.report(self.without_quotes(report, setting));
+            let report = self.without_quotes(report, setting);
+            self.report(match self.flag_meant(setting) {
+                Some(line) => report.fix(setting.span, line.clone(), line),
+                None => report,
+            });
         }
+    }
+
+    /// `drop_last true`, where it stands alone or with a 1.
+    fn flag_meant(&self, setting: &ast::Setting) -> Option<String> {
+        const FLAGS: &[&str] = &["shuffle", "drop_last"];
+        let name = setting.name.text.as_str();
+        let value = match self.plain_value(setting).as_str() {
+            "" | "1" | "True" | "yes" | "on" => "true",
+            "0" | "False" | "no" | "off" => "false",
+            _ => return None,
+        };
+        FLAGS.contains(&name).then(|| format!("{name} {value}"))
     }
 
     /// With the fix for a name, or a file, that stands in quotes where a call is wanted.

@@ -260,7 +260,7 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn length(&mut self, setting: &'a ast::Setting, made: &mut Made, length: fn(u64) -> Length) {
-        let count = self.count(setting, 0);
+        let count = self.count(setting, 1);
         // What comes from outside replaces what stands in the file.
         if made.length.is_some() && self.report_at.is_none() {
             let text = "`steps` and `epochs` both say how long: one is enough";
@@ -271,12 +271,16 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn valid(&mut self, setting: &'a ast::Setting) -> Option<Valid> {
-        let expr = self.expression(setting)?;
+        let wants = "a fraction between 0 and 1, or a source";
+        let Some(expr) = self.expression(setting) else {
+            self.report_value(setting, wants);
+            return None;
+        };
         if matches!(expr.kind, ExprKind::Int(_) | ExprKind::Float(_)) {
             let value = self.eval(expr);
-            let share = value.float().filter(|x| (0.0..1.0).contains(x));
+            let share = value.float().filter(|x| *x > 0.0 && *x < 1.0);
             if share.is_none() {
-                self.report_value(setting, "a fraction between 0 and 1, or a source");
+                self.report_value(setting, wants);
             }
             return share.map(Valid::Fraction);
         }
