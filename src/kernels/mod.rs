@@ -27,6 +27,7 @@ pub mod pool;
 pub mod random;
 pub mod recurrent;
 pub mod reduce;
+pub mod resample;
 mod rope;
 pub mod scan;
 pub mod softmax;

@@ -23,6 +23,7 @@ mod expr;
 pub mod extreme;
 pub mod foreign;
 pub mod function;
+pub mod grid;
 pub mod index;
 pub mod linear;
 pub mod logic;
@@ -34,15 +35,18 @@ pub mod norm_groups;
 pub mod order;
 pub mod parts;
 pub mod pool;
+pub mod pool_size;
 pub mod random;
 pub mod rectifier;
 pub mod recurrent;
 pub mod reduce;
 pub mod regression;
+pub mod resample;
 pub mod scan;
 pub mod shuffle;
 pub mod source;
 pub mod statistic;
+pub mod window;
 
 use crate::ir::op::OpDef;
 
@@ -62,6 +66,10 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Products by letters", ops: einsum::OPS },
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
+    Family { title: "Pooling to a size", ops: pool_size::OPS },
+    Family { title: "Windows", ops: window::OPS },
+    Family { title: "Resampling", ops: resample::OPS },
+    Family { title: "Sampling at points", ops: grid::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
     Family { title: "Embedding and position", ops: embedding::OPS },
