@@ -29,9 +29,9 @@ impl Elab<'_> {
         if let (MisfitKind::Attribute(clause), Some(place)) = (&misfit.kind, place) {
             let report = Diagnostic::error(code, message, place, label);
             let report = self.with_stride(report, use_, &misfit);
-            let report = self.with_misfit_fix(report, use_, &misfit);
-            let axes = clause.contains("axes") || clause.contains("axis");
+            let axes = misfit.operand.is_some() || clause.contains("axes") || clause.contains("axis");
             let report = if axes { self.with_culprits(report, use_, &misfit, operand) } else { report };
+            let report = self.with_misfit_fix(report, use_, &misfit);
             return self.report(report);
         }
         let mut report = Diagnostic::error(code, message, use_.span, label);
