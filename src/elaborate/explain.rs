@@ -29,8 +29,12 @@ impl Elab<'_> {
         if let (MisfitKind::Attribute(clause), Some(place)) = (&misfit.kind, place) {
             let report = Diagnostic::error(code, message, place, label);
             let report = self.with_stride(report, use_, &misfit);
-            let axes = misfit.operand.is_some() || clause.contains("axes") || clause.contains("axis");
-            let report = if axes { self.with_culprits(report, use_, &misfit, operand) } else { report };
+            // A clause that counts speaks of what flows in, too.
+            let counts = misfit.operand.is_some()
+                || clause.contains("axis")
+                || clause.contains("axes")
+                || clause.contains(char::is_numeric);
+            let report = if counts { self.with_culprits(report, use_, &misfit, operand) } else { report };
             let report = self.with_misfit_fix(report, use_, &misfit);
             return self.report(report);
         }

@@ -300,7 +300,8 @@ FLATTEN = OpDef {
     ..OpDef::DEFAULT
 };
 
-/// The axes in another order: only the strides change, no data moves.
+/// The axes in another order: only the strides change, no data moves. (Texts that say that permute moves data are
+/// wrong: a copy is made where a later operator needs dense rows, and the plan shows it.)
 PERMUTE = OpDef {
     derivative: "dy with its axes put back",
     name: "permute",
