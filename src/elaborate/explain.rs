@@ -29,7 +29,7 @@ impl Elab<'_> {
         if let (MisfitKind::Attribute(clause), Some(place)) = (&misfit.kind, place) {
             let report = Diagnostic::error(code, message, place, label);
             let report = self.with_stride(report, use_, &misfit);
-            let shown = self.speaks_of_operand(clause, operand);
+            let shown = misfit.operand.is_some() || self.speaks_of_operand(clause, operand);
             let report = if shown { self.with_culprits(report, use_, &misfit, operand) } else { report };
             let report = self.with_misfit_fix(report, use_, &misfit);
             return match operand.filter(|_| shown) {

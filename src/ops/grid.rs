@@ -4,7 +4,7 @@ use super::activation::at_least;
 use super::arithmetic::{ABS, DETACH, FLOOR, MAP_MINIMUM, MAP_REM};
 use super::function::{ROUND, nan_to};
 use super::index::taken;
-use super::logic::{AND, GE, LT, choose, number};
+use super::logic::{GE, LT, choose, number};
 use super::parts::part;
 use crate::ir::attr::{AttrDef, AttrDefault, AttrKind};
 use crate::ir::build::{ExpandCx, Var};
@@ -40,7 +40,7 @@ impl<'g> Axis<'_, 'g> {
     /// Kept between the outer places; nothing flows back from there.
     fn clipped(self, at: Var<'g>) -> Var<'g> {
         let (low, last) = (at_least(at, 0.0), self.size - 1.0);
-        choose(low.with(last, &LT, &[]), low, last)
+        choose(low.with(last, &GE, &[]), last, low)
     }
 
     /// Back and forth between the edges.
@@ -66,9 +66,11 @@ impl<'g> Axis<'_, 'g> {
     fn tap(self, at: Var<'g>, weight: Var<'g>) -> Tap<'g> {
         let at = at.op(&DETACH);
         let zero = number(at.builder, at.dtype(), 0.0);
-        let within = at.with(zero, &GE, &[]).with(at.with(self.size, &LT, &[]), &AND, &[]);
+        // What is not a number lies nowhere, and stays.
+        let weight = choose(at.with(zero, &LT, &[]), zero, weight);
+        let weight = choose(at.with(self.size, &GE, &[]), zero, weight);
         let place = nan_to(at_least(at, 0.0).with(self.size - 1.0, &MAP_MINIMUM, &[]), 0.0);
-        Tap { place: place.to(DType::I64), weight: choose(within, weight, zero) }
+        Tap { place: place.to(DType::I64), weight }
     }
 
     /// The neighbours of points at these places.
@@ -118,8 +120,7 @@ fn sampled<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     let (dims, points) = (x.dims(), grid.dims());
     let n = dims.len() - 2;
     let count = x.product(&points[1..=n]);
-    // Not-a-number is the first edge, as in PyTorch.
-    let flat = nan_to(grid.reshape(&[points[0], count, points[n + 1]]), -1.0);
+    let flat = grid.reshape(&[points[0], count, points[n + 1]]);
     let [mode, beyond] = ["mode", "pad_mode"].map(|name| cx.attrs.str(name).unwrap_or_default());
     let aligned = cx.attrs.flag("align_corners");
     let number = |i: i64| x.builder.graph.borrow_mut().shapes.dims.constant(i);
@@ -169,8 +170,9 @@ ops! { OPS;
 /// Between the pixels by `mode`: bilinear (over three axes: trilinear, and the points are x, y, z), nearest, or bicubic
 /// (Keys' curve, a = -0.75). Outside by `pad_mode`: 0, the border's pixels, or reflected. `align_corners`: -1 and 1 are
 /// the centres of the outer pixels, not their outer edges. Gradients for both; that of the points is 0 with "nearest",
-/// and where "border" holds them. Not-a-number is read as -1.
+/// and where "border" holds them. A point that is not a number gives NaN (**differs**: PyTorch reads it as -1).
 GRID_SAMPLE = OpDef {
+    derivative: "x gets dy times the weights at the pixels that were read; a point gets the sum of dy times the slopes between them",
     name: "grid_sample",
     formula: "y[b, c, p] = sum_i w(place of grid[b, p], i) x[b, c, i]",
     shape: "(x [B, c, h, w], grid [B, h', w', 2]) -> [B, c, h', w']",

@@ -204,6 +204,7 @@ AVGPOOL = OpDef {
 /// Powers are taken of x as it is, as in PyTorch: where p is odd, a negative sum has no root (NaN). No gradient flows back
 /// where the sum is 0. A window that hangs over the end (`ceil_mode`) counts as its mean times the whole window.
 LP_POOL = OpDef {
+    derivative: "an element gets (x / y)^(p - 1) * dy from each window that it is in, nothing where y is 0",
     name: "lp_pool",
     formula: "y[i] = (sum_k x[i·stride + k]^p)^(1/p)",
     shape: "[B, c, S…] -> [B, c, S'…]",
@@ -222,6 +223,7 @@ LP_POOL = OpDef {
 /// that value; PyTorch keeps any of them). The size is (h - 1)·stride - 2·pad + kernel an axis, or `size` where the
 /// pooling dropped a rest. A position outside of the plane is an error at run time.
 MAXUNPOOL = OpDef {
+    derivative: "a value gets dy at its position, divided by the number of values that share it",
     name: "maxunpool",
     formula: "y[indices[i]] = x[i], 0 elsewhere",
     shape: "(x [B, c, S…], indices i64) -> [B, c, S'…]",

@@ -172,7 +172,10 @@ fn pixels(cx: &mut RuleCx<'_>, shuffle: bool) -> Result<(Vec<Dim>, Vec<Dim>), Mi
     if shuffle {
         let [side, all, own] = [f, square, c].map(|dim| cx.shapes.dims.show(dim));
         let clause = format!("makes {side} by {side} pixels of {all} channels, and {own} are no multiple of that");
-        cx.need(Condition::Divides { what: c, by: square }, cx.bad_attr("factor", clause))?;
+        cx.need(
+            Condition::Divides { what: c, by: square },
+            Misfit { operand: Some(0), ..cx.bad_attr("factor", clause) },
+        )?;
         let c = cx.shapes.dims.floor_div(c, square);
         let out = vec![b, c, cx.shapes.dims.product(&[h, f]), cx.shapes.dims.product(&[w, f])];
         return Ok((vec![b, c, f, f, h, w], out));
@@ -180,7 +183,10 @@ fn pixels(cx: &mut RuleCx<'_>, shuffle: bool) -> Result<(Vec<Dim>, Vec<Dim>), Mi
     for size in [h, w] {
         let [side, own] = [f, size].map(|dim| cx.shapes.dims.show(dim));
         let clause = format!("takes squares of {side} by {side} pixels, and an axis of {own} is no multiple of that");
-        cx.need(Condition::Divides { what: size, by: f }, cx.bad_attr("factor", clause))?;
+        cx.need(
+            Condition::Divides { what: size, by: f },
+            Misfit { operand: Some(0), ..cx.bad_attr("factor", clause) },
+        )?;
     }
     let (h, w) = (cx.shapes.dims.floor_div(h, f), cx.shapes.dims.floor_div(w, f));
     let out = vec![b, cx.shapes.dims.product(&[c, square]), h, w];

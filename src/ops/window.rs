@@ -64,12 +64,17 @@ fn folded(cx: &mut RuleCx<'_>) -> Result<(Vec<Dim>, Vec<Dim>, Dim), Misfit> {
     let sizes = axis_sizes(cx, "size", axes)?;
     let taps = taps(cx, axes)?;
     let clause = format!("has {} places, which do not divide {} channels", show(cx, taps), show(cx, dims[1]));
-    cx.need(Condition::Divides { what: dims[1], by: taps }, cx.bad_attr("kernel", clause))?;
+    cx.need(Condition::Divides { what: dims[1], by: taps }, of_x(cx.bad_attr("kernel", clause)))?;
     let counts = fold_counts(cx, &sizes)?;
     let windows = cx.shapes.dims.product(&counts);
     let clause = format!("fits {} times into the result, and {} columns come in", show(cx, windows), show(cx, dims[2]));
-    cx.need(Condition::Equal(dims[2], windows), cx.bad_attr("kernel", clause))?;
+    cx.need(Condition::Equal(dims[2], windows), of_x(cx.bad_attr("kernel", clause)))?;
     Ok((sizes, counts, cx.shapes.dims.floor_div(dims[1], taps)))
+}
+
+/// It lies at what flows in as well.
+fn of_x(misfit: Misfit) -> Misfit {
+    Misfit { operand: Some(0), ..misfit }
 }
 
 fn show(cx: &RuleCx<'_>, dim: Dim) -> String {
@@ -142,6 +147,7 @@ ops! { OPS;
 /// A convolution is a matrix product with these columns. Over one to three spatial axes (PyTorch: two); the number of
 /// windows is that of `conv`, their order row-major.
 UNFOLD = OpDef {
+    derivative: "dy laid back by fold: what overlaps adds up",
     name: "unfold",
     formula: "y[b, (c, k…), (i…)] = x[b, c, i·stride + k·dilation - pad]",
     shape: "[B, c, S…] -> [B, c * prod(kernel), windows]",
@@ -158,6 +164,7 @@ UNFOLD = OpDef {
 ///
 /// Over as many axes as `size` (or `kernel`) has entries, two where both are numbers.
 FOLD = OpDef {
+    derivative: "the windows of dy, as unfold cuts them out",
     name: "fold",
     formula: "y[b, c, p] = sum of x[b, (c, k…), (i…)] over i·stride + k·dilation - pad = p",
     shape: "[B, c * prod(kernel), windows] -> [B, c, size…]",

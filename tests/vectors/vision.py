@@ -2,6 +2,8 @@
 """Reference vectors of what is done to images: resampling, windows, pooling, in the form of `make.py` (which see).
 
     OMP_NUM_THREADS=1 python3 vision.py [file…]
+
+A point of a grid that is not a number gives NaN here (PyTorch reads it as -1).
 """
 
 import math
@@ -165,7 +167,7 @@ def grids():
     odd = f32([[[[math.nan, 0.25], [math.inf, 0], [0, -math.inf], [100, -100]]]])
     for attrs, beyond in [("", "zeros"), ('pad_mode = "border"', "border")]:
         case(f"not-a-number and the infinities, {beyond}", f"{call}({attrs})" if attrs else call, {"x": rand(1, 1, 3, 4), "grid": odd},
-             lambda x, g: F.grid_sample(x, torch.nan_to_num(g, -1.0, 1e6, -1e6), padding_mode=beyond, align_corners=False), grad=False)
+             lambda x, g: torch.where(g.isnan().any(-1)[:, None], math.nan, F.grid_sample(x, torch.nan_to_num(g, -1.0, 1e6, -1e6), padding_mode=beyond, align_corners=False)), grad=False)
 
 
 def borders():
