@@ -130,6 +130,9 @@ impl<'a> Elab<'a> {
         if !pins || second.name.is_some() || self.as_int(&second.value).is_none() {
             return false;
         }
+        if self.report_comma(called, first, second) {
+            return true;
+        }
         let (a, b) = (self.written(first.span), self.written(second.span));
         let text = format!("`{}` takes the size of its output only: the input is inferred", called.word);
         let span = first.span.to(second.span);
@@ -153,7 +156,10 @@ impl<'a> Elab<'a> {
             let slot = positional.get(*position).copied();
             *position += 1;
             if slot.is_none() && !matches!(arg.value, Static::Unknown) {
-                self.report_too_many(called, positional.len(), arg);
+                let before = all.iter().take_while(|other| other.span != arg.span).last();
+                if !before.is_some_and(|before| self.report_comma(called, before, arg)) {
+                    self.report_too_many(called, positional.len(), arg);
+                }
             }
             return slot;
         };
@@ -162,6 +168,25 @@ impl<'a> Elab<'a> {
         }
         self.report_unknown_attr(called, arg, all);
         None
+    }
+
+    /// `dropout(0,5)`, `linear(1,024)`: one number, written with another country's comma.
+    fn report_comma(&mut self, called: Called<'_>, first: &Given, second: &Given) -> bool {
+        let place = first.span.to(second.span);
+        let (a, b) = (self.written(first.span), self.written(second.span));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(a) || !digits(b) || self.written(place).len() != a.len() + b.len() + 1 {
+            return false;
+        }
+        let (fixed, what) = match b.len() == 3 && a != "0" {
+            true => (format!("{a}_{b}"), "no sign, or `_`, stands between thousands"),
+            false if a == "0" => (format!("{a}.{b}"), "a fraction is written with a point"),
+            false => return false,
+        };
+        let text = format!("`{a},{b}` is two numbers of `{}`: {what}", called.word);
+        let report = Diagnostic::error("attr::too_many", text, place, "two numbers");
+        self.report(report.fix(place, fixed.clone(), self.mended(place, &fixed)));
+        true
     }
 
     fn report_too_many(&mut self, called: Called<'_>, most: usize, arg: &Given) {
@@ -193,6 +218,16 @@ impl<'a> Elab<'a> {
             other => match meant_slot(called.defs, arg).map(|slot| called.defs[slot].name) {
                 Some("in") => self.tell_input(report, called, arg, all),
                 Some(meant) => self.meant_name(report, name.span, meant),
+                None if other == "mask"
+                    && self.written(arg.value_span).contains("causal")
+                    && called.defs.iter().any(|def| def.name == "causal") =>
+                {
+                    report
+                        .note(
+                            "a causal mask is an option, any other mask flows in: `(it, mask = keep) |> attention(8)`",
+                        )
+                        .fix(arg.span, "causal = true", self.mended(arg.span, "causal = true"))
+                }
                 None => match foreign::listed(foreign::NEVER, other) {
                     Some(why) if why.ends_with("leave it out") => {
                         let (place, shown) = self.without_argument(called, arg, all);

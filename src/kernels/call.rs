@@ -224,6 +224,8 @@ pub enum FaultKind {
     GradientNotFinite = 3,
     /// A cast of NaN, or of a value outside the integers.
     CastOutOfRange = 4,
+    /// A parameter, or a slot of its optimizer, is not finite any more.
+    UpdateNotFinite = 5,
 }
 
 /// The first fault of a run, and whether the run must stop.
@@ -251,7 +253,8 @@ impl Fault {
             1 => FaultKind::IndexOutOfRange,
             2 => FaultKind::LossNotFinite,
             3 => FaultKind::GradientNotFinite,
-            _ => FaultKind::CastOutOfRange,
+            4 => FaultKind::CastOutOfRange,
+            _ => FaultKind::UpdateNotFinite,
         };
         Some(((code >> 8) as u32, kind))
     }

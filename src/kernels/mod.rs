@@ -25,6 +25,7 @@ pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resample;
 mod rope;
 pub mod scan;
 pub mod softmax;

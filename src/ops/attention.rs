@@ -404,6 +404,7 @@ ops! { OPS;
 /// The weights, where something reads them, are computed once more beside the kernel, which never holds them; in training
 /// they are those after dropout. They are not averaged over the heads.
 ATTENTION = OpDef {
+    derivative: "that of sdpa between those of the linear layers around it",
     name: "attention",
     formula: "softmax(q kᵀ / sqrt(e) + bias) v, a head",
     shape: "(x [B, q, d][, memory [B, k, d']][, value][, mask][, bias]) -> ([B, q, d], weights [B, h, q, k])",

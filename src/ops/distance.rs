@@ -65,6 +65,8 @@ ops! { OPS;
 /// The cosine of the angle between two vectors along an axis. Each length is kept above eps, and its gradient is then 0
 /// (**differs**: PyTorch's flows as if nothing had been done).
 COSINE_SIMILARITY = OpDef {
+    derivative: "da = dy * (b / (u * v) - y * a / u^2); db = dy * (a / (u * v) - y * b / v^2); u = sqrt(sum(a^2)); v \
+        = sqrt(sum(b^2)); a length below eps counts as eps, and is constant",
     name: "cosine_similarity",
     formula: "sum(a b) / (max(|a|, eps) max(|b|, eps))",
     shape: "([.., d, ..], [.., d, ..]) -> [.., ..]",
@@ -91,6 +93,8 @@ COSINE_SIMILARITY = OpDef {
 
 /// The distance of two vectors along the last axis; eps is added to each difference.
 PAIRWISE_DISTANCE = OpDef {
+    derivative: "da = dy * sign(r) * (|r| / y)^(p - 1) if r ≠ 0, else 0; db = -dy * sign(r) * (|r| / y)^(p - 1) if r \
+        ≠ 0, else 0; r = a - b + eps",
     name: "pairwise_distance",
     formula: "(sum |a - b + eps|^p)^(1/p)",
     shape: "([.., d], [.., d]) -> [..]",
@@ -115,6 +119,8 @@ PAIRWISE_DISTANCE = OpDef {
 
 /// The distance of every row of a from every row of b; gradient 0 where it is 0. Takes n·m·d numbers of memory.
 CDIST = OpDef {
+    derivative: "that of each distance: dy_ij * (a_i - b_j) / y_ij for p = 2, summed over the pairs; 0 where a \
+        distance is 0",
     name: "cdist",
     formula: "y_ij = (sum_k |a_ik - b_jk|^p)^(1/p)",
     shape: "(a [.., n, d], b [.., m, d]) -> [.., n, m]",

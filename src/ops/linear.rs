@@ -263,6 +263,7 @@ ops! { OPS;
 /// and Kingma 2016); `"spectral_norm"` divides `weight_orig` by its largest singular value, which a step of power iteration
 /// follows in training, in the running vectors `weight_u` and `weight_v` (Miyato et al. 2018).
 LINEAR = OpDef {
+    derivative: "dx = dy · weight; dweight = dyᵀ · x; the bias gets the sum of dy over all rows",
     name: "linear",
     formula: "x · weightᵀ + bias",
     shape: "[.., in] -> [.., out]",
@@ -278,6 +279,7 @@ LINEAR = OpDef {
 
 /// The matrix product of two values; leading axes broadcast as in NumPy, from 1 too, and so do vectors.
 MATMUL = OpDef {
+    derivative: "da = dy · bᵀ; db = aᵀ · dy; summed over leading axes that were broadcast",
     name: "matmul",
     formula: "y_ij = sum_k a_ik b_kj",
     shape: "(a [.., n, k], b [.., k, m]) -> [.., n, m]",
@@ -292,6 +294,7 @@ MATMUL = OpDef {
 
 /// The matrix product with the second value transposed: all dot products of rows.
 MATMUL_NT = OpDef {
+    derivative: "da = dy · b; db = dyᵀ · a",
     name: "matmul_nt",
     formula: "y_ij = sum_k a_ik b_jk",
     shape: "(a [.., n, k], b [.., m, k]) -> [.., n, m]",
@@ -306,6 +309,8 @@ MATMUL_NT = OpDef {
 
 /// The tied transpose of a declared embedding: logits over its vocabulary, without parameters of their own.
 UNEMBED = OpDef {
+    derivative: "x gets dy · weight; the tied table gets dyᵀ · x, added to what comes from its lookups; the bias the \
+        sum of dy over rows",
     name: "unembed",
     formula: "x · weightᵀ (+ bias)",
     shape: "[.., d] -> [.., vocab]",

@@ -20,6 +20,7 @@ mod expr;
 pub mod extreme;
 pub mod foreign;
 pub mod function;
+pub mod grid;
 pub mod index;
 pub mod linear;
 pub mod logic;
@@ -31,17 +32,20 @@ pub mod norm_groups;
 pub mod order;
 pub mod parts;
 pub mod pool;
+pub mod pool_size;
 pub mod position;
 pub mod random;
 pub mod rectifier;
 pub mod reduce;
 pub mod regression;
 pub mod reparam;
+pub mod resample;
 pub mod scan;
 pub mod sdpa;
 pub mod shuffle;
 pub mod source;
 pub mod statistic;
+pub mod window;
 
 use crate::ir::op::OpDef;
 
@@ -60,6 +64,10 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Linear algebra", ops: linear::OPS },
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
+    Family { title: "Pooling to a size", ops: pool_size::OPS },
+    Family { title: "Windows", ops: window::OPS },
+    Family { title: "Resampling", ops: resample::OPS },
+    Family { title: "Sampling at points", ops: grid::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
     Family { title: "Embedding", ops: embedding::OPS },

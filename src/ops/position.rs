@@ -231,6 +231,8 @@ ops! { OPS;
 ///
 /// Of positions, not added to anything: `x + (range(seq) |> sinusoidal(d))`. Computed in f64 and rounded once.
 SINUSOIDAL = OpDef {
+    derivative: "positions of floats: p gets sum_i f_i * (dy_(p, 2i) cos(p f_i) - dy_(p, 2i+1) sin(p f_i)), f_i = \
+        base^(-2i/d)",
     name: "sinusoidal",
     formula: "y_(p, 2i) = sin(p / base^(2i/d)), y_(p, 2i+1) = cos(p / base^(2i/d))",
     shape: "[..] -> f32[.., d]",
@@ -261,6 +263,7 @@ SINUSOIDAL = OpDef {
 /// Products of two rotated vectors depend on the distance of their positions only. `pairing = "half"`: (x_i, x_{i + d/2}),
 /// LLaMA's; `"interleaved"`: (x_2i, x_{2i+1}), the paper's.
 ROPE_OP = OpDef {
+    derivative: "dy, turned back by the same angles",
     name: "rope",
     formula: "pair i at position p turns by p·base^(-2i/d)",
     shape: "[.., seq, head_dim] -> same",
@@ -346,6 +349,7 @@ CAUSAL_MASK = OpDef {
 /// the near ones have one each, the far ones are shared the wider the further, and all beyond `max_distance` are one. Keys
 /// ahead of the query have the second half of the buckets; with `causal` all buckets are for those behind.
 RELATIVE_BIAS = OpDef {
+    derivative: "each row of weight gets the sum of dy over the pairs in its bucket",
     name: "relative_bias",
     formula: "y_hij = weight[bucket(j - i), h]",
     shape: "-> f32[heads, q, k]",
@@ -383,6 +387,7 @@ RELATIVE_BIAS = OpDef {
 
 /// A learned bias of the scores by the offset of two places of a window, each head its own: Swin's positions.
 WINDOW_BIAS = OpDef {
+    derivative: "each row of weight gets the sum of dy over the pairs at its offset",
     name: "window_bias",
     formula: "y_hij = weight[(r_i - r_j + w - 1)(2w - 1) + c_i - c_j + w - 1, h], r and c the row and column of a place",
     shape: "-> f32[heads, n, n], n = window²",

@@ -293,6 +293,9 @@ ops! { OPS;
 /// key; with `window` it looks at the last `window` keys, its own included, without `causal` as far ahead as behind.
 /// Dropout and softcap are computed from weights that are written out; all else by one kernel that never has them.
 SDPA = OpDef {
+    derivative: "with p the weights: v gets pᵀ dy; with g = dy vᵀ the logits get s = p * (g - sum(g * p) a row), q \
+        gets scale * s k, and k gets scale * sᵀ q; the weights are computed again from the log-sum-exp of \
+        each row",
     name: "sdpa",
     formula: "softmax(q kᵀ · scale + bias) v",
     shape: "(q [B, h, q, e], k [B, hk, k, e], v [B, hk, k, f][, mask][, bias]) -> [B, h, q, f]",
@@ -323,6 +326,7 @@ SDPA = OpDef {
 /// Between the product of queries and keys and the softmax; a model that was trained on short sequences reads longer ones.
 /// The rates are those for a number of heads that is a power of two, taken for any number.
 ALIBI_OP = OpDef {
+    derivative: "dy",
     name: "alibi",
     formula: "x_(j, q, k) - 2^(-8 (j + 1) / heads) |q - k|",
     shape: "scores [.., heads, q, k] -> same",
