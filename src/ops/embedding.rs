@@ -272,6 +272,7 @@ EMBEDDING = OpDef {
 /// to the next: ascending, the first of them 0. `weights`, beside the ids, only with `mode = "sum"`. An id that is
 /// `padding_index` counts in no bag. An empty bag gives 0.
 EMBEDDING_BAG = OpDef {
+    derivative: "each row of weight gets dy of the bags that it is in, times its share there (of a maximum: where it is the first of the largest); a weight of an id gets dy times its row",
     name: "embedding_bag",
     formula: "y_b = mean_i weight[id_bi]",
     shape: "(ids i64[B, n][, weights [B, n]]) or (ids i64[n], offsets = i64[B][, weights = [n]]) -> f32[B, d]",

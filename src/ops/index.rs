@@ -114,6 +114,7 @@ GATHER = OpDef {
 /// Picks tokens (the masked ones, the class token's neighbours) out of sequences. A number outside of the axis is an error
 /// at run time.
 GATHER_ROWS = OpDef {
+    derivative: "dy added to where each row was taken from",
     name: "gather_rows",
     formula: "y[b, j, ..] = x[b, ids[b, j], ..]",
     shape: "(x [B, n, ..], ids i64[B, k]) -> [B, k, ..]",

@@ -349,6 +349,7 @@ CAUSAL_MASK = OpDef {
 /// the near ones have one each, the far ones are shared the wider the further, and all beyond `max_distance` are one. Keys
 /// ahead of the query have the second half of the buckets; with `causal` all buckets are for those behind.
 RELATIVE_BIAS = OpDef {
+    derivative: "each row of weight gets the sum of dy over the pairs in its bucket",
     name: "relative_bias",
     formula: "y_hij = weight[bucket(j - i), h]",
     shape: "-> f32[heads, q, k]",
@@ -386,6 +387,7 @@ RELATIVE_BIAS = OpDef {
 
 /// A learned bias of the scores by the offset of two places of a window, each head its own: Swin's positions.
 WINDOW_BIAS = OpDef {
+    derivative: "each row of weight gets the sum of dy over the pairs at its offset",
     name: "window_bias",
     formula: "y_hij = weight[(r_i - r_j + w - 1)(2w - 1) + c_i - c_j + w - 1, h], r and c the row and column of a place",
     shape: "-> f32[heads, n, n], n = window²",

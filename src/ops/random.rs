@@ -154,6 +154,7 @@ DROPOUT = OpDef {
 /// Neighbours in a picture or a signal know of each other, so that single elements that are dropped are no loss. One draw
 /// a sample and channel; what stays is scaled by 1 / (1 - p).
 DROPOUT_CHANNELS = OpDef {
+    derivative: "eval: dy; train: dy * mask / (1 - p), with the mask of the way there, drawn again",
     name: "dropout_channels",
     formula: "x * mask / (1 - p), one mask a channel",
     shape: "[B, c, S…] -> same",
@@ -171,6 +172,7 @@ DROPOUT_CHANNELS = OpDef {
 ///
 /// p = 1 gives zeros.
 ALPHA_DROPOUT = OpDef {
+    derivative: "eval: dy; train: a * dy where x was kept, 0 elsewhere",
     name: "alpha_dropout",
     formula: "a (x where kept, else -f) + a p f, f = 1.7580993408473766, a = ((1 - p)(1 + p f^2))^-½",
     source: "Klambauer et al. 2017",
@@ -184,6 +186,7 @@ ALPHA_DROPOUT = OpDef {
 
 /// Dropout for selu of whole channels: one draw for what stands behind the first two axes.
 ALPHA_DROPOUT_CHANNELS = OpDef {
+    derivative: "eval: dy; train: a * dy where x was kept, 0 elsewhere",
     name: "alpha_dropout_channels",
     formula: "as alpha_dropout, one draw a channel",
     shape: "[B, c, S…] -> same",
@@ -202,6 +205,7 @@ ALPHA_DROPOUT_CHANNELS = OpDef {
 /// The last stage of the branch: `residual pre layernorm { attention(8); drop_path(0.1) }`. One draw a sample (along the
 /// first axis); what stays is scaled by 1 / (1 - p).
 DROP_PATH = OpDef {
+    derivative: "eval: dy; train: dy * mask / (1 - p), with the mask of the way there, drawn again",
     name: "drop_path",
     formula: "x * mask / (1 - p), one mask a sample",
     shape: "[B, ..] -> same",
@@ -219,6 +223,7 @@ DROP_PATH = OpDef {
 
 /// In train each element has a normal number added; in eval nothing.
 GAUSSIAN_NOISE = OpDef {
+    derivative: "dy",
     name: "gaussian_noise",
     formula: "x + std * n, n ~ N(0, 1)",
     example: "x: f32[2] = [1, 2] -> [1, 2]",

@@ -326,6 +326,7 @@ SDPA = OpDef {
 /// Between the product of queries and keys and the softmax; a model that was trained on short sequences reads longer ones.
 /// The rates are those for a number of heads that is a power of two, taken for any number.
 ALIBI_OP = OpDef {
+    derivative: "dy",
     name: "alibi",
     formula: "x_(j, q, k) - 2^(-8 (j + 1) / heads) |q - k|",
     shape: "scores [.., heads, q, k] -> same",
