@@ -18,6 +18,7 @@ const SWALLOW: &[(&str, &str)] = &[
     ("dropout", "what it drops is gone, whatever it was"),
     ("fmax", "it takes the other operand: that is what it is for"),
     ("fmin", "as fmax"),
+    ("grid_sample", "a place that is NaN lies outside, where PyTorch takes it for -1"),
     ("hinge_embedding", "as cosine_embedding"),
     ("masked_fill", "what it replaces is gone, whatever it was"),
     ("meshgrid", "each of its outputs is of one operand, and the first flows on"),

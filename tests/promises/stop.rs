@@ -120,8 +120,8 @@ again=--anew; [ -e r/last/resume.safetensors ] && again=--resume
 $0 train m.model --threads 1 --steps 6 --out r $again >/dev/null 2>>../said || exit 1
 cp -r r ..";
 
-#[test]
 #[allow(clippy::print_stderr, reason = "a test that cannot be made here says so")]
+#[test]
 fn a_disk_that_is_really_full_is_told_and_leaves_whole_checkpoints() {
     let whole_run = folder("disk-none");
     assert!(wythe(&whole_run, &train("6", &[])).status().expect("it ends").success());
@@ -192,8 +192,8 @@ int mkdir(const char *a, mode_t m) {
 }
 "#;
 
-#[test]
 #[cfg(target_os = "linux")]
+#[test]
 fn whichever_call_of_the_system_fails_the_run_goes_on() {
     let shim = Folder::new("shim");
     shim.put("shim.c", SHIM);
