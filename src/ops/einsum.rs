@@ -139,7 +139,8 @@ impl Meeting {
 
     /// Whether it is a matrix product; else it is multiplied, and what is inner summed.
     fn multiplies(&self) -> bool {
-        !self.inner.is_empty() && !(self.left.is_empty() && self.right.is_empty())
+        let outer = self.left.len() + self.right.len();
+        !self.inner.is_empty() && outer > 0
     }
 }
 
