@@ -20,6 +20,10 @@ mod rng;
 mod size;
 #[path = "generated/slip.rs"]
 mod slip;
+#[path = "generated/train.rs"]
+mod train;
+#[path = "generated/tuples.rs"]
+mod tuples;
 
 use rng::Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
