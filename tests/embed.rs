@@ -206,3 +206,36 @@ train m { target y: f32[batch, 8]; loss mse; optimizer sgd(lr = 1e30); batch 64;
         assert!(error.contains("is not finite"), "{error}");
     }
 }
+
+/// Written by PyTorch with the README's script, wrapped in `module.`, the tied head under a second name: `vectors/tiny.py`.
+#[test]
+fn weights_of_pytorch_give_pytorch_s_numbers() {
+    let text = "model tiny : (ids: i64[2, 3]) -> f32[2, 3, 5] {
+  layer tok = embedding(5, 4)
+  ids |> tok
+  norm = layernorm
+  fc = linear(8)
+  gelu
+  proj = linear(4)
+  unembed(tok)
+}
+";
+    let model = Model::check(text).unwrap_or_else(|reports| panic!("{reports}"));
+    let mut session = model.session(&Options::default()).expect("it compiles");
+    let notes = session.load(include_bytes!("fixtures/torch_tiny.safetensors")).expect("they fit");
+    assert!(notes.iter().any(|note| note.contains("`module.`")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("`head.weight` is another name of `tok.weight`")), "{notes:?}");
+    let ids = array![[0_i64, 1, 2], [4, 3, 0]];
+    let outputs = session.run(&[(&ids).into()]).expect("it runs");
+    let Tensor::F32(out) = &outputs[0] else { panic!("floats") };
+    // Golden numbers: PyTorch's.
+    let want = [
+        -0.362229, -0.245192, -0.081112, 0.424655, 0.09079, -0.479213, -0.456582, -0.134813, 0.488226, 0.075357,
+        -0.809111, -0.251253, -0.009676, 1.279535, 0.046101, 0.154026, 0.379626, 0.066012, -0.06379, 0.396969,
+        -0.50262, 0.107344, 0.094029, 1.012056, 0.266328, -0.362229, -0.245192, -0.081112, 0.424655, 0.09079,
+    ];
+    assert_eq!(out.len(), want.len());
+    for (own, want) in out.iter().zip(want) {
+        assert!((f64::from(*own) - want).abs() < 2e-6, "{own} {want}");
+    }
+}

@@ -3,7 +3,7 @@
 //! A column named like a target is that target; the others, in order, are the model's only input. Labels may be words:
 //! then they are numbered in alphabetical order, and the vocabulary goes with the data.
 
-use super::error::near_or_all;
+use super::error::{clip, near_or_all};
 use super::room::{no_room, room};
 use super::{DataError, Dataset, Port};
 use crate::tensor::{DType, Tensor};
@@ -64,7 +64,7 @@ pub fn read(
                 return Err(error.help("number the labels of one of them in the file"));
             }
             let shown: Vec<String> =
-                words.iter().take(12).enumerate().map(|(i, word)| format!("{word} = {i}")).collect();
+                words.iter().take(12).enumerate().map(|(i, word)| format!("{} = {i}", clip(word))).collect();
             let more = if words.len() > 12 { ", …" } else { "" };
             if known.is_empty() {
                 notes.push(format!("{file}: `{name}` holds words, numbered {}{more}", shown.join(", ")));
@@ -300,10 +300,12 @@ impl Table {
                 _ => {
                     let name = &names[column];
                     let reason = match (cell, dtype) {
-                        ("", _) => format!("`{name}` is empty"),
-                        (cell, DType::F32 | DType::F64) => format!("`{name}` is `{}`, not a finite number", clip(cell)),
-                        (cell, DType::I64) => format!("`{name}` is `{}`, not a whole number", clip(cell)),
-                        (cell, DType::Bool) => format!("`{name}` is `{}`, neither 0 nor 1", clip(cell)),
+                        ("", _) => format!("`{}` is empty", clip(name)),
+                        (cell, DType::F32 | DType::F64) => {
+                            format!("`{}` is `{}`, not a finite number", clip(name), clip(cell))
+                        }
+                        (cell, DType::I64) => format!("`{}` is `{}`, not a whole number", clip(name), clip(cell)),
+                        (cell, DType::Bool) => format!("`{}` is `{}`, neither 0 nor 1", clip(name), clip(cell)),
                     };
                     return Err(bad("data::value", reason).help("remove the row or fill the value in"));
                 }
@@ -401,12 +403,6 @@ fn target(
         }
     }
     Ok((numbers(values, &shape, port.dtype), vec![]))
-}
-
-/// The beginning of a cell, which may be a megabyte.
-fn clip(cell: &str) -> String {
-    let short: String = cell.chars().take(40).collect();
-    if short.len() < cell.len() { format!("{short}…") } else { short }
 }
 
 fn broken(file: &str, error: &csv::Error) -> DataError {

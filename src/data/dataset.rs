@@ -1,6 +1,7 @@
 //! Rows in memory: one column an input or target of the model, checked against it.
 
 use super::DataError;
+use super::error::clip_shape;
 use super::room::{no_room, room};
 use crate::tensor::{DType, SliceMut, Tensor};
 use ndarray::{ArrayD, Axis, Slice};
@@ -83,7 +84,12 @@ impl Dataset {
             let fits = axes.len() == port.axes.len()
                 && axes.iter().zip(&port.axes).all(|(size, want)| want.is_none_or(|want| want == *size));
             if !fits {
-                return Err(bad(format!("`{}` has shape {shape:?}, the model wants {}", port.name, port.show())));
+                return Err(bad(format!(
+                    "`{}` has shape {}, the model wants {}",
+                    port.name,
+                    clip_shape(shape),
+                    port.show()
+                )));
             }
             match first {
                 Some((name, all)) if all != rows => {

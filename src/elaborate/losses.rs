@@ -6,8 +6,7 @@ use super::flow::It;
 use super::model::Read;
 use super::path::Adds;
 use super::scope::{Bound, Meaning};
-use super::settings::SETTINGS;
-use super::settings::Section;
+use super::settings::{SETTINGS, Section, is_target};
 use super::value::{Elem, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
@@ -32,7 +31,7 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn targets(&mut self, settings: &[(&'a ast::Setting, Option<Span>)], section: &mut Section) {
-        for (setting, _) in settings.iter().filter(|(setting, _)| setting.name.text == "target") {
+        for (setting, _) in settings.iter().filter(|(setting, _)| is_target(&setting.name.text)) {
             match &setting.value {
                 SettingValue::Ports(ports) => {
                     for (name, typed) in ports {

@@ -19,7 +19,9 @@ pub struct OpDef {
     pub doc: &'static str,
     /// The definition, as a formula.
     pub formula: &'static str,
-    /// The derivative, as a formula, where it says something.
+    /// The derivative, in clauses with `; ` between them: formulas (`dx = dy * (1 - y^2)`, of operands and parameters),
+    /// names of their parts (`s = sigmoid(x)`), the option that a formula is for (`tanh: dx = …`), and words. A law
+    /// computes the formulas. Empty: nothing flows back.
     pub derivative: &'static str,
     /// What flows in and out, for readers: `[.., in] -> [.., out]`.
     pub shape: &'static str,
@@ -520,12 +522,14 @@ pub struct Misfit {
     pub wanted: Option<Dim>,
     /// The size that was found.
     pub found: Option<Dim>,
+    /// What may have been meant as the value of `attr`, as it is written.
+    pub meant: Option<String>,
 }
 
 impl Misfit {
     /// A misfit of this kind, its details to be filled in.
     pub fn of(kind: MisfitKind) -> Misfit {
-        Misfit { kind, operand: None, axis: None, attr: None, wanted: None, found: None }
+        Misfit { kind, operand: None, axis: None, attr: None, wanted: None, found: None, meant: None }
     }
 }
 
@@ -602,6 +606,10 @@ pub enum Why {
     Mask,
     /// Keys and values.
     Keys,
+    /// The state that a recurrent layer begins from.
+    State,
+    /// The lengths of sequences, one a sample.
+    Lengths,
     /// Anything else: the operator's own text says it.
     Other,
 }

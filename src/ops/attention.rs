@@ -439,6 +439,7 @@ ops! { OPS;
 /// keys), [B, q, k] or [B, h, q, k]. The heads must divide the width. The weights, where something reads them, are
 /// computed once more beside the kernel, which never holds them; in training they are those after dropout.
 ATTENTION = OpDef {
+    derivative: "that of sdpa between those of the linear layers around it",
     name: "attention",
     formula: "softmax(q kᵀ / sqrt(e) + bias) v, a head",
     shape: "(x [B, q, d][, memory [B, k, d']][, value][, mask][, bias]) -> ([B, q, d], weights [B, h, q, k])",
@@ -464,6 +465,9 @@ ATTENTION = OpDef {
 /// Query head i uses key head i / (h / hk). A row that may look at nothing gives 0. mask and bias: [q, k], [B, h, q, k], or
 /// without leading axes.
 SDPA = OpDef {
+    derivative: "with p the weights: v gets pᵀ dy; with g = dy vᵀ the logits get s = p * (g - sum(g * p) a row), q \
+        gets scale * s k, and k gets scale * sᵀ q; the weights are computed again from the log-sum-exp of \
+        each row",
     name: "sdpa",
     formula: "softmax(q kᵀ · scale + bias) v",
     shape: "(q [B, h, q, e], k [B, hk, k, e], v [B, hk, k, f][, mask][, bias]) -> [B, h, q, f]",

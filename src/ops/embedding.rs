@@ -96,6 +96,7 @@ ops! { OPS;
 ///
 /// An id outside 0 … vocab - 1 is an error at run time. `unembed(layer)` is its tied transpose.
 EMBEDDING = OpDef {
+    derivative: "each row of weight gets the sum of dy over the places that asked for it; none to the padding row",
     name: "embedding",
     formula: "y_i = weight[id_i]",
     shape: "i64[..] -> f32[.., d]",
@@ -136,6 +137,8 @@ EMBEDDING = OpDef {
 ///
 /// Of positions, not added to anything: `x + (range(seq) |> sinusoidal(d))`. Computed in f64 and rounded once.
 SINUSOIDAL = OpDef {
+    derivative: "positions of floats: p gets sum_i f_i * (dy_(p, 2i) cos(p f_i) - dy_(p, 2i+1) sin(p f_i)), f_i = \
+        base^(-2i/d)",
     name: "sinusoidal",
     formula: "y_(p, 2i) = sin(p / base^(2i/d)), y_(p, 2i+1) = cos(p / base^(2i/d))",
     shape: "[..] -> f32[.., d]",
@@ -166,6 +169,7 @@ SINUSOIDAL = OpDef {
 /// Products of two rotated vectors depend on the distance of their positions only. `pairing = "half"`: (x_i, x_{i + d/2}),
 /// LLaMA's; `"interleaved"`: (x_2i, x_{2i+1}), the paper's.
 ROPE_OP = OpDef {
+    derivative: "dy, turned back by the same angles",
     name: "rope",
     formula: "pair i at position p turns by p·base^(-2i/d)",
     shape: "[.., seq, head_dim] -> same",

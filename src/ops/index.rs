@@ -96,6 +96,7 @@ ops! { OPS;
 ///
 /// Its gradient adds up what was taken several times. A number outside of the axis is an error at run time.
 GATHER = OpDef {
+    derivative: "dy added to where each element was taken from",
     name: "gather",
     formula: "y[.., i, ..] = x[.., index[.., i, ..], ..]",
     shape: "(x [.., n, ..], index i64[.., m, ..]) -> [.., m, ..]",
@@ -110,6 +111,7 @@ GATHER = OpDef {
 
 /// Elements by number along an axis, as `gather`; the other sizes of the index are those of x.
 TAKE_ALONG = OpDef {
+    derivative: "dy added to where each element was taken from",
     name: "take_along",
     formula: "y[.., i, ..] = x[.., index[.., i, ..], ..]",
     shape: "(x [.., n, ..], index i64[.., m, ..]) -> [.., m, ..]",
@@ -124,6 +126,7 @@ TAKE_ALONG = OpDef {
 
 /// Whole slices by number along an axis: rows of a table, columns, channels.
 INDEX_SELECT = OpDef {
+    derivative: "dy added to where each slice was taken from",
     name: "index_select",
     formula: "y[.., i, ..] = x[.., index[i], ..]",
     shape: "(x [.., n, ..], index i64[m]) -> [.., m, ..]",
@@ -168,6 +171,7 @@ ONE_HOT = OpDef {
 
 /// Axes the other way round. A copy.
 FLIP = OpDef {
+    derivative: "dy, flipped back",
     name: "flip",
     formula: "y[.., i, ..] = x[.., n - 1 - i, ..]",
     torch: "torch.flip",
@@ -185,6 +189,7 @@ FLIP = OpDef {
 
 /// Axes shifted, what leaves at the end coming in at the front. A copy.
 ROLL = OpDef {
+    derivative: "dy, rolled back",
     name: "roll",
     formula: "y[.., i, ..] = x[.., (i - shift) mod n, ..]",
     torch: "torch.roll",

@@ -250,6 +250,7 @@ ops! { OPS;
 ///
 /// `linear(256)` infers its input; `linear(784 -> 256)` checks it; `linear(out, rank = r)` is two factors.
 LINEAR = OpDef {
+    derivative: "dx = dy · weight; dweight = dyᵀ · x; the bias gets the sum of dy over all rows",
     name: "linear",
     formula: "x · weightᵀ + bias",
     shape: "[.., in] -> [.., out]",
@@ -265,6 +266,7 @@ LINEAR = OpDef {
 
 /// The matrix product of two values; leading axes broadcast as in NumPy, from 1 too, and so do vectors.
 MATMUL = OpDef {
+    derivative: "da = dy · bᵀ; db = aᵀ · dy; summed over leading axes that were broadcast",
     name: "matmul",
     formula: "y_ij = sum_k a_ik b_kj",
     shape: "(a [.., n, k], b [.., k, m]) -> [.., n, m]",
@@ -279,6 +281,7 @@ MATMUL = OpDef {
 
 /// The matrix product with the second value transposed: all dot products of rows.
 MATMUL_NT = OpDef {
+    derivative: "da = dy · b; db = dyᵀ · a",
     name: "matmul_nt",
     formula: "y_ij = sum_k a_ik b_jk",
     shape: "(a [.., n, k], b [.., m, k]) -> [.., n, m]",
@@ -293,6 +296,8 @@ MATMUL_NT = OpDef {
 
 /// The tied transpose of a declared embedding: logits over its vocabulary, without parameters of their own.
 UNEMBED = OpDef {
+    derivative: "x gets dy · weight; the tied table gets dyᵀ · x, added to what comes from its lookups; the bias the \
+        sum of dy over rows",
     name: "unembed",
     formula: "x · weightᵀ (+ bias)",
     shape: "[.., d] -> [.., vocab]",

@@ -188,6 +188,9 @@ ops! { OPS;
 ///
 /// The class weights get no gradient.
 CROSS_ENTROPY = OpDef {
+    derivative: "dlogits = dy * (softmax(logits) - [i = target]); targets that are probabilities: dy * \
+        (softmax(logits) * sum of target - target); of a mean times the row's weight over the sum of \
+        weights; 0 in rows that are ignored",
     name: "cross_entropy",
     formula: "mean_r w_t (lse(z_r) - z_rt)",
     shape: "(logits [.., C], target i64[..]) -> []",
@@ -203,6 +206,8 @@ CROSS_ENTROPY = OpDef {
 
 /// The negative log-likelihood of the true class; takes *log*-probabilities.
 NLL = OpDef {
+    derivative: "dlogprobs = -dy * [i = target]; of a mean times the row's weight over the sum of weights; 0 in rows \
+        that are ignored",
     name: "nll",
     formula: "mean_r -w_t logp_rt",
     shape: "(logprobs [.., C], target i64[..]) -> []",
@@ -223,6 +228,7 @@ NLL = OpDef {
 
 /// The mean squared difference; the two shapes must be equal.
 MSE = OpDef {
+    derivative: "dinput = 2 * dy * (input - target) / n; dtarget = -2 * dy * (input - target) / n",
     name: "mse",
     formula: "mean (input - target)^2",
     shape: "([..], [..]) -> []",
@@ -245,6 +251,7 @@ MSE = OpDef {
 ///
 /// `weight` counts elements, `pos_weight` the yes of each; both have the shape of the logits, or its last axes.
 BCE_WITH_LOGITS = OpDef {
+    derivative: "dlogits = dy * (sigmoid(logits) - target) / n; dtarget = -dy * logits / n",
     name: "bce_with_logits",
     formula: "mean w ((1 - t) z + (1 + (pos_weight - 1) t) ln(1 + e^-z))",
     shape: "(logits [..], target f32[..]) -> []",

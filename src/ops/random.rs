@@ -72,6 +72,7 @@ ops! { OPS;
 /// The mask is keyed by seed, path of the application, step and element: it does not depend on threads, resumes, or on
 /// layers elsewhere, and it is drawn again on the way back, not kept. p = 1 gives zeros.
 DROPOUT = OpDef {
+    derivative: "eval: dy; train: dy * mask / (1 - p), with forward's mask, drawn again",
     name: "dropout",
     formula: "x * mask / (1 - p)",
     source: "Srivastava et al. 2014",

@@ -80,6 +80,7 @@ RANGE = OpDef {
 
 /// A learned tensor of its own: class tokens, layer scale, temperatures. Its path is the name itself.
 PARAMETER = OpDef {
+    derivative: "all of dy; of several uses the sum",
     name: "parameter",
     formula: "a learned tensor",
     shape: "-> [shape]",
