@@ -23,6 +23,10 @@ mod same;
 mod size;
 #[path = "generated/slip.rs"]
 mod slip;
+#[path = "generated/train.rs"]
+mod train;
+#[path = "generated/tuples.rs"]
+mod tuples;
 
 use rng::Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,13 +1,31 @@
 //! Limits are refused by count, before anything is built: with a place, in a moment, within 50 MB.
 //!
 //! Each text is checked by the program in a process of its own whose address space ends at the program's own size and
-//! 50 MB, and whose processor time ends at a second (without optimisation; 100 ms are `benches/checker.rs`'s matter).
+//! 50 MB. Its own time in the processor is asked of the kernel, so that a busy machine cannot break the test: at most
+//! 100 ms, the least of a few tries. A build without optimisation gets a second.
 
+use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Address space beside the program itself.
 const MEGABYTES: u64 = 50;
+/// Time in the processor.
+const MOST: Duration = match option_env!("CARGO_PROFILE_TEST_OPT_LEVEL") {
+    Some(level) if level.as_bytes()[0] == b'0' => Duration::from_secs(1),
+    _ => Duration::from_millis(100),
+};
+/// A shared machine makes a process slower, never faster.
+const TRIES: usize = 4;
+
+/// What the program did.
+struct Outcome {
+    /// None: it was killed.
+    code: Option<i32>,
+    told: String,
+    time: Duration,
+}
 
 fn model(before: &str, input: &str, body: &str) -> String {
     format!("dim batch, seq\n{before}model m : (x: {input}) {{\n{body}\n}}\n")
@@ -20,29 +38,56 @@ fn doubling(params: &str, call: impl Fn(usize) -> String) -> String {
 }
 
 /// Runs `wythe check` on a text within the limits.
-fn check(name: &str, text: &str) -> Output {
+fn check(name: &str, text: &str) -> Outcome {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("limits");
     std::fs::create_dir_all(&folder).expect("the target folder can be written");
     let file = folder.join(format!("{name}.model"));
     std::fs::write(&file, text).expect("the target folder can be written");
+    let mut best = once(&file);
+    for _ in 1..TRIES {
+        if best.time > MOST {
+            let next = once(&file);
+            best = if next.time < best.time { next } else { best };
+        }
+    }
+    best
+}
+
+fn once(file: &PathBuf) -> Outcome {
     let program = env!("CARGO_BIN_EXE_wythe");
     let own = std::fs::metadata(program).expect("the program is built").len();
     let kilobytes = (own >> 10) + (MEGABYTES << 10);
-    let limited = format!("ulimit -v {kilobytes}; ulimit -t 1; exec \"$0\" check --format short \"$1\"");
+    let limited = format!("ulimit -v {kilobytes}; ulimit -t 2; exec \"$0\" check --format short \"$1\"");
     let mut shell = Command::new("sh");
-    shell.args(["-c", &limited, program]).arg(&file).env("RUST_BACKTRACE", "0").output().expect("there is a shell")
+    shell.args(["-c", &limited, program]).arg(file).env("RUST_BACKTRACE", "0");
+    let mut child = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("there is a shell");
+    let mut told = vec![];
+    child.stderr.take().expect("it is piped").read_to_end(&mut told).expect("it can be read");
+    let (code, time) = ended(child.id());
+    Outcome { code, told: String::from_utf8_lossy(&told).into_owned(), time }
+}
+
+/// Waits for a child: its exit code, and the time that it and its libraries computed.
+fn ended(id: u32) -> (Option<i32>, Duration) {
+    let mut status = 0;
+    // SAFETY: all zeros are a value of this plain structure.
+    let mut used: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both places are valid for the results; the child is ours and was not waited for.
+    let waited = unsafe { libc::wait4(id as libc::pid_t, &mut status, 0, &mut used) };
+    assert_eq!(waited, id as libc::pid_t, "the child can be waited for");
+    let time = Duration::new(used.ru_utime.tv_sec as u64, used.ru_utime.tv_usec as u32 * 1000);
+    (libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)), time)
 }
 
 /// Each text is refused with one of these codes, at a place, by one report.
 fn refused(cases: Vec<(&str, &str, String)>) {
     let mut wrong = vec![];
     for (name, code, text) in cases {
-        let output = check(name, &text);
-        let told = String::from_utf8_lossy(&output.stderr);
+        let Outcome { code: exit, told, time } = check(name, &text);
         let first: String = told.chars().take(300).collect();
         let reports = told.matches(": error[").count();
-        if output.status.code() != Some(1) || reports != 1 || !first.contains(code) || !told.contains(".model:") {
-            wrong.push(format!("{name}: {:?}, {reports} reports\n{first}", output.status));
+        if exit != Some(1) || reports != 1 || !first.contains(code) || !told.contains(".model:") || time > MOST {
+            wrong.push(format!("{name}: {exit:?}, {reports} reports in {time:?}\n{first}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -135,7 +180,7 @@ fn formulas_have_a_limit() {
 fn memory_and_time_are_held() {
     let list = vec!["4"; 200_000].join(", ");
     let output = check("long_list", &model("", X, &format!("for c in [{list}] {{ relu }}")));
-    assert!(!matches!(output.status.code(), Some(0 | 1)), "{:?}", output.status);
+    assert!(!matches!(output.code, Some(0 | 1)), "{:?}: {:.300}", output.code, output.told);
 }
 
 /// Long strings, names and fractions harm nobody.
@@ -149,8 +194,7 @@ fn what_is_long_and_right_is_accepted() {
     ];
     for (file, text) in cases {
         let output = check(file, &text);
-        let told: String = String::from_utf8_lossy(&output.stderr).chars().take(300).collect();
-        assert_eq!(output.status.code(), Some(0), "{file}: {told}");
+        assert_eq!(output.code, Some(0), "{file}: {:.300}", output.told);
     }
 }
 

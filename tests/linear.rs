@@ -3,6 +3,7 @@
 //! Work is counted, not timed: the bytes that a check allocates are the same on every machine and in every run. What
 //! allocates nothing shows in the thread's own processor time, coarsely: where it is long enough to say anything.
 //! Four times the text may take a little more than four times the work; anything quadratic takes sixteen times as much.
+//! `WYTHE_LINES=5000 cargo test --release --test linear` looks at longer texts, where time shows, too.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -104,6 +105,31 @@ const RIGHT: &[Text] = &[
     ("symbols", |n| {
         format!("dim batch, seq\nmodel m : (x: f32[batch, seq]) {{\n{}}}\n", "(it, x) |> concat(axis = 1)\n".repeat(n))
     }),
+    ("copies", |n| model(format!("for c in [{}] {{ linear(c); relu }}\n", vec!["4"; n].join(",\n")))),
+    ("copies with a remark", |n| model(format!("for c in [{}] {{ linear(c) }}\n", vec!["4"; n].join(",\n")))),
+    ("heads", |n| model("parallel join sum { | relu | gelu | linear(4) }\n".repeat(n))),
+    ("stacks", |n| {
+        model("linear(4)\nsigmoid\nlinear(4)\nsigmoid\nlinear(4)\nsigmoid\nlinear(4)\nsigmoid\nrelu\n".repeat(n / 8))
+    }),
+    ("remarks", |n| model("relu\nrelu\n".repeat(n))),
+    ("remarks that are allowed", |n| model("relu\nrelu // allow(idempotent)\n".repeat(n))),
+    ("readers of one value", |n| model("it + x\n".repeat(n))),
+    ("residuals before a norm", |n| {
+        model("residual pre rmsnorm { linear(4); relu; linear(4) }\n".repeat(n) + "linear(4)\n")
+    }),
+    ("convolutions", |n| {
+        let body = "conv(4, 3, pad = 1)\nbatchnorm\nrelu\n".repeat(n);
+        format!("dim batch, h, w\nmodel m : (x: f32[batch, 4, h, w]) {{\n{body}}}\n")
+    }),
+    ("windows of a size", |n| {
+        let body = "conv(4, 2)\n".repeat(n);
+        format!("dim batch, h, w\nmodel m : (x: f32[batch, 4, h, w]) {{\n{body}}}\n")
+    }),
+    ("attentions", |n| {
+        let body = "residual pre layernorm { attention(2, causal = true) }\n".repeat(n);
+        format!("dim batch, seq\nmodel m : (x: f32[batch, seq, 4]) {{\n{body}layernorm\n}}\n")
+    }),
+    ("pairs", |n| model(format!("for (a, b) in [{}] {{ linear(a * b); relu }}\n", vec!["(2, 2)"; n].join(",\n")))),
     ("comments", |n| "// c\n".repeat(n) + &model("relu // a\n".repeat(n))),
     ("blank lines", |n| model("relu\n\n\n".repeat(n))),
 ];
@@ -130,12 +156,27 @@ const WRONG: &[Text] = &[
         model("linear(4)\n".into()) + &format!("train m {{\ntarget y: f32[batch, 4]\nloss mse\n{groups}}}\n")
     }),
     ("unclosed lines", |n| model("relu(\n".repeat(n.min(100)) + &"relu)\n".repeat(n))),
+    ("loops of C", |n| model("for (i = 0; i < 4; i++) { relu }\n".repeat(n))),
+    ("lines before a stray brace", |n| "relu\n".repeat(n) + "}\n"),
+    ("arguments that are missing", |n| model("linear\n".repeat(n))),
+    ("words in the place of strings", |n| model("gelu(form = tanh)\n".repeat(n))),
+    ("names of PyTorch", |n| model("nn.Linear(4, 4)\n".repeat(n))),
+    ("blocks that do not fit", |n| {
+        "block b(d) : [..., d] -> [..., d] { linear(d) }\n".to_string() + &model("b(5)\n".repeat(n))
+    }),
+    ("widths in a flow", |n| model("linear(5) |> linear(4 -> 4)\n".repeat(n))),
+    ("unknown arguments of a block", |n| {
+        "block b(d) { linear(d) }\n".to_string() + &model(each(n, |i| format!("b(4, e{i} = 1)\n")))
+    }),
+    ("copies of a mistake", |n| {
+        model(format!("for c in [{}] {{ linear(c -> c) }}\n", each(n, |i| format!("{},\n", 5 + i))))
+    }),
     ("foreign comments", |n| model("relu # a\n".repeat(n))),
 ];
 
 /// What grows by more than it should.
 fn grown(texts: &[Text], right: bool) {
-    let lines = 150;
+    let lines = std::env::var("WYTHE_LINES").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
     let mut wrong = vec![];
     for (name, text) in texts {
         let (small, large) = (text(lines), text(4 * lines));

@@ -202,6 +202,8 @@ impl<'a> Elab<'a> {
             }
             _ => return None,
         };
+        // Only a source is worth looking for: what flows in from a stage or an input is no range.
+        self.producers[value.0 as usize].as_ref().filter(|made| made.from.is_none() && !made.word.is_empty())?;
         let items = self.regions.iter().rev().flat_map(|region| region.items.iter().rev());
         let range = items.into_iter().find_map(|item| match item {
             Item::Op(op) if op.outs.contains(&value) => Some(op),

@@ -212,6 +212,7 @@ impl<'a> Elab<'a> {
         }
         let word = called.word;
         let text = format!("`{word}` has no attribute `{}`", name.text);
+        let mut plain = false;
         let report = Diagnostic::error("attr::unknown", text, name.span, "unknown");
         let report = match name.text.as_str() {
             "momentum" if called.defs.iter().any(|def| def.name == "update") => self.tell_momentum(report, word, arg),
@@ -236,12 +237,28 @@ impl<'a> Elab<'a> {
                         report.note(why).fix(place, "", shown)
                     }
                     Some(why) => report.note(why),
-                    None if called.defs.is_empty() => report.note(format!("`{word}` has no attributes")),
-                    None => report.note(format!("`{word}` is called so: {}", call_form(called))),
+                    None => {
+                        plain = true;
+                        report.note(match called.defs {
+                            [] => format!("`{word}` has no attributes"),
+                            _ => format!("`{word}` is called so: {}", call_form(called)),
+                        })
+                    }
                 },
             },
         };
+        if plain && self.joins_unknown(name.span, all) {
+            return;
+        }
         self.report(report);
+    }
+
+    /// Several arguments that a call does not take are one mistake, as of a stage in another's place: underlines this one
+    /// in the report of the first. Returns whether there is one.
+    fn joins_unknown(&mut self, at: Span, all: &[Given]) -> bool {
+        let names = all.iter().filter_map(|arg| arg.name.as_ref()).filter(|name| name.span < at);
+        let spans: Vec<Span> = names.map(|name| name.span).collect();
+        spans.into_iter().any(|first| self.extend_report(first, "attr::unknown", at, "unknown, too"))
     }
 
     fn tell_momentum(&self, mut report: Diagnostic, word: &str, arg: &Given) -> Diagnostic {

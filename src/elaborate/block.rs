@@ -44,7 +44,7 @@ impl<'a> Elab<'a> {
         self.chain.push(Frame::Block(block.name.text.clone(), shown.clone()));
         self.regions.push(Region::default());
         let result = self.block_body(block, &app, tail);
-        let region = self.regions.pop().unwrap_or_default();
+        let region = self.close_region();
         self.chain.pop();
         (self.inst, self.it, self.scope, self.calls) = (caller, it, scope, calls);
         let args: Vec<String> = shown.iter().map(|(name, value)| format!("{name} = {value}")).collect();

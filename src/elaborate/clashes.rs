@@ -3,6 +3,7 @@
 use super::Elab;
 use super::path::{Clash, Resolved};
 use crate::diagnostic::Diagnostic;
+use crate::ir::dim::Dim;
 use crate::ir::params;
 use crate::ir::shape::Type;
 use crate::ir::structured::{Item, OpItem, Part, Region, Structured, show_path};
@@ -13,8 +14,8 @@ use indexmap::IndexMap;
 struct Owner {
     /// The stage.
     span: Span,
-    /// Its sizes, as shown.
-    dims: String,
+    /// Its sizes.
+    dims: Vec<Dim>,
     /// It stands in a declared layer or a shared copy: other uses have the same path.
     shared: bool,
 }
@@ -116,7 +117,7 @@ impl Walk<'_> {
             } else if name.split('.').any(|part| part.parse::<u64>().is_ok()) {
                 self.numbered.entry(name.clone()).or_insert(span);
             }
-            let owner = Owner { span, dims: self.shapes.show_dims(&def.dims), shared };
+            let owner = Owner { span, dims: def.dims, shared };
             match self.owners.get(&key) {
                 None => {
                     self.owners.insert(key, owner);
@@ -125,7 +126,7 @@ impl Walk<'_> {
                 Some(first) if first.shared && shared => {
                     let layer = self.uses.last().map_or("", |(path, _)| path.as_str());
                     let inner = name.strip_prefix(layer).unwrap_or(&name).trim_start_matches('.');
-                    let (old, new) = (&first.dims, &owner.dims);
+                    let (old, new) = (self.shapes.show_dims(&first.dims), self.shapes.show_dims(&owner.dims));
                     let text =
                         format!("the layer `{layer}` was made for another input: its `{inner}` is {old}, here {new}");
                     let label = "another input than at its first use";

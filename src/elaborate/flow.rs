@@ -283,7 +283,7 @@ impl<'a> Elab<'a> {
         let (owners, scope) = (self.owners, self.scope);
         self.regions.push(Default::default());
         let val = self.body(taken, input, false);
-        let region = self.regions.pop().unwrap_or_default();
+        let region = self.close_region();
         let shown: Vec<String> = conds.iter().map(super::words::cond).collect();
         let label = format!("if {}", shown.join(", "));
         let item = ScopeItem { kind: ScopeKind::If, label, path: placeholder(scope), region, span: head };
@@ -309,7 +309,7 @@ impl<'a> Elab<'a> {
         for (name, flow) in branches {
             self.regions.push(Default::default());
             let val = self.flow(flow, name.as_ref());
-            let region = self.regions.pop().unwrap_or_default();
+            let region = self.close_region();
             let label = name.as_ref().map_or_else(|| "|".into(), |name| name.text.clone());
             let kind = ScopeKind::Branch;
             self.emit(Item::Scope(ScopeItem { kind, label, path: placeholder(scope), region, span: flow.span }));
@@ -320,7 +320,7 @@ impl<'a> Elab<'a> {
         self.it = Some(It { val: if unread { Val::Unknown } else { Val::Tuple(parts) }, used: false });
         let val = self.stage_call(join, false);
         self.it = outer.map(|it| It { used: true, ..it });
-        let region = self.regions.pop().unwrap_or_default();
+        let region = self.close_region();
         let label = format!("parallel join {}", super::words::call(join));
         self.emit(Item::Scope(ScopeItem { kind: ScopeKind::Parallel, label, path: placeholder(scope), region, span }));
         self.calls = calls;

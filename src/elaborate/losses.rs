@@ -48,7 +48,7 @@ impl<'a> Elab<'a> {
                 SettingValue::Flow(Some(Lhs::Name(name)), flow) => {
                     self.regions.push(Region::default());
                     let val = self.flow(flow, None);
-                    section.derived.items.extend(self.regions.pop().unwrap_or_default().items);
+                    section.derived.items.extend(self.close_region().items);
                     if let Some(id) = val.single() {
                         self.values[id.0 as usize].name.get_or_insert_with(|| name.text.clone());
                         section.target_elems.push(Elem { name: None, val: Val::One(id), span: flow.span });
@@ -142,7 +142,7 @@ impl<'a> Elab<'a> {
             }
         };
         self.it = None;
-        let region = self.regions.pop().unwrap_or_default();
+        let region = self.close_region();
         let result = val.single()?;
         let mut terms = vec![];
         for (name, bound) in std::mem::take(&mut self.last_scope) {
@@ -204,7 +204,7 @@ impl<'a> Elab<'a> {
         }
         self.regions.push(Region::default());
         let val = self.internal_op(op, attrs, &operands, "accuracy", entropy.span);
-        let region = self.regions.pop().unwrap_or_default();
+        let region = self.close_region();
         Some(Tail { region, result: val.single()?, terms: vec![], label: "accuracy".into(), span: loss.span })
     }
 }

@@ -436,6 +436,13 @@ impl<'a> Elab<'a> {
         }
     }
 
+    /// Closes the innermost region. A vector that grows has room for four, and most regions hold one or two items.
+    fn close_region(&mut self) -> Region {
+        let mut region = self.regions.pop().unwrap_or_default();
+        region.items.shrink_to_fit();
+        region
+    }
+
     /// The declared layers as the graph wants them.
     fn layer_defs(&self) -> Vec<LayerDef> {
         self.layers.iter().map(|layer| layer.def.clone()).collect()

@@ -154,7 +154,7 @@ impl<'a> Elab<'a> {
 
     /// Closes a model: deep norm's constants, paths, and the graph as a whole.
     pub(super) fn close_model(&mut self, name: &str, read: Read) -> Structured {
-        let body = self.regions.pop().unwrap_or_default();
+        let body = self.close_region();
         let hypers = std::mem::take(&mut self.inst.hypers);
         let hypers = hypers.iter().map(|(name, (value, _))| (name.clone(), self.shown(value))).collect();
         let mut made = Structured {

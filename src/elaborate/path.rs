@@ -188,7 +188,7 @@ pub(super) struct Resolved {
 impl Resolved {
     /// The path of a node: of its parameters, or of its application.
     pub(super) fn path(&self, node: PathNode, application: bool) -> Path {
-        let mut parts = vec![];
+        let mut parts = Vec::with_capacity(1);
         let mut at = Some(node);
         while let Some(id) = at {
             let node = &self.tree.nodes[id.0 as usize];

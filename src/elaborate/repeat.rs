@@ -254,7 +254,7 @@ impl<'a> Elab<'a> {
         bind(self);
         let result = self.body(copies.body, Some(input), false);
         self.inst.scopes.pop();
-        let region = self.regions.pop().unwrap_or_default();
+        let region = self.close_region();
         self.chain.pop();
         let inner = std::mem::replace(&mut self.calls, calls);
         if let (true, [(Some(block), _)]) = (copies.call_alone, inner.as_slice())

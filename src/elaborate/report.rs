@@ -108,6 +108,22 @@ impl<'a> Elab<'a> {
         self.told.get(&span)?.iter().find(there).copied()
     }
 
+    /// Underlines another place in a report that proposes nothing, if there is one of this code at `first`.
+    pub(super) fn extend_report(&mut self, first: Span, code: &str, place: Span, text: &str) -> bool {
+        let Some(report) = self.earlier(first, |known| known == code).and_then(|at| self.reports.get_mut(at)) else {
+            return false;
+        };
+        let Diagnostic { labels, fixes, .. } = &mut report.diagnostic;
+        if !fixes.is_empty() {
+            return false;
+        }
+        if labels.iter().all(|label| label.span != place) {
+            labels.push(Label { span: place, text: text.into() });
+        }
+        self.mistakes += 1;
+        true
+    }
+
     /// Whether a name was told to be unknown before, under this key: then this is another place of the same mistake.
     pub(super) fn told_again(&mut self, code: &'static str, key: &str, message: &str, span: Span) -> bool {
         if !once(code, message) || self.faulty(span) {

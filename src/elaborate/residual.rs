@@ -93,7 +93,7 @@ impl<'a> Elab<'a> {
         self.regions.push(Default::default());
         let label = self.residual_label(&placement, norm.as_ref());
         let result = self.residual_parts(written, &placement, norm, x);
-        let region = self.regions.pop().unwrap_or_default();
+        let region = self.close_region();
         self.chain.pop();
         let (kind, span, path) = (ScopeKind::Residual, written.span, placeholder(self.scope));
         self.emit(Item::Scope(ScopeItem { kind, label, path, region, span }));
@@ -145,7 +145,7 @@ impl<'a> Elab<'a> {
             Some(body) => {
                 self.regions.push(Default::default());
                 let skip = self.body(body, Some(Val::One(x)), false);
-                let region = self.regions.pop().unwrap_or_default();
+                let region = self.close_region();
                 let (kind, path) = (ScopeKind::Skip, placeholder(self.scope));
                 self.emit(Item::Scope(ScopeItem { kind, label: "skip".into(), path, region, span: body.span }));
                 skip

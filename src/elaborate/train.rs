@@ -25,7 +25,7 @@ impl<'a> Elab<'a> {
         let before = self.reports.len();
         let overrides = self.overrides(train, model);
         let read = if self.faulty(model.header) { None } else { self.read_model(model, &overrides) };
-        let body = self.regions.pop().unwrap_or_default();
+        let body = self.close_region();
         let settings = self.settings(train);
         let mut section = Section {
             targets: vec![],

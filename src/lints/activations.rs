@@ -4,6 +4,7 @@ use super::kinds::LAYERS;
 use super::{Check, Cx, Flow, Lint, Maker, Site, follow};
 use crate::diagnostic::Severity;
 use crate::ir::attr::{Attr, Init};
+use indexmap::IndexMap;
 
 lints! { LINTS;
 
@@ -250,15 +251,14 @@ fn stacks(
         },
         Stack::grown,
     );
-    let mut longest: Vec<Stack> = vec![];
+    let mut longest: IndexMap<Option<Site>, Stack> = IndexMap::new();
     for stack in known.into_iter().filter(|stack| stack.count >= least) {
-        match longest.iter_mut().find(|other| other.first == stack.first) {
-            Some(other) if other.count < stack.count => *other = stack,
-            Some(_) => {}
-            None => longest.push(stack),
+        let best = longest.entry(stack.first).or_insert(stack);
+        if best.count < stack.count {
+            *best = stack;
         }
     }
-    longest
+    longest.into_values().collect()
 }
 
 /// Whether the result of a stage multiplies something.

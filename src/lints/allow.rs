@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::syntax::ast::Entry;
 use crate::syntax::lex::{Kind, lex};
 use crate::text::{Source, Span};
+use std::collections::HashMap;
 
 lints! { LINTS;
 
@@ -69,28 +70,50 @@ struct Allow {
 /// Takes out what is allowed; adds what is wrong with the comments themselves.
 pub(super) fn filter(subject: &Subject<'_>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let (mut allows, mut told) = read(subject);
-    for report in found {
-        let mut silent = false;
-        for allow in allows.iter_mut().filter(|allow| allow.lint.code == report.code) {
-            if report.labels.iter().any(|label| allow.covers(label.span)) {
-                (silent, allow.used) = (true, true);
-            }
-        }
-        if !silent {
-            told.push(report);
-        }
+    let mut silent = vec![false; found.len()];
+    for (allow, report) in covering(&allows, &found) {
+        (silent[report], allows[allow].used) = (true, true);
     }
+    told.extend(found.into_iter().zip(silent).filter_map(|(report, silent)| (!silent).then_some(report)));
     if subject.whole && !subject.models.is_empty() {
         told.extend(allows.iter().filter(|allow| !allow.used && allow.span.file == 0).map(Allow::unused));
     }
     told
 }
 
-impl Allow {
-    fn covers(&self, span: Span) -> bool {
-        self.holds.iter().any(|held| held.file == span.file && held.start <= span.start && span.start < held.end)
+/// Which allow covers a label of which report: places of both are walked in order, once for each lint.
+fn covering(allows: &[Allow], found: &[Diagnostic]) -> Vec<(usize, usize)> {
+    let mut by_code: HashMap<&str, (Places<'_>, Places<'_>)> = HashMap::new();
+    for (index, allow) in allows.iter().enumerate() {
+        let held = &mut by_code.entry(allow.lint.code).or_default().0;
+        held.extend(allow.holds.iter().map(|span| (span, index)));
     }
+    for (index, report) in found.iter().enumerate() {
+        if let Some((_, labels)) = by_code.get_mut(report.code) {
+            labels.extend(report.labels.iter().map(|label| (&label.span, index)));
+        }
+    }
+    let mut pairs = vec![];
+    for (mut held, mut labels) in by_code.into_values() {
+        held.sort_unstable();
+        labels.sort_unstable();
+        let mut held = held.into_iter().peekable();
+        // Those that have begun and not ended: bodies within each other, and a line.
+        let mut open: Places<'_> = vec![];
+        for (label, report) in labels {
+            let begun = |(span, _): &(&Span, usize)| (span.file, span.start) <= (label.file, label.start);
+            open.extend(std::iter::from_fn(|| held.next_if(begun)));
+            open.retain(|(span, _)| span.file == label.file && label.start < span.end);
+            pairs.extend(open.iter().map(|&(_, allow)| (allow, report)));
+        }
+    }
+    pairs
+}
 
+/// Places, each with the number of what stands there.
+type Places<'a> = Vec<(&'a Span, usize)>;
+
+impl Allow {
     fn unused(&self) -> Diagnostic {
         let text = format!("`{}` is allowed here, and does not occur", self.lint.name());
         UNUSED_ALLOW.report(self.span, text, "silences nothing")
@@ -109,7 +132,7 @@ fn read(subject: &Subject<'_>) -> (Vec<Allow>, Vec<Diagnostic>) {
                     wrong.push(unknown(code, span));
                     continue;
                 };
-                let places = places.get_or_insert_with(|| Places::of(source, &subject.files[file].entries));
+                let places = places.get_or_insert_with(|| Layout::of(source, &subject.files[file].entries));
                 allows.push(Allow { lint, span, holds: places.around(span, comment.own_line), used: false });
             }
         }
@@ -146,7 +169,7 @@ fn unknown(code: &str, span: Span) -> Diagnostic {
 }
 
 /// Where lines begin and which bodies they open.
-struct Places<'s> {
+struct Layout<'s> {
     source: &'s Source,
     /// Each pair of braces: the bytes of its opener and its end.
     bodies: Vec<(usize, usize)>,
@@ -154,8 +177,8 @@ struct Places<'s> {
     headers: Vec<(Span, Span)>,
 }
 
-impl<'s> Places<'s> {
-    fn of(source: &'s Source, entries: &[Entry]) -> Places<'s> {
+impl<'s> Layout<'s> {
+    fn of(source: &'s Source, entries: &[Entry]) -> Layout<'s> {
         let (mut open, mut bodies) = (vec![], vec![]);
         for token in lex(&source.text) {
             match (token.kind, token.text(&source.text)) {
@@ -170,7 +193,7 @@ impl<'s> Places<'s> {
             Entry::Train(train) => Some((train.header, train.span)),
             Entry::Dim(..) | Entry::Use(..) => None,
         };
-        Places { source, bodies, headers: entries.iter().filter_map(header).collect() }
+        Layout { source, bodies, headers: entries.iter().filter_map(header).collect() }
     }
 
     /// The line of a byte, as a range of bytes with its newline.
@@ -194,8 +217,9 @@ impl<'s> Places<'s> {
         let from = self.bodies.partition_point(|(open, _)| *open < start);
         let opened = self.bodies[from..].iter().take_while(|(open, _)| *open < end);
         holds.extend(opened.map(|&(open, close)| Span::new(span.file, open, close)));
-        let touches = |header: &Span| (header.start as usize) < end && start < header.end as usize;
-        holds.extend(self.headers.iter().filter(|(header, _)| touches(header)).map(|(_, whole)| *whole));
+        let from = self.headers.partition_point(|(header, _)| header.end as usize <= start);
+        let touched = self.headers[from..].iter().take_while(|(header, _)| (header.start as usize) < end);
+        holds.extend(touched.map(|(_, whole)| *whole));
         holds
     }
 }

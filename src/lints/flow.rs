@@ -10,6 +10,7 @@ mod ask;
 
 use crate::ir::structured::{Item, OpItem, Part, Region, RepeatItem, Run, ScopeItem, Structured, ValueId};
 use crate::ir::training::Training;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 /// A lint does not look further than this through stages that change nothing it cares for.
@@ -91,9 +92,13 @@ pub struct Flow<'m> {
     /// Behind which value a value hides: what only passes a repeat's door is the same value.
     root: Vec<ValueId>,
     origin: Vec<Origin>,
-    takers: Vec<Vec<Taker>>,
-    /// How many sites have the same parameters.
-    owners: HashMap<Owner<'m>, u32>,
+    /// The takers of each root, one root after the other, and where each one's begin.
+    takers: Vec<Taker>,
+    takers_from: Vec<u32>,
+    /// The sites of each operator.
+    by_name: HashMap<&'static str, Vec<Site>>,
+    /// How many sites have the same parameters, once that is asked.
+    owners: OnceCell<HashMap<Owner<'m>, u32>>,
 }
 
 impl<'m> Flow<'m> {
@@ -117,8 +122,10 @@ impl<'m> Flow<'m> {
             steps: vec![],
             root: (0..count as u32).map(ValueId).collect(),
             origin: vec![Origin::Given; count],
-            takers: vec![vec![]; count],
-            owners: HashMap::new(),
+            takers: vec![],
+            takers_from: vec![],
+            by_name: HashMap::new(),
+            owners: OnceCell::new(),
         };
         let mut steps = flow.walk(&model.body, None, false);
         if let Some(training) = training {
@@ -136,7 +143,7 @@ impl<'m> Flow<'m> {
                 Item::Op(op) => {
                     let site = Site(self.sites.len() as u32);
                     self.sites.push(Use { op, frame, in_loss });
-                    *self.owners.entry(self.owner(site)).or_insert(0) += 1;
+                    self.by_name.entry(op.op.name).or_default().push(site);
                     op.outs.iter().for_each(|out| self.origin[out.0 as usize] = Origin::Op(site));
                     steps.push(Step::Op(site));
                 }
@@ -196,24 +203,40 @@ impl<'m> Flow<'m> {
         for value in 0..self.root.len() as u32 {
             self.root[value as usize] = self.find(ValueId(value));
         }
+        let mut found: Vec<(ValueId, Taker)> = vec![];
         for (index, used) in self.sites.iter().enumerate() {
             for (position, value) in used.op.operands.iter().enumerate() {
-                if let Some(value) = value {
-                    let root = self.root[value.0 as usize];
-                    self.takers[root.0 as usize].push(Taker::Op(Site(index as u32), position));
-                }
+                found.extend(value.map(|value| (self.root(value), Taker::Op(Site(index as u32), position))));
             }
         }
-        for param in 0..self.origin.len() {
-            if let Origin::Carried { enters, loops } = self.origin[param] {
-                for from in [enters, loops] {
-                    let root = self.root[from.0 as usize];
-                    self.takers[root.0 as usize].push(Taker::Copy(ValueId(param as u32)));
-                }
+        for (param, origin) in self.origin.iter().enumerate() {
+            if let Origin::Carried { enters, loops } = *origin {
+                found.extend([enters, loops].map(|from| (self.root(from), Taker::Copy(ValueId(param as u32)))));
             }
         }
-        for output in &self.model.outputs {
-            self.takers[self.root[output.value.0 as usize].0 as usize].push(Taker::Output);
+        found.extend(self.model.outputs.iter().map(|output| (self.root(output.value), Taker::Output)));
+        found.sort_by_key(|(root, _)| *root);
+        let mut from = vec![0; self.root.len() + 1];
+        found.iter().for_each(|(root, _)| from[root.0 as usize + 1] += 1);
+        for root in 1..from.len() {
+            from[root] += from[root - 1];
         }
+        self.takers = found.into_iter().map(|(_, taker)| taker).collect();
+        self.takers_from = from;
+    }
+
+    /// Who takes a root.
+    fn takers(&self, root: ValueId) -> &[Taker] {
+        let at = root.0 as usize;
+        &self.takers[self.takers_from[at] as usize..self.takers_from[at + 1] as usize]
+    }
+
+    /// How many sites have the same parameters.
+    fn owners(&self) -> &HashMap<Owner<'m>, u32> {
+        self.owners.get_or_init(|| {
+            let mut owners = HashMap::new();
+            self.sites().for_each(|site| *owners.entry(self.owner(site)).or_insert(0) += 1);
+            owners
+        })
     }
 }

@@ -6,6 +6,7 @@ use crate::ir::structured::Structured;
 use crate::ir::training::Training;
 use crate::syntax::{Comment, ast};
 use crate::text::{Sources, Span};
+use indexmap::IndexSet;
 use std::collections::HashMap;
 
 /// So many other places of one report are named.
@@ -170,24 +171,21 @@ fn flows<'a>(subject: &Subject<'a>) -> Vec<Flow<'a>> {
 /// One report a code and place; the other instances are named by their paths.
 fn merged(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut first: HashMap<(&str, Option<Span>), usize> = HashMap::new();
-    let mut reports: Vec<(Diagnostic, Vec<String>)> = vec![];
+    let mut reports: Vec<(Diagnostic, IndexSet<String>)> = vec![];
     for report in found {
         let key = (report.code, report.labels.first().map(|label| label.span));
         match first.get(&key) {
             None => {
                 first.insert(key, reports.len());
-                reports.push((report, vec![]));
+                reports.push((report, IndexSet::new()));
             }
             Some(&at) => {
                 let (told, others) = &mut reports[at];
-                let known = told.path.iter().chain(others.iter());
-                if let Some(path) = report.path.filter(|path| !known.clone().any(|other| other == path)) {
-                    others.push(path);
-                }
+                others.extend(report.path.filter(|path| told.path.as_ref() != Some(path)));
             }
         }
     }
-    let close = |(report, others): (Diagnostic, Vec<String>)| match others.len() {
+    let close = |(report, others): (Diagnostic, IndexSet<String>)| match others.len() {
         0 => report,
         count => {
             let named: Vec<&str> =

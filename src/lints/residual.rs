@@ -4,7 +4,7 @@ use super::kinds::HEADS;
 use super::{Check, Cx, Flow, Lint, Reader, Site, follow};
 use crate::ir::structured::{Item, OpItem, Region};
 use crate::text::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 lints! { LINTS;
 
@@ -172,18 +172,27 @@ fn placement(flow: &Flow<'_>, sum: Site) -> Option<Placement> {
     })
 }
 
-/// Whether what a site makes ends as an output (or in the loss), through nothing that is normed or learned.
-fn ends(flow: &Flow<'_>, site: Site, steps: usize) -> bool {
+/// So many stages may stand between a head and what it is an answer to.
+const BEHIND_A_HEAD: usize = 8;
+
+/// Whether what a site makes ends as an output (or in the loss), through nothing that is normed or learned. What is
+/// `known` of a site and the steps left is not worked out again.
+fn ends(flow: &Flow<'_>, site: Site, steps: usize, known: &mut HashMap<(Site, usize), bool>) -> bool {
+    if let Some(&known) = known.get(&(site, steps)) {
+        return known;
+    }
     let readers = flow.after(site);
-    let end = |reader: &Reader| match *reader {
+    let mut end = |reader: &Reader| match *reader {
         Reader::Output => true,
         Reader::Op(next, _) if flow.in_loss(next) => true,
         Reader::Op(next, _) => {
             let lets = flow.is_plain(next) || flow.is_activation(next) || flow.is(next, &["softmax", "log_softmax"]);
-            lets && steps > 0 && ends(flow, next, steps - 1)
+            lets && steps > 0 && ends(flow, next, steps - 1, known)
         }
     };
-    !readers.is_empty() && readers.iter().all(end)
+    let all = !readers.is_empty() && readers.iter().all(&mut end);
+    known.insert((site, steps), all);
+    all
 }
 
 fn missing_final_norm(cx: &mut Cx<'_>) {
@@ -204,8 +213,9 @@ fn missing_final_norm(cx: &mut Cx<'_>) {
         },
         Row::grown,
     );
+    let mut found = HashMap::new();
     for (head, row) in heads {
-        if row.count >= 2 && ends(flow, head, 8) {
+        if row.count >= 2 && ends(flow, head, BEHIND_A_HEAD, &mut found) {
             report_final_norm(cx, row, Some(head));
         }
     }

@@ -19,8 +19,8 @@ use crate::diagnostic::Diagnostic;
 /// Lines longer than this are broken where they can be.
 const WIDTH: usize = 100;
 
-/// A line is broken at most this often.
-const MAX_ROUNDS: usize = 16;
+/// A line is broken at most this often: once for each bracket that may stand in another.
+const MAX_ROUNDS: usize = super::scan::MAX_BLOCKS + super::scan::MAX_LEVELS;
 
 /// The canonical layout of a text; the reports if it cannot be read, for a damaged text is not laid out.
 ///
@@ -337,6 +337,17 @@ mod tests {
             "block f(d) {{\n  residual pre {name} {{\n    {name}({name}, {name})\n    {name}(d, {name})\n  }}  // last\n}}\n"
         );
         lays_out(&text, &expected);
+    }
+
+    #[test]
+    fn many_bodies_on_a_line_and_bodies_deep_in_each_other_are_broken_at_once() {
+        let chain: Vec<String> = (0..40).map(|i| format!("if d == {i} {{ relu }}")).collect();
+        let once = format(&format!("block f(d) {{\n{}\n}}\n", chain.join(" else "))).expect("it can be read");
+        assert_eq!(format(&once).ok(), Some(once.clone()), "once is enough");
+        assert!(once.lines().all(|line| line.len() <= 100), "{once}");
+        let deep = format!("block f(d) {{\n{}relu{}\n}}\n", "residual { ".repeat(40), " }".repeat(40));
+        let once = format(&deep).expect("it can be read");
+        assert_eq!(format(&once).ok(), Some(once.clone()), "once is enough");
     }
 
     #[test]

@@ -78,6 +78,8 @@ struct Scanner<'t> {
     following: Vec<usize>,
     /// The last `block`, `model` or `train` at column 0, as long as no `{` has followed it.
     headless: Option<usize>,
+    /// Whether the entry that is being paired has more `}` than `{`: one may be missing in it.
+    surplus: bool,
     /// Braces whose closer stands further left than their line: the likely place of a missing brace.
     suspects: Vec<usize>,
 }
@@ -102,6 +104,7 @@ impl<'t> Scanner<'t> {
             line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
             following: vec![],
             headless: None,
+            surplus: false,
             suspects: vec![],
         }
     }

@@ -16,6 +16,8 @@ pub struct Block {
 enum Kind {
     /// Called in one way on one type.
     Plain { call: String, from: Ty, to: Ty },
+    /// Called by those who know how.
+    Closed,
     /// Called on whatever fits the pattern.
     Contract {
         /// Hyperparameters in order: what the input says, or anything.
@@ -23,6 +25,13 @@ enum Kind {
         from: Ty,
         to: Ty,
     },
+}
+
+impl Block {
+    /// A block that is not called on what happens to flow.
+    pub fn closed(name: String, text: String) -> Block {
+        Block { name, text, kind: Kind::Closed }
+    }
 }
 
 /// Hyperparameters that do not change types, as `name`, values, whether it is a norm, a stage, a placement.
@@ -66,6 +75,7 @@ impl Gen {
     fn call(&mut self, block: &Block, cur: &Ty) -> Made {
         match &block.kind {
             Kind::Plain { call, from, to } => (from == cur && !self.env.strict).then(|| (call.clone(), to.clone())),
+            Kind::Closed => None,
             Kind::Contract { params, from, to } => {
                 let known = bound(from, cur)?;
                 let mut given = known.clone();

@@ -29,6 +29,10 @@ pub struct Env {
     pub scope: Vec<(String, Ty)>,
     /// Declared layers: name, input's last axis, output's.
     pub layers: Vec<(String, Size, Size)>,
+    /// Declared tables: name, width, rows.
+    pub tables: Vec<(String, i64, i64)>,
+    /// Blocks of two inputs and two outputs.
+    pub twos: Vec<String>,
 }
 
 /// The generator: randomness, what was written so far, and where it stands.
@@ -127,10 +131,23 @@ impl Gen {
     /// Statements from `cur` on. With a goal, they end with it.
     pub fn lines(&mut self, cur: &Ty, goal: Option<&Ty>, depth: u32, most: usize) -> (Vec<String>, Ty) {
         let (scope, layers, nums) = (self.env.scope.len(), self.env.layers.len(), self.env.nums.len());
+        let tables = self.env.tables.len();
         let (mut lines, mut cur, mut kept) = (vec![], cur.clone(), true);
         for _ in 0..self.rng.below(most) + 1 {
             if self.rng.percent(8) {
                 lines.extend(self.declaration(&cur));
+            }
+            if goal.is_none() && self.rng.percent(10) && self.budget > 0 {
+                let made = match self.table(&cur) {
+                    Some((text, ty)) => Some((text.lines().map(String::from).collect(), ty)),
+                    None => self.apart(&cur),
+                };
+                if let Some((taken, ty)) = made.filter(|(_, ty)| ty.elements() <= ELEMENTS) {
+                    lines.extend(taken);
+                    self.budget -= 2;
+                    (cur, kept) = (ty, false);
+                    continue;
+                }
             }
             // A value restarts the flow, where nothing is dropped by that.
             let restart = if kept && self.rng.percent(12) { self.value(&cur, goal) } else { None };
@@ -162,6 +179,7 @@ impl Gen {
         }
         self.env.scope.truncate(scope);
         self.env.layers.truncate(layers);
+        self.env.tables.truncate(tables);
         self.env.nums.truncate(nums);
         (lines, cur)
     }
@@ -292,7 +310,14 @@ impl Gen {
             (Some(norm), 1) => format!("pre {norm} "),
             (Some(norm), 2) => format!("post {norm} "),
             (Some(norm), 3) => {
-                format!("{} {norm} ", ["deep", "deep(layers = 3)", "deep(alpha = 1.5)"][self.rng.below(3)])
+                let forms = [
+                    "deep",
+                    "deep(layers = 3)",
+                    "deep(alpha = 1.5)",
+                    "deep(alpha = 2, beta = 0.5)",
+                    "deep(encoder = 2, decoder = 3)",
+                ];
+                format!("{} {norm} ", self.rng.pick(&forms))
             }
             (Some(norm), _) => match self.env.placements.first() {
                 Some(word) => format!("{word} {norm} "),

@@ -11,9 +11,12 @@ impl<'m> Flow<'m> {
         (0..self.sites.len() as u32).map(Site)
     }
 
-    /// The sites of an operator.
-    pub fn sites_of<'f>(&'f self, names: &'f [&str]) -> impl Iterator<Item = Site> + use<'f, 'm> {
-        self.sites().filter(move |&site| names.contains(&self.op(site).op.name))
+    /// The sites of these operators, in order.
+    pub fn sites_of(&self, names: &[&str]) -> impl Iterator<Item = Site> + use<> {
+        let of = |name: &&str| self.by_name.get(name).cloned().unwrap_or_default();
+        let mut sites: Vec<Site> = names.iter().flat_map(of).collect();
+        sites.sort_unstable();
+        sites.into_iter()
     }
 
     /// The use of an operator that stands at a site.
@@ -128,7 +131,7 @@ impl<'m> Flow<'m> {
     }
 
     fn ahead(&self, value: ValueId, found: &mut Vec<Reader>, doors: &mut Vec<ValueId>) {
-        for taker in &self.takers[self.root(value).0 as usize] {
+        for taker in self.takers(self.root(value)) {
             let reader = match *taker {
                 Taker::Op(site, operand) => Reader::Op(site, operand),
                 Taker::Output => Reader::Output,
@@ -160,7 +163,7 @@ impl<'m> Flow<'m> {
     /// Whether the parameters of a site serve elsewhere, too: a declared layer, a shared repeat.
     pub fn shared(&self, site: Site) -> bool {
         let op = self.op(site);
-        op.path != op.application || self.owners.get(&self.owner(site)).is_some_and(|&count| count > 1)
+        op.path != op.application || self.owners().get(&self.owner(site)).is_some_and(|&count| count > 1)
     }
 
     /// What the parameters of a site are told apart by.

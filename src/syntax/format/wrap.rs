@@ -14,30 +14,66 @@ pub(super) fn break_long(lines: &mut Vec<Line>) -> bool {
 
 /// The line in pieces, if it is too long and can be broken.
 fn broken(line: &Line) -> Option<Vec<Line>> {
-    if line.body == 0 || line.indent + width(&line.code) <= WIDTH {
+    let mut left = line.indent + width(&line.code);
+    if line.body == 0 || left <= WIDTH {
         return None;
     }
     let tokens = lex(&line.code);
-    let (open, close) = body(&line.code, &tokens).or_else(|| arguments(&line.code, &tokens))?;
-    let inner = &tokens[open + 1..close];
-    let sign = tokens[open].text(&line.code);
+    let pairs = places(&line.code, &tokens);
+    pairs.first()?;
     let code = |from: usize, to: usize| line.code[from..to].trim().to_string();
-    let mut parts = vec![Line { code: code(0, tokens[open].end), comment: None, ..line.clone() }];
-    let mut start = tokens[open].end;
-    for (at, token) in inner.iter().enumerate() {
-        let said = token.text(&line.code);
-        let separates = if sign == "{" { said == ";" } else { said == "," };
-        if separates && depth(&inner[..at]) == 0 {
-            let end = if sign == "{" { token.start } else { token.end };
-            parts.push(inside(line, code(start, end)));
-            start = token.end;
+    let (mut parts, mut start) = (vec![], 0);
+    // `} else if … { … } else { … }`: what is left behind a body is broken again, as long as it is too long.
+    for (open, close) in pairs {
+        if left <= WIDTH {
+            break;
         }
+        let head = if start == 0 { Line { comment: None, ..line.clone() } } else { outer(line) };
+        parts.push(Line { code: code(start, tokens[open].end), ..head });
+        parts.extend(items(line, &tokens, (open, close)));
+        left -= width(&line.code[start..tokens[close].start]);
+        start = tokens[close].start;
     }
-    parts.push(inside(line, code(start, tokens[close].start)));
-    let last = Line { code: code(tokens[close].start, line.code.len()), ..outer(line) };
+    let last = Line { code: code(start, line.code.len()), ..outer(line) };
     parts.push(Line { comment: line.comment.clone(), comment_column: 0, ..last });
     parts.retain(|part| !part.code.is_empty());
     Some(parts)
+}
+
+/// What stands between a pair of brackets, a line each: statements, or arguments with their commas.
+fn items(line: &Line, tokens: &[Token], (open, close): (usize, usize)) -> Vec<Line> {
+    let code = |from: usize, to: usize| inside(line, line.code[from..to].trim().to_string());
+    let statements = tokens[open].text(&line.code) == "{";
+    let (mut found, mut start, mut depth) = (vec![], tokens[open].end, 0);
+    for token in &tokens[open + 1..close] {
+        match (token.kind, token.text(&line.code)) {
+            (Kind::Open, _) => depth += 1,
+            (Kind::Close, _) => depth -= 1,
+            (_, ";") if depth == 0 && statements => {
+                found.push(code(start, token.start));
+                start = token.end;
+            }
+            (_, ",") if depth == 0 && !statements => {
+                found.push(code(start, token.end));
+                start = token.end;
+            }
+            _ => {}
+        }
+    }
+    found.push(code(start, tokens[close].start));
+    found
+}
+
+/// The pairs of brackets at which a line may be broken: its outermost one-line bodies, else its last outermost call with
+/// more than one argument.
+fn places(code: &str, tokens: &[Token]) -> Vec<(usize, usize)> {
+    let all = pairs(tokens);
+    let bodies: Vec<(usize, usize)> = all.iter().copied().filter(|&(open, _)| tokens[open].text(code) == "{").collect();
+    if !bodies.is_empty() {
+        return bodies;
+    }
+    let commas = |&(open, close): &(usize, usize)| tokens[open..close].iter().any(|token| token.text(code) == ",");
+    all.into_iter().rfind(commas).into_iter().collect()
 }
 
 /// A line of the same place, without what belongs to its beginning.
@@ -47,17 +83,6 @@ fn outer(line: &Line) -> Line {
 
 fn inside(line: &Line, code: String) -> Line {
     Line { code, indent: line.indent + 2, ..outer(line) }
-}
-
-/// The outermost one-line body.
-fn body(code: &str, tokens: &[Token]) -> Option<(usize, usize)> {
-    pairs(tokens).into_iter().find(|&(open, _)| tokens[open].text(code) == "{")
-}
-
-/// The last outermost call with more than one argument.
-fn arguments(code: &str, tokens: &[Token]) -> Option<(usize, usize)> {
-    let commas = |&(open, close): &(usize, usize)| tokens[open..close].iter().any(|token| token.text(code) == ",");
-    pairs(tokens).into_iter().rfind(|pair| tokens[pair.0].text(code) != "{" && commas(pair))
 }
 
 /// The outermost pairs of brackets.
@@ -77,12 +102,4 @@ fn pairs(tokens: &[Token]) -> Vec<(usize, usize)> {
         }
     }
     found
-}
-
-fn depth(tokens: &[Token]) -> i32 {
-    tokens.iter().fold(0, |depth, token| match token.kind {
-        Kind::Open => depth + 1,
-        Kind::Close => depth - 1,
-        _ => depth,
-    })
 }

@@ -23,7 +23,11 @@ static PRECEDENCE: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
 impl Tree<'_> {
     pub(super) fn expr(&mut self, pair: Pair<'_, Rule>) -> Expr {
         let span = self.span(&pair);
-        let parts: Vec<_> = pair.into_inner().collect();
+        let mut kids = pair.into_inner();
+        if let (1, Some(Rule::postfix)) = (kids.len(), kids.peek().map(|only| only.as_rule())) {
+            return kids.next().map_or(Expr { kind: ExprKind::Broken, span }, |only| self.postfix(only));
+        }
+        let parts: Vec<_> = kids.collect();
         if parts.len() > 2 * MAX_SIGNS {
             self.report(errors::too_many_signs(span, MAX_SIGNS));
             return Expr { kind: ExprKind::Broken, span };
@@ -154,7 +158,7 @@ impl Tree<'_> {
         let whole = self.span(&pair);
         let list: Vec<_> = pair.into_inner().collect();
         let count = list.len();
-        let mut args = vec![];
+        let mut args = Vec::with_capacity(count);
         for (at, arg) in list.into_iter().enumerate() {
             let empty = arg.as_str().trim().is_empty();
             if empty && (at + 1 < count) {
@@ -193,7 +197,7 @@ impl Tree<'_> {
         let whole = self.span(&pair);
         let list: Vec<_> = pair.into_inner().collect();
         let count = list.len();
-        let mut elems = vec![];
+        let mut elems = Vec::with_capacity(count);
         for (at, elem) in list.into_iter().enumerate() {
             let span = self.span(&elem);
             let mut kids = Kids::of(elem);

@@ -49,6 +49,8 @@ impl Tree<'_> {
         if stmts.is_empty() {
             self.report(errors::empty_body(self.text, span));
         }
+        // A vector that grows has room for four: most bodies, flows and calls hold one or two.
+        stmts.shrink_to_fit();
         Body { stmts, span }
     }
 
@@ -209,6 +211,7 @@ impl Tree<'_> {
                 stages.push(self.stage(kid));
             }
         }
+        stages.shrink_to_fit();
         let flow = Flow { stages, span };
         match pipe {
             Some(pipe) => {

@@ -22,6 +22,7 @@ pub(super) fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> V
     forgive_broken_heads(text, &mut all);
     forgive_braces(text, &mut all);
     forgive_lines_outside(text, &mut all);
+    forgive_after_commas(text, &mut all);
     all.truncate(MAX_REPORTS);
     all
 }
@@ -69,6 +70,18 @@ fn forgive_braces(text: &str, all: &mut Vec<Diagnostic>) {
     });
 }
 
+/// Where a list of dims breaks off at a comma, what stands behind it in its line is no second mistake.
+fn forgive_after_commas(text: &str, all: &mut Vec<Diagnostic>) {
+    let at = |d: &Diagnostic| d.labels[0].span.start as usize;
+    let mut broken = None;
+    all.retain(|d| {
+        if d.code == "syntax::trailing_comma" {
+            broken = Some(at(d));
+        }
+        d.code != "syntax::after_entry" || broken.is_none_or(|comma| text[comma..at(d)].contains('\n'))
+    });
+}
+
 /// Where an entry has a `}` too many (or a `{` too few), what stands behind its early end is outside of it: the brace that
 /// closes nothing tells that, and shows the one that came too early.
 fn forgive_lines_outside(text: &str, all: &mut Vec<Diagnostic>) {
@@ -77,7 +90,7 @@ fn forgive_lines_outside(text: &str, all: &mut Vec<Diagnostic>) {
     let braces: Vec<usize> = all.iter().filter(|d| stray(d)).map(at).collect();
     all.retain(|d| {
         let next = braces.partition_point(|&brace| brace < at(d));
-        let follows = matches!(d.code, "syntax::outside" | "syntax::after_entry");
+        let follows = matches!(d.code, "syntax::outside" | "syntax::after_entry" | "syntax::dim_value");
         let one_entry = |&&brace: &&usize| {
             let between = &text[at(d)..brace];
             !["\nblock ", "\nmodel ", "\ntrain "].iter().any(|word| between.contains(word))

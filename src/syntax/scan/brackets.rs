@@ -9,6 +9,7 @@ impl Scanner<'_> {
     /// Pairs all brackets.
     pub(super) fn pair(&mut self) {
         self.scan.partner = vec![None; self.tokens.len()];
+        self.surplus = self.closes_more(0);
         for at in 0..self.tokens.len() {
             let token = self.tokens[at];
             match token.kind {
@@ -27,12 +28,24 @@ impl Scanner<'_> {
                         self.close_all(at);
                         self.mask[token.start - 1] = 1;
                     }
+                    self.surplus = self.closes_more(at);
                     self.headless = matches!(self.say(at), "block" | "model" | "train").then_some(at);
                 }
                 _ => {}
             }
         }
         self.close_all(self.tokens.len());
+    }
+
+    /// Whether more braces are closed than opened from a token to the next entry.
+    fn closes_more(&self, from: usize) -> bool {
+        let entry = (from..self.tokens.len()).take_while(|&at| at == from || !self.enters(at));
+        let more = entry.map(|at| match (self.tokens[at].kind, self.say(at)) {
+            (Kind::Open, "{") => -1,
+            (Kind::Close, "}") => 1,
+            _ => 0i64,
+        });
+        more.sum::<i64>() > 0
     }
 
     fn too_deep(&self) -> bool {
@@ -125,8 +138,12 @@ impl Scanner<'_> {
     }
 
     /// A `}` that stands further right than the line of what it would close: if it stands below the head of a construct
-    /// without `{`, it closes that one. Puts a `{` at the end of the head. Returns whether it could.
+    /// without `{`, it closes that one. Puts a `{` at the end of the head. Returns whether it could. Where every brace of
+    /// the entry has its partner none is missing, however the lines are indented.
     fn begin_inner_body(&mut self, at: usize) -> bool {
+        if !self.surplus {
+            return false;
+        }
         let (end, Some(open)) = (self.tokens[at].start, self.stack.last().map(|open| open.token)) else { return false };
         let depth = self.indent(end);
         let begins_line = self.text[self.line_start(end)..end].trim().is_empty();
