@@ -171,6 +171,9 @@ ops! { OPS;
 /// the centres of the outer pixels, not their outer edges. Gradients for both; that of the points is 0 with "nearest",
 /// and where "border" holds them. Not-a-number is read as -1.
 GRID_SAMPLE = OpDef {
+    derivative: "of the image: each dy, times the weights of the pixels that were read, added to them; of the \
+        points: dy times the slope of the image between those pixels, 0 with nearest and where a border \
+        holds the point",
     name: "grid_sample",
     formula: "y[b, c, p] = sum_i w(place of grid[b, p], i) x[b, c, i]",
     shape: "(x [B, c, h, w], grid [B, h', w', 2]) -> [B, c, h', w']",

@@ -204,6 +204,8 @@ AVGPOOL = OpDef {
 /// Powers are taken of x as it is, as in PyTorch: where p is odd, a negative sum has no root (NaN). No gradient flows back
 /// where the sum is 0. A window that hangs over the end (`ceil_mode`) counts as its mean times the whole window.
 LP_POOL = OpDef {
+    derivative: "each element of a window gets dy * sign(x) * (|x| / y)^(norm - 1), 0 where y is 0; windows that \
+        overlap add up",
     name: "lp_pool",
     formula: "y[i] = (sum_k x[i·stride + k]^p)^(1/p)",
     shape: "[B, c, S…] -> [B, c, S'…]",
@@ -222,6 +224,7 @@ LP_POOL = OpDef {
 /// that value; PyTorch keeps any of them). The size is (h - 1)·stride - 2·pad + kernel an axis, or `size` where the
 /// pooling dropped a rest. A position outside of the plane is an error at run time.
 MAXUNPOOL = OpDef {
+    derivative: "dy at the places that were filled; 0 to a value whose place a later one took",
     name: "maxunpool",
     formula: "y[indices[i]] = x[i], 0 elsewhere",
     shape: "(x [B, c, S…], indices i64) -> [B, c, S'…]",

@@ -51,6 +51,7 @@ ops! { OPS;
 
 /// The mean over all spatial axes; `keep = true` leaves them with size 1.
 AVGPOOL_GLOBAL = OpDef {
+    derivative: "every element of a channel gets dy / n, n its number of elements",
     name: "avgpool_global",
     formula: "mean over S…",
     shape: "[B, c, S…] -> [B, c]",
@@ -69,6 +70,7 @@ AVGPOOL_GLOBAL = OpDef {
 ///
 /// NaN wins; of equals the first takes all the gradient.
 MAXPOOL_GLOBAL = OpDef {
+    derivative: "all of dy to the largest element of the channel, of equals to the first",
     name: "maxpool_global",
     formula: "max over S…",
     shape: "[B, c, S…] -> [B, c]",
@@ -92,6 +94,7 @@ MAXPOOL_GLOBAL = OpDef {
 /// Window i of an axis: floor(i·h/size) to ceil((i + 1)·h/size). Where size divides h it is `avgpool(h/size)`; elsewhere
 /// the windows overlap by a place, or differ in size by one. An axis is kept by its own name: `[h, 1]`.
 ADAPTIVE_AVGPOOL = OpDef {
+    derivative: "each dy, divided by the size of its window, to every element of it; windows that overlap add up",
     name: "adaptive_avgpool",
     formula: "y[i] = mean of x[floor(i·h/size) .. ceil((i + 1)·h/size)], an axis at a time",
     shape: "[B, c, S…] -> [B, c, size…]",
@@ -114,6 +117,7 @@ ADAPTIVE_AVGPOOL = OpDef {
 ///
 /// Windows as in `adaptive_avgpool`; NaN wins, of equals the first.
 ADAPTIVE_MAXPOOL = OpDef {
+    derivative: "each dy to the largest element of its window, of equals to the first; windows that overlap add up",
     name: "adaptive_maxpool",
     formula: "y[i] = max of x[floor(i·h/size) .. ceil((i + 1)·h/size)] over all axes",
     shape: "[B, c, S…] -> ([B, c, size…], indices i64)",

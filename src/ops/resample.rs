@@ -185,6 +185,7 @@ ops! { OPS;
 /// axis; bicubic: four, by Keys' curve with a = -0.75. area: the mean of the window that shrinks to the place, as
 /// `adaptive_avgpool`. Linear in x, so that the gradient is the transposed map. h' = floor(h·scale).
 UPSAMPLE = OpDef {
+    derivative: "each dy, times the weights of the neighbours that were read, added to them: the transposed map",
     name: "upsample",
     formula: "y[.., o, ..] = sum_i w[o, i] x[.., i, ..], an axis at a time",
     shape: "[B, c, S…] -> [B, c, S'…]",

@@ -142,6 +142,7 @@ ops! { OPS;
 /// A convolution is a matrix product with these columns. Over one to three spatial axes (PyTorch: two); the number of
 /// windows is that of `conv`, their order row-major.
 UNFOLD = OpDef {
+    derivative: "fold of dy: each place gets the sum over the windows that hold it",
     name: "unfold",
     formula: "y[b, (c, k…), (i…)] = x[b, c, i·stride + k·dilation - pad]",
     shape: "[B, c, S…] -> [B, c * prod(kernel), windows]",
@@ -158,6 +159,7 @@ UNFOLD = OpDef {
 ///
 /// Over as many axes as `size` (or `kernel`) has entries, two where both are numbers.
 FOLD = OpDef {
+    derivative: "unfold of dy: each window gets what its places get",
     name: "fold",
     formula: "y[b, c, p] = sum of x[b, (c, k…), (i…)] over i·stride + k·dilation - pad = p",
     shape: "[B, c * prod(kernel), windows] -> [B, c, size…]",

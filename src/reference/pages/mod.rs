@@ -26,6 +26,14 @@ pub mod linear_algebra {}
 pub mod convolution {}
 #[doc = include_str!("pooling.md")]
 pub mod pooling {}
+#[doc = include_str!("pooling_to_a_size.md")]
+pub mod pooling_to_a_size {}
+#[doc = include_str!("windows.md")]
+pub mod windows {}
+#[doc = include_str!("resampling.md")]
+pub mod resampling {}
+#[doc = include_str!("sampling_at_points.md")]
+pub mod sampling_at_points {}
 #[doc = include_str!("normalisation.md")]
 pub mod normalisation {}
 #[doc = include_str!("normalisation_in_groups.md")]
