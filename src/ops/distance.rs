@@ -1,7 +1,7 @@
 //! Distances and similarities of vectors. Never by a² + b² - 2ab, whose difference cancels.
 
 use super::activation::at_least;
-use super::arithmetic::{SQRT, SQUARE};
+use super::arithmetic::{DETACH, SQRT, SQUARE};
 use super::loss::equal_rows;
 use super::statistic::norm;
 use crate::ir::attr::{AttrDef, AttrDefault, AttrKind, Domain};
@@ -62,11 +62,12 @@ fn all_pairs(cx: &mut RuleCx<'_>) -> Result<Vec<Dim>, Misfit> {
 
 ops! { OPS;
 
-/// The cosine of the angle between two vectors along an axis. Each length is kept above eps, and its gradient is then 0
-/// (**differs**: PyTorch's flows as if nothing had been done).
+/// The cosine of the angle between two vectors along an axis. Each length is kept above eps; what flows back to it
+/// flows as if it had been that large, as in PyTorch.
 COSINE_SIMILARITY = OpDef {
-    derivative: "da = dy * (b / (u * v) - y * a / u^2); db = dy * (a / (u * v) - y * b / v^2); u = sqrt(sum(a^2)); v \
-        = sqrt(sum(b^2)); a length below eps counts as eps, and is constant",
+    derivative: "da = dy * b / (f * g) - dy * y * a / (f * u) if u > 0, else dy * b / (f * g); db = dy * a / (f * g) \
+        - dy * y * b / (g * v) if v > 0, else dy * a / (f * g); u = sqrt(sum(a^2)); v = sqrt(sum(b^2)); f = \
+        max(u, eps); g = max(v, eps)",
     name: "cosine_similarity",
     formula: "sum(a b) / (max(|a|, eps) max(|b|, eps))",
     shape: "([.., d, ..], [.., d, ..]) -> [.., ..]",
@@ -85,7 +86,10 @@ COSINE_SIMILARITY = OpDef {
     body: Body::Expand(|cx| {
         let axis = [super::parts::axis_of(cx)];
         let eps = cx.attrs.float("eps").unwrap_or(1e-8);
-        let length = |index: usize| at_least(norm(cx.x(index), 2.0, &axis), eps);
+        let length = |index: usize| {
+            let own = norm(cx.x(index), 2.0, &axis);
+            own + (at_least(own, eps) - own).op(&DETACH)
+        };
         vec![(cx.x(0) * cx.x(1)).sum(&axis, false) / (length(0) * length(1))]
     }),
     ..OpDef::DEFAULT
