@@ -73,7 +73,9 @@ impl<'a> Elab<'a> {
                 continue;
             }
             seen[slot] = Some(arg.span);
-            match self.coerce(&called.defs[slot], arg, input) {
+            // What stands before an arrow is an input, which may be several.
+            let before = called.defs.iter().find(|def| arg.pin.is_some() && def.name == "in");
+            match self.coerce(before.unwrap_or(&called.defs[slot]), arg, input) {
                 Ok(attr) => slots[slot] = Some(attr),
                 Err(wrong) => {
                     let def = &called.defs[slot];

@@ -19,6 +19,9 @@ struct Owner {
     shared: bool,
 }
 
+/// The copies around a stage, each run from its first to one past its last, and where the stage stands.
+type Copied = (Vec<(u64, u64)>, Span);
+
 /// The walk over a model whose paths are still placeholders.
 struct Walk<'m> {
     model: &'m Structured,
@@ -29,7 +32,7 @@ struct Walk<'m> {
     /// The copies of each run around the stage: the first, and one past the last.
     ranges: Vec<(u64, u64)>,
     /// Parameters of copies, `h.*.linear.weight`, with the copies that each `*` stands for.
-    copies: IndexMap<String, Vec<(Vec<(u64, u64)>, Span)>>,
+    copies: IndexMap<String, Vec<Copied>>,
     /// Parameters outside of copies in whose path a number stands: `path = "h.0.linear"`.
     numbered: IndexMap<String, Span>,
     /// The uses of declared layers around the stage: their path and place.

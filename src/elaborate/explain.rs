@@ -28,9 +28,10 @@ impl Elab<'_> {
         let place = self.argument_of(use_, &misfit);
         if let (MisfitKind::Attribute(clause), Some(place)) = (&misfit.kind, place) {
             let report = Diagnostic::error(code, message, place, label);
-            let report = self.with_pad_of_stride(report, use_, &misfit, place);
-            let axes = clause.contains("axes") || clause.contains("axis");
-            let report = if axes { self.with_culprits(report, use_, &misfit, operand) } else { report };
+            let report = self.with_stride(report, use_, &misfit);
+            // A clause that counts speaks of what flows in, too.
+            let counts = clause.contains("axis") || clause.contains("axes") || clause.contains(char::is_numeric);
+            let report = if counts { self.with_culprits(report, use_, &misfit, operand) } else { report };
             let report = self.with_misfit_fix(report, use_, &misfit);
             return self.report(report);
         }
@@ -69,16 +70,11 @@ impl Elab<'_> {
         }
     }
 
-    /// `pad = "same"` beside a stride: what halves is half of the kernel.
-    fn with_pad_of_stride(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit, place: Span) -> Diagnostic {
+    /// `pad = "same"` beside a stride.
+    fn with_stride(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
         let stride = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "stride"));
-        let (Some("pad"), Some(stride), Some(kernel)) = (misfit.attr, stride, use_.given.get(1)) else { return report };
-        let report = report.label(stride.span, "a stride");
-        match self.as_int(&kernel.value) {
-            Some(kernel) if kernel % 2 == 1 && kernel > 1 => {
-                let fixed = format!("pad = {}", kernel / 2);
-                report.fix(place, fixed.clone(), self.mended(place, &fixed))
-            }
+        match (misfit.attr, stride) {
+            (Some("pad"), Some(stride)) => report.label(stride.span, "a stride"),
             _ => report,
         }
     }

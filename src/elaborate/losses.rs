@@ -10,7 +10,6 @@ use super::settings::{SETTINGS, Section, is_target};
 use super::value::{Elem, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
-use crate::ir::dim::Dim;
 use crate::ir::structured::{Item, PortDef, Region, Tail, ValueId};
 use crate::ops;
 use crate::syntax::ast::{self, Expr, ExprKind, Flow, Lhs, Name, SettingValue, StageKind};
@@ -124,7 +123,6 @@ impl<'a> Elab<'a> {
         self.regions.push(Region::default());
         self.it = Some(It { val: it.clone(), used: false });
         self.last_scope.clear();
-        let before = self.reports.len();
         let (val, label) = match &setting.value {
             SettingValue::Flow(None, flow) => {
                 let val = self.flow(flow, None);
@@ -141,9 +139,6 @@ impl<'a> Elab<'a> {
             }
         };
         self.it = None;
-        if section.target_elems.is_empty() {
-            self.propose_target(before, setting, section);
-        }
         let region = self.regions.pop().unwrap_or_default();
         let result = val.single()?;
         let mut terms = vec![];
@@ -156,24 +151,6 @@ impl<'a> Elab<'a> {
             }
         }
         Some(Tail { region, result, terms, label, span: setting.span })
-    }
-
-    /// A loss asked for its target, and the section names none.
-    fn propose_target(&mut self, first: usize, setting: &ast::Setting, section: &Section) {
-        let outputs = section.outputs.first().and_then(|output| output.val.single());
-        let Some(dims) = outputs.map(|value| self.shapes.dims(self.ty(value)).to_vec()) else { return };
-        let shown = |of: &[Dim]| of.iter().map(|&dim| self.shapes.dims.show(dim)).collect::<Vec<_>>().join(", ");
-        let classes = dims.split_last().map(|(_, rows)| format!("target y: i64[{}]", shown(rows)));
-        let targets: Vec<String> = classes.into_iter().chain([format!("target y: f32[{}]", shown(&dims))]).collect();
-        let place = Span { end: setting.span.start, ..setting.span };
-        for report in self.reports[first..].iter_mut().map(|report| &mut report.diagnostic) {
-            if report.code == "type::operand_missing" && report.message.contains("`target`") {
-                report.notes = vec!["a train section says what comes with the inputs: `target y: i64[batch]`".into()];
-                *report = targets
-                    .iter()
-                    .fold(report.clone(), |report, target| report.fix(place, format!("{target}; "), target.clone()));
-            }
-        }
     }
 
     pub(super) fn metrics(

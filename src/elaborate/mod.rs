@@ -24,6 +24,7 @@ mod facts;
 mod fixes;
 mod flow;
 mod foreign;
+mod functions;
 mod inits;
 mod limits;
 mod losses;
@@ -53,6 +54,7 @@ mod train;
 mod unknown;
 mod value;
 mod words;
+mod wrong;
 
 pub(crate) use foreign::sharpen;
 

@@ -65,13 +65,13 @@ impl<'a> Elab<'a> {
             let text = format!("`{}` needs `{}`, and nothing flows in for it", app.word, schema.name);
             let report =
                 Diagnostic::error("type::operand_missing", text, app.span, format!("`{}` is missing", schema.name));
-            let report = match schema.name {
-                "target" => self.with_target(report, op, app, &operands),
-                _ => Err(report),
+            let target = match schema.name {
+                "target" => self.with_target(&report, op, app, &operands),
+                _ => None,
             };
-            self.report(match report {
-                Ok(report) => report,
-                Err(report) => report.note(format!("it is written so: {form} |> {}", app.word)),
+            self.report(match target {
+                Some(report) => report,
+                None => report.note(format!("it is written so: {form} |> {}", app.word)),
             });
             return None;
         }
@@ -84,20 +84,21 @@ impl<'a> Elab<'a> {
     /// A loss of a train section that has no target: told with the line that is missing.
     fn with_target(
         &self,
-        mut report: Diagnostic,
+        report: &Diagnostic,
         op: &'static OpDef,
         app: &Application<'_>,
         operands: &[Option<ValueId>],
-    ) -> Result<Diagnostic, Diagnostic> {
-        let Some(source) = self.sources.0.get(usize::from(app.span.file)) else { return Err(report) };
+    ) -> Option<Diagnostic> {
+        let source = self.sources.0.get(usize::from(app.span.file))?;
         let start = source.text[..app.span.start as usize].rfind('\n').map_or(0, |at| at + 1);
         let before = &source.text[start..app.span.start as usize];
         if !matches!(before.trim(), "loss" | "metric") {
-            return Err(report);
+            return None;
         }
+        let mut report = report.clone();
         report.message = format!("`{}` compares with a target, and this section has none", app.word);
         report.labels[0].text = "the target is missing".into();
-        let Some(value) = operands.first().copied().flatten() else { return Ok(report) };
+        let Some(value) = operands.first().copied().flatten() else { return Some(report) };
         let ty = self.ty(value);
         let dims = self.shapes.dims(ty);
         let classes = op.attrs.iter().any(|def| def.name == "ignore_index");
@@ -106,7 +107,7 @@ impl<'a> Elab<'a> {
         let line = format!("target y: {}[{}]", if classes { "i64" } else { "f32" }, sizes.join(", "));
         let margin = &before[..before.len() - before.trim_start().len()];
         let place = Span { start: start as u32, end: start as u32, ..app.span };
-        Ok(report.fix(place, format!("{margin}{line}\n"), line))
+        Some(report.fix(place, format!("{margin}{line}\n"), line))
     }
 
     pub(super) fn unknown_operand(

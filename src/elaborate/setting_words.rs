@@ -64,11 +64,11 @@ impl Elab<'_> {
     /// Proposes the rate where it belongs: in the call of the optimizer of this section.
     fn with_rate(&self, report: Diagnostic, setting: &ast::Setting, value: &str) -> Diagnostic {
         let entries = self.files.iter().flat_map(|file| &file.entries);
-        let section = entries.filter_map(|entry| match entry {
+        let mut section = entries.filter_map(|entry| match entry {
             ast::Entry::Train(train) if train.settings.iter().any(|other| other.span == setting.span) => Some(train),
             _ => None,
         });
-        let Some(section) = section.last() else { return report };
+        let Some(section) = section.next_back() else { return report };
         let Some(optimizer) = section.settings.iter().find(|other| other.name.text == "optimizer") else {
             let line = format!("optimizer adamw(lr = {value})");
             return report.fix(setting.span, line.clone(), line);

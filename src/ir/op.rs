@@ -606,6 +606,10 @@ pub enum Why {
     Mask,
     /// Keys and values.
     Keys,
+    /// The state that a recurrent layer begins from.
+    State,
+    /// The lengths of sequences, one a sample.
+    Lengths,
     /// Anything else: the operator's own text says it.
     Other,
 }

@@ -5,7 +5,7 @@ use crate::model::{Given, Named, largest, numbers, tensor, worst};
 use crate::samples::{Sample, outcome};
 use crate::trial::{Draw, Numbers, different, given, go, run};
 use ndarray::{ArrayD, Slice};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use wythe::exec::bind::{Binding, inputs};
 use wythe::exec::session::Session;
 use wythe::ir::attr::{Attr, AttrKind};
@@ -473,21 +473,21 @@ fn a_row_alone(sample: &Sample) -> Verdict {
         let mut all = given(&graph, sample.op, &bind(rows), Numbers::Ordinary, 8);
         all.cotangents = None;
         let (together, _) = check!(run(&graph, float, 1, &all, &bind(rows)));
-        let names: BTreeSet<String> = inputs(&graph)
-            .into_iter()
-            .filter(|(_, ty)| graph.shapes.dims(*ty).first().is_some_and(|dim| graph.shapes.dims.show(*dim) == "B"))
-            .map(|(name, _)| name.to_string())
-            .collect();
+        let batch = |ty: Type| graph.shapes.dims(ty).iter().position(|dim| graph.shapes.dims.show(*dim) == "B");
+        let names: BTreeMap<String, usize> =
+            inputs(&graph).into_iter().filter_map(|(name, ty)| Some((name.to_string(), batch(ty)?))).collect();
+        let outs = graph.outputs.iter().filter_map(|(out, port)| Some((format!("{out:?}"), batch(graph.ty(*port))?)));
+        let outs: BTreeMap<String, usize> = outs.collect();
         for row in 0..rows as usize {
             let mut one = all.clone();
-            for name in &names {
-                one.inputs.insert(name.clone(), slice(&all.inputs[name], row));
+            for (name, &axis) in &names {
+                one.inputs.insert(name.clone(), slice(&all.inputs[name], axis, row));
             }
             let (alone, _) = check!(run(&graph, float, 1, &one, &bind(1)));
             let share: Named = together
                 .iter()
                 .filter(|(name, _)| name.starts_with("Out"))
-                .map(|(name, x)| (name.clone(), slice(x, row)))
+                .map(|(name, x)| (name.clone(), slice(x, outs[name], row)))
                 .collect();
             if let Some(found) = different(&share, &alone) {
                 return Broken(format!("{float}: row {row} in a batch and alone: {found}"));
@@ -497,20 +497,27 @@ fn a_row_alone(sample: &Sample) -> Verdict {
     Holds
 }
 
-fn slice(value: &Tensor, row: usize) -> Tensor {
-    fn of<T: Clone>(a: &ArrayD<T>, row: usize) -> ArrayD<T> {
-        a.slice_axis(ndarray::Axis(0), Slice::from(row..row + 1)).to_owned()
+fn slice(value: &Tensor, axis: usize, row: usize) -> Tensor {
+    let of_axis = (ndarray::Axis(axis), Slice::from(row..row + 1));
+    fn of<T: Clone>(a: &ArrayD<T>, (axis, row): (ndarray::Axis, Slice)) -> ArrayD<T> {
+        a.slice_axis(axis, row).to_owned()
     }
     match value {
-        Tensor::F32(a) => Tensor::F32(of(a, row)),
-        Tensor::F64(a) => Tensor::F64(of(a, row)),
-        Tensor::I64(a) => Tensor::I64(of(a, row)),
-        Tensor::Bool(a) => Tensor::Bool(of(a, row)),
+        Tensor::F32(a) => Tensor::F32(of(a, of_axis)),
+        Tensor::F64(a) => Tensor::F64(of(a, of_axis)),
+        Tensor::I64(a) => Tensor::I64(of(a, of_axis)),
+        Tensor::Bool(a) => Tensor::Bool(of(a, of_axis)),
     }
 }
 
 /// Counts from the sizes of operands and result.
 type Count = fn(&[Vec<i64>], &[i64]) -> i64;
+
+/// Of the steps of a recurrent layer, forward or back: the recurrent weights, and those that project.
+fn steps_of(y: &[i64], w: &[i64], gates: i64) -> i64 {
+    let (n, p) = (w[0] / gates, w[1]);
+    2 * y[0] * y[1] * (w[0] * p + if n == p { 0 } else { n * p })
+}
 
 /// The multiplications and additions of the primitives that multiply.
 const PRODUCTS: &[(&str, Count)] = &[
@@ -521,6 +528,15 @@ const PRODUCTS: &[(&str, Count)] = &[
     ("conv.plain'x", |ins, _| 2 * ins[0].iter().product::<i64>() * ins[1][1..].iter().product::<i64>()),
     ("conv.plain'weight", |ins, out| 2 * ins[1].iter().product::<i64>() * out[1..].iter().product::<i64>()),
     ("attention.sdpa", |ins, _| 2 * ins[0][..3].iter().product::<i64>() * ins[1][2] * (ins[0][3] + ins[2][3])),
+    // No product, but work: some operations for each step and place of a path.
+    ("loss.ctc", |ins, _| 16 * ins[0][0] * ins[0][1] * (2 * ins[1][1] + 1)),
+    ("loss.ctc'", |ins, _| 16 * ins[0][0] * ins[0][1] * (2 * ins[1][1] + 1)),
+    ("recurrent.rnn", |ins, out| steps_of(out, &ins[1], 1)),
+    ("recurrent.lstm", |ins, out| steps_of(out, &ins[1], 4)),
+    ("recurrent.gru", |ins, out| steps_of(out, &ins[1], 3)),
+    ("recurrent.rnn'", |ins, out| steps_of(out, &ins[0], 1)),
+    ("recurrent.lstm'", |ins, out| steps_of(out, &ins[0], 4)),
+    ("recurrent.gru'", |ins, out| steps_of(out, &ins[0], 3)),
     ("attention.sdpa'", |ins, _| 5 * ins[0][..3].iter().product::<i64>() * ins[1][2] * (ins[0][3] + ins[2][3])),
 ];
 

@@ -73,6 +73,63 @@ const MORE: &[(&str, &str)] = &[
     ("rearrange", "(x: f32[3, 4, 5]) { rearrange(\"b ... c -> b c ...\") }"),
     ("reduce", "(x: f32[2, 3, 4]) { reduce(\"b s d -> b d\", mean) }"),
     ("reduce", "(x: f32[2, 3, 4]) { reduce(\"b s d -> d s\", sum) }"),
+    ("rnn", "(x: f32[3, 5, 2]) { rnn(4, layers = 2, bidirectional = true, dropout = 0.5) }"),
+    ("rnn", "(x: f32[3, 5, 2], h0: f32[1, 3, 4]) { (x, h0) |> rnn(4) }"),
+    ("rnn", "(x: f32[3, 5, 2], n: i64[3]) { (x, lengths = n) |> rnn(4, layers = 2) }"),
+    (
+        "rnn",
+        "(x: f32[3, 4, 2], h0: f32[4, 3, 4], n: i64[3]) { (x, h0, n) |> rnn(4, layers = 2, bidirectional = true) }",
+    ),
+    ("rnn", "(x: f32[67, 3, 5]) { rnn(33) }"),
+    ("gru", "(x: f32[3, 5, 2]) { gru(4, layers = 2, bidirectional = true, dropout = 0.5) }"),
+    ("gru", "(x: f32[3, 5, 2], h0: f32[1, 3, 4]) { (x, h0) |> gru(4) }"),
+    ("gru", "(x: f32[3, 5, 2], n: i64[3]) { (x, lengths = n) |> gru(4, layers = 2) }"),
+    (
+        "gru",
+        "(x: f32[3, 4, 2], h0: f32[4, 3, 4], n: i64[3]) { (x, h0, n) |> gru(4, layers = 2, bidirectional = true) }",
+    ),
+    ("gru", "(x: f32[67, 3, 5]) { gru(33) }"),
+    ("lstm", "(x: f32[3, 5, 2]) { lstm(4, layers = 2, bidirectional = true, dropout = 0.5) }"),
+    ("lstm", "(x: f32[3, 5, 2], h0: f32[1, 3, 4], c0: f32[1, 3, 4]) { (x, h0, c0) |> lstm(4) }"),
+    ("lstm", "(x: f32[3, 5, 2], n: i64[3]) { (x, lengths = n) |> lstm(4, layers = 2) }"),
+    (
+        "lstm",
+        "(x: f32[3, 4, 2], h0: f32[4, 3, 4], c0: f32[4, 3, 4], n: i64[3]) { (x, h0, c0, n) |> lstm(4, layers = 2, bidirectional = true) }",
+    ),
+    ("lstm", "(x: f32[67, 3, 5]) { lstm(33) }"),
+    (
+        "lstm",
+        "(x: f32[3, 4, 2], h0: f32[4, 3, 3], c0: f32[4, 3, 5], n: i64[3]) { (x, h0, c0, n) |> lstm(5, 2, true, proj = 3) }",
+    ),
+    ("rnn", "(x: f32[3, 4, 2], n: i64[3]) { (x, lengths = n) |> rnn(4, 2, true, \"relu\", false) }"),
+    ("einsum", "(a: f32[3, 4], b: f32[4, 5]) { (a, b) |> einsum(\"ij, jk -> ik\") }"),
+    ("einsum", "(a: f32[3, 4, 2], b: f32[3, 2, 5]) { (a, b) |> einsum(\"bij, bjk -> bik\") }"),
+    ("einsum", "(a: f32[4, 4]) { a |> einsum(\"ii -> i\") }"),
+    ("einsum", "(a: f32[3, 4, 4]) { a |> einsum(\"bii ->\") }"),
+    ("einsum", "(a: f32[2, 3, 4], b: f32[4]) { (a, b) |> einsum(\"... i, i -> ...\") }"),
+    ("einsum", "(a: f32[3], b: f32[5]) { (a, b) |> einsum(\"i, j -> ij\") }"),
+    ("einsum", "(a: f32[2, 2, 3, 4], b: f32[2, 2, 5, 4]) { (a, b) |> einsum(\"bhqe, bhke -> bhqk\") }"),
+    ("einsum", "(a: f32[3, 2], b: f32[5, 2, 4], c: f32[3, 4]) { (a, b, c) |> einsum(\"ni, oij, nj -> no\") }"),
+    ("einsum", "(a: f32[3, 5], b: f32[3, 5]) { (a, b) |> einsum(\"ij, ij -> i\") }"),
+    ("einsum", "(a: f32[2, 3, 4]) { a |> einsum(\"ijk -> ki\") }"),
+    ("einsum", "(a: f32[2, 3], b: f32[4]) { (a, b) |> einsum(\"i..., j -> j...i\") }"),
+    ("einsum", "(a: f32[67, 131], b: f32[131, 33]) { (a, b) |> einsum(\"ij, jk -> ik\") }"),
+    ("einsum", "(a: f32[0, 4], b: f32[4, 2]) { (a, b) |> einsum(\"ij, jk -> ik\") }"),
+    ("einsum", "(a: f32[2, 3, 4], b: f32[3, 4, 2]) { (a, b) |> einsum(\"bij, ijb -> ji\") }"),
+    ("bilinear", "(a: f32[3, 2], b: f32[3, 4]) { (a, b) |> bilinear([2, 4] -> 5) }"),
+    ("bilinear", "(a: f32[67, 3], b: f32[67, 5]) { (a, b) |> bilinear(7) }"),
+    ("ctc", "(x: f32[4, 3, 3], t: i64[3, 2], n: i64[3], m: i64[3]) { (x, t, n, m) |> ctc(zero_infinity = true) }"),
+    (
+        "ctc",
+        "(x: f32[7, 3, 4], t: i64[3, 3], n: i64[3], m: i64[3]) { (x, t, n, m) |> ctc(2, true, reduction = \"none\") }",
+    ),
+    (
+        "ctc",
+        "(x: f32[5, 2, 3], t: i64[2, 2], n: i64[2], m: i64[2]) { (x |> log_softmax, t, n, m) |> ctc(zero_infinity = true, reduction = \"sum\") }",
+    ),
+    ("pdist", "(x: f32[7, 3]) { pdist }"),
+    ("pdist", "(x: f32[5, 3]) { pdist(1) }"),
+    ("pdist", "(x: f32[1, 3]) { pdist(inf) }"),
     ("sdpa", "(q: f32[2, 4, 3, 8], k: f32[2, 2, 5, 8], v: f32[2, 2, 5, 3]) { (q, k, v) |> sdpa(causal = true) }"),
     (
         "sdpa",
@@ -452,26 +509,31 @@ impl Sample {
     }
 
     /// The same use over any number of samples: axis 0 of the operands that share it is the symbol `B`. None where the
-    /// first axis is not one that may vary. `leading`: the outputs have it in front, too.
+    /// first axis is not one that may vary. `leading`: the outputs have it in front, too, or behind one axis.
     pub fn along_batch(&self, leading: bool) -> Option<Sample> {
         let sizes = self.sizes();
         let first = *sizes.first()?.as_ref()?.first()?;
         if first < 2 {
             return None;
         }
-        let attempts: [&dyn Fn(usize, usize, i64) -> Option<String>; 2] =
-            [&|_, axis, size| (axis == 0 && size == first).then(|| "B".into()), &|operand, axis, _| {
-                (axis == 0 && operand == 0).then(|| "B".into())
-            }];
+        // Or the second axis of operands that have something else in front (states of recurrent layers, time).
+        let attempts: [&dyn Fn(usize, usize, i64) -> Option<String>; 3] = [
+            &|_, axis, size| (axis == 0 && size == first).then(|| "B".into()),
+            &|operand, axis, _| (axis == 0 && operand == 0).then(|| "B".into()),
+            &|operand, axis, size| {
+                let inner = operand > 0 && axis == 1 && size == first;
+                (inner || (axis == 0 && (operand == 0 || size == first))).then(|| "B".into())
+            },
+        ];
         attempts.iter().find_map(|symbol| {
             let batched = self.symbolic(symbol).ok()?;
             let mut shapes = batched.model.shapes.clone();
             let (outs, needs) = outcome(self.op, &mut shapes, &self.attrs, &batched.types()).ok()?;
             // What must hold for one number of samples only is no batch, nor is what parameters depend on.
             let is_batch = |dim: &Dim| shapes.dims.show(*dim) == "B";
-            let leads = |ty: &Type| match shapes.dims(*ty).split_first() {
-                Some((first, rest)) => is_batch(first) && rest.iter().all(|dim| !shapes.dims.is_symbolic(*dim)),
-                None => false,
+            let leads = |ty: &Type| {
+                let symbolic = shapes.dims(*ty).iter().enumerate().filter(|(_, dim)| shapes.dims.is_symbolic(**dim));
+                matches!(symbolic.collect::<Vec<_>>().as_slice(), [(0 | 1, dim)] if is_batch(dim))
             };
             if !needs.is_empty() || (leading && !outs.iter().all(leads)) {
                 return None;

@@ -624,8 +624,207 @@ def group_norms():
     case("all attributes", "local_response_norm(3, 0.5, 0.25, 2)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 0.5, 0.25, 2.0))
     case("by name", "local_response_norm(size = 3, alpha = 1, beta = 2, k = 0.5)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 1.0, 2.0, 0.5))
 
+# ---------------------------------------------------------------------------------------------- recurrence
 
-PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+
+STATES = {"rnn": ["h0"], "gru": ["h0"], "lstm": ["h0", "c0"]}
+
+
+def net_names(op, layers, both, bias, proj):
+    """The parameters in PyTorch's order, which is also asked of PyTorch's own module."""
+    parts = ["weight_ih", "weight_hh"] + (["bias_ih", "bias_hh"] if bias else []) + (["weight_hr"] if proj else [])
+    names = [f"{part}_l{k}{way}" for k in range(layers) for way in ([""] + (["_reverse"] if both else [])) for part in parts]
+    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[op]
+    extra = {"proj_size": proj} if op == "lstm" else {}
+    module = kind(2, 7, layers, bias=bias, bidirectional=both, batch_first=True, **extra)
+    assert list(module.state_dict()) == names, names
+    return module, names
+
+
+def net(op, x, states, p, names, layers, both, bias, relu, dropout, train, lengths=None):
+    """y and the last states. PyTorch packs no sequence of length 0: its states stay, and there is no y."""
+    fn = {"rnn": torch.rnn_relu if relu else torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}[op]
+    flat = [p[f"{op}.{name}"] for name in names]
+    rest = (flat, bias, layers, dropout, train, both)
+    first = tuple(states) if op == "lstm" else states[0]
+    if lengths is None:
+        return fn(x, first, *rest, True)
+    keep = [b for b, n in enumerate(lengths.tolist()) if n > 0]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x[keep], lengths[keep], batch_first=True, enforce_sorted=False)
+    order = torch.tensor(keep)[packed.sorted_indices]
+    first = [state[:, order] for state in states]
+    data, *last = fn(packed.data, packed.batch_sizes, tuple(first) if op == "lstm" else first[0], *rest)
+    out = torch.nn.utils.rnn.PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    y, _ = torch.nn.utils.rnn.pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])
+    whole = torch.zeros(x.shape[0], x.shape[1], y.shape[2]).index_put((torch.tensor(keep),), y)
+    back = torch.tensor([order.tolist().index(b) for b in keep])
+    ends = [state.index_put((torch.arange(state.shape[0])[:, None], torch.tensor(keep)[None]), end[:, back]) for state, end in zip(states, last)]
+    return (whole, *ends)
+
+
+def recurrent():
+    for op, gates in [("rnn", 1), ("gru", 3), ("lstm", 4)]:
+        begin(op)
+
+        def one(name, attrs="", x=(2, 3, 3), hidden=2, layers=1, both=False, bias=True, proj=0, relu=False, states=False, lengths=None, only_y=False, mode="eval", dropout=0.0, first=None):
+            _, names = net_names(op, layers, both, bias, proj)
+            ways, out = 1 + both, proj or hidden
+            shapes = {}
+            for k in range(layers):
+                for way in [""] + (["_reverse"] if both else []):
+                    shapes |= {f"weight_ih_l{k}{way}": (gates * hidden, x[2] if k == 0 else ways * out), f"weight_hh_l{k}{way}": (gates * hidden, out),
+                               f"bias_ih_l{k}{way}": (gates * hidden,), f"bias_hh_l{k}{way}": (gates * hidden,), f"weight_hr_l{k}{way}": (out, hidden)}
+            params = {f"{op}.{name}": rand(*shapes[name], scale=0.5) for name in names}
+            inputs = {"x": rand(*x)}
+            begun = STATES[op] if states else []
+            for state in begun:
+                inputs[state] = rand(layers * ways, x[0], out if state == "h0" else hidden)
+            if lengths is not None:
+                inputs["n"] = i64(lengths)
+
+            def fn(x, *more):
+                *more, p = more
+                n = more.pop() if lengths is not None else None
+                given = more or [torch.zeros(layers * ways, x.shape[0], out if state == "h0" else hidden) for state in STATES[op]]
+                got = net(op, x, given, p, names, layers, both, bias, relu, dropout, mode == "train", n)
+                return got[0] if only_y else tuple(got)
+
+            operands = ["x", *begun] + (["lengths = n"] if lengths is not None else [])
+            flow = "x" if len(operands) == 1 else f"({', '.join(operands)})"
+            call = f"{flow} |> {op}({first or hidden}{attrs})"
+            names_out = ", ".join(["y", "h", "c"][: 1 + len(STATES[op])])
+            case(name, call if only_y else f"({names_out}) = {call}\n({names_out})", inputs, fn, params, mode=mode)
+
+        one("plain")
+        one("only y", only_y=True)
+        one("pinned", first="hidden = 2" if op == "rnn" else "3 -> 2")
+        one("no bias", ", bias = false", bias=False)
+        one("two layers", ", 2", layers=2)
+        one("both ways", ", bidirectional = true", both=True)
+        one("three layers both ways", ", layers = 3, bidirectional = true", layers=3, both=True, hidden=2)
+        begin(f"{op}_states")
+        one("from given states", states=True)
+        one("two layers both ways from given states", ", 2, true", layers=2, both=True, states=True)
+        one("one step", x=(3, 1, 2))
+        one("one sequence of one number", x=(1, 4, 1), hidden=1)
+        one("no sequence", x=(0, 3, 2))
+        begin(f"{op}_lengths")
+        one("lengths", x=(4, 5, 2), lengths=[5, 2, 1, 4])
+        one("lengths of 0 and 1", x=(4, 3, 2), lengths=[0, 1, 3, 0])
+        one("lengths both ways, given states", ", 2, true", x=(3, 4, 2), layers=2, both=True, states=True, lengths=[2, 4, 1])
+        one("lengths of 0, given states, from the end", ", bidirectional = true", x=(3, 3, 2), both=True, states=True, lengths=[2, 0, 3])
+        begin(f"{op}_dropout")
+        one("dropout in eval", ", layers = 2, dropout = 0.5", layers=2)
+        one("dropout of everything in train", ", layers = 3, dropout = 1", layers=3, mode="train", dropout=1.0)
+        one("dropout of one layer in train", ", dropout = 1", mode="train", dropout=1.0)
+        one("wider", x=(2, 2, 1), hidden=9)
+        if op == "rnn":
+            one("relu", ', nonlinearity = "relu"', relu=True)
+            one("relu, two layers from given states", ', 2, true, "relu"', layers=2, both=True, relu=True, states=True)
+        if op == "lstm":
+            begin("lstm_projected")
+            one("projected", ", proj = 1", proj=1)
+            one("projected, two layers both ways, given states, lengths", ", 2, true, proj = 1", layers=2, both=True, proj=1, states=True, lengths=[3, 1], x=(2, 4, 2))
+            one("pinned, all by name", ", layers = 1, bidirectional = false, bias = true, dropout = 0, proj = 0")
+
+
+def cells():
+    for op, gates, fn in [("rnn_cell", 1, torch.rnn_tanh_cell), ("gru_cell", 3, torch.gru_cell), ("lstm_cell", 4, torch.lstm_cell)]:
+        begin(op)
+
+        def one(name, call, shape=(3, 2), hidden=2, bias=True, fn=fn):
+            params = {"weight_ih": rand(gates * hidden, shape[-1]), "weight_hh": rand(gates * hidden, hidden)}
+            if bias:
+                params |= {"bias_ih": rand(gates * hidden), "bias_hh": rand(gates * hidden)}
+            inputs = {"x": rand(*shape), "h": rand(*shape[:-1], hidden)}
+            if op == "lstm_cell":
+                inputs["c"] = rand(*shape[:-1], hidden)
+
+            def cell(x, h, *rest):
+                *c, p = rest
+                rows = [value.reshape(math.prod(shape[:-1]), value.shape[-1]) for value in (x, h, *c)]
+                state = (rows[1], rows[2]) if c else rows[1]
+                got = fn(rows[0], state, *(p.get(f"{op}.{part}") for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
+                return tuple(g.reshape(h.shape) for g in got) if c else got.reshape(h.shape)
+
+            body = f"({', '.join(inputs)}) |> {call}"
+            case(name, f"(a, b) = {body}\n(a, b)" if op == "lstm_cell" else body, inputs, cell, {f"{op}.{key}": value for key, value in params.items()})
+
+        one("rows", f"{op}(2)")
+        one("pinned, three axes", f"{op}(3 -> 2)", (2, 2, 3))
+        one("a vector, no bias", f"{op}(hidden = 4, bias = false)", (3,), 4, False)
+        one("no row", f"{op}(2)", (0, 3))
+        if op == "rnn_cell":
+            one("relu", 'rnn_cell(2, nonlinearity = "relu")', fn=torch.rnn_relu_cell)
+            one("relu by position", 'rnn_cell(2, true, "relu")', fn=torch.rnn_relu_cell)
+
+
+def letters():
+    begin("einsum")
+    for name, equation, shapes in [
+        ("a matrix product", "ij, jk -> ik", [(3, 4), (4, 2)]), ("transposed", "ij,kj->ki", [(3, 4), (2, 4)]), ("over a batch", "bij, bjk -> bik", [(2, 3, 4), (2, 4, 2)]),
+        ("a diagonal", "ii -> i", [(3, 3)]), ("a trace", "ii ->", [(3, 3)]), ("traces of a batch", "b i i -> b", [(2, 3, 3)]), ("three of a letter", "iii -> i", [(2, 2, 2)]),
+        ("axes in another order", "ijk -> kij", [(2, 3, 4)]), ("a sum", "ij -> j", [(3, 4)]), ("everything", "ij ->", [(3, 4)]),
+        ("an outer product", "i, j -> ij", [(3,), (4,)]), ("a dot product", "i, i ->", [(4,), (4,)]), ("rows of two", "bi, bi -> b", [(3, 4), (3, 4)]), ("element by element", "ij, ij -> ji", [(2, 3), (2, 3)]),
+        ("any leading axes", "... i, i o -> ... o", [(2, 3, 4), (4, 2)]), ("leading axes that one lacks", "...ij, ...jk -> ...ik", [(2, 3, 4), (4, 2)]), ("dots in the middle", "i...j, j -> j...i", [(2, 3, 4), (4,)]), ("dots of nothing", "...i -> i...", [(3,)]),
+        ("three values", "ni, oij, nj -> no", [(3, 2), (4, 2, 3), (3, 3)]), ("four values", "a, ab, bc, c ->", [(2,), (2, 3), (3, 2), (2,)]), ("what one value alone has", "ij, kl -> ik", [(2, 3), (2, 4)]),
+        ("attention's scores", "bqhe, bkhe -> bhqk", [(2, 3, 2, 2), (2, 4, 2, 2)]), ("a diagonal beside a product", "iij, jk -> ki", [(2, 2, 3), (3, 2)]), ("capitals", "aA, Ab -> ba", [(2, 3), (3, 2)]),
+        ("nothing", "ij, jk -> ik", [(0, 3), (3, 2)]), ("a sum over nothing", "ij, jk -> ik", [(2, 0), (0, 3)]), ("scalars", ", i -> i", [(), (3,)]),
+    ]:
+        names = "abcd"[: len(shapes)]
+        flow = names if len(shapes) == 1 else f"({', '.join(names)})"
+        case(name, f'{flow} |> einsum("{equation}")', {n: rand(*s) for n, s in zip(names, shapes)}, lambda *v: torch.einsum(equation, *v))
+    case("by name", '(a, b) |> einsum(equation = "ij, jk -> ik")', {"a": rand(2, 3), "b": rand(3, 2)}, torch.matmul)
+    begin("bilinear")
+    both = {"bilinear.weight": rand(4, 2, 3), "bilinear.bias": rand(4)}
+    fn = lambda x, y, p: F.bilinear(x, y, p["bilinear.weight"], p.get("bilinear.bias"))
+    for name, call, lead in [("rows", "bilinear(4)", (3,)), ("pinned", "bilinear([2, 3] -> 4)", (2,)), ("three axes", "bilinear(out = 4, bias = true)", (2, 2)), ("vectors", "bilinear(4)", ()), ("no row", "bilinear(4)", (0,))]:
+        case(name, f"(x, y) |> {call}", {"x": rand(*lead, 2), "y": rand(*lead, 3)}, fn, both)
+    case("no bias", "(x, y) |> bilinear(4, bias = false)", {"x": rand(3, 2), "y": rand(3, 3)}, fn, {"bilinear.weight": both["bilinear.weight"]})
+    case("of one value twice", "(x, x) |> bilinear(4, false)", {"x": rand(3, 2)}, lambda x, p: F.bilinear(x, x, p["bilinear.weight"]), {"bilinear.weight": rand(4, 2, 2)})
+    begin("pdist")
+    for p in (2, 1, 3, "inf"):
+        case(f"order {p}", f"pdist({p})", {"x": rand(4, 3)}, lambda x: F.pdist(x, float(p)))
+    case("by name", "pdist(p = 2)", {"x": rand(5, 2)}, F.pdist)
+    case("two rows", "pdist", {"x": rand(2, 3)}, F.pdist)
+    case("one row: no pair", "pdist", {"x": rand(1, 3)}, F.pdist)
+    # PyTorch crashes on the way back.
+    case("no row", "pdist", {"x": rand(0, 3)}, F.pdist, grad=False)
+    case("equal rows: gradient 0", "pdist", {"x": f32([[1, 2], [1, 2], [4, 6]])}, F.pdist)
+    case("a large offset", "pdist", {"x": make.eighths(4, 3, mean=1e4)}, F.pdist)
+
+
+def alignments():
+    begin("ctc")
+    flow = "(z |> log_softmax, t, n, m) |> ctc"
+
+    def one(name, attrs, z, t, n, m, grad=True, **words):
+        fn = lambda z, t, n, m: F.ctc_loss(torch.log_softmax(z, -1), t, n, m, **words)
+        case(name, flow + attrs, {"z": z, "t": i64(t), "n": i64(n), "m": i64(m)}, fn, grad=grad)
+
+    targets, some = [[1, 2], [2, 1], [3, 3]], [2, 1, 2]
+    one("rows", "", rand(6, 3, 4), targets, [6, 5, 4], some)
+    one("reduction none", '(reduction = "none")', rand(6, 3, 4), targets, [6, 5, 4], some, reduction="none")
+    one("reduction sum", '(reduction = "sum")', rand(5, 3, 4), targets, [5, 5, 3], some, reduction="sum")
+    one("another blank", "(blank = 3)", rand(5, 2, 4), [[1, 0], [2, 2]], [5, 4], [2, 2], blank=3)
+    one("repeated labels need a blank", '(reduction = "none")', rand(5, 2, 3), [[1, 1, 2], [2, 2, 2]], [5, 5], [3, 3], reduction="none")
+    one("as many steps as labels", '(0, reduction = "none")', rand(3, 1, 4), [[1, 2, 3]], [3], [3], reduction="none")
+    one("one step", "", rand(1, 2, 3), [[1], [2]], [1, 1], [1, 1])
+    one("no label", '(reduction = "none")', rand(4, 2, 3), [[1, 2], [0, 0]], [4, 3], [1, 0], reduction="none")
+    one("no label at all: divided by 1", "", rand(4, 2, 3), [[0], [0]], [4, 2], [0, 0])
+    one("no step and no label", '(reduction = "none")', rand(3, 2, 3), [[1], [1]], [0, 3], [0, 1], reduction="none")
+    one("targets that do not fit", '(reduction = "none")', rand(3, 3, 3), [[1, 1, 2], [1, 2, 1], [2, 1, 0]], [3, 2, 3], [3, 3, 2], grad=False, reduction="none")
+    one("the same, at no cost", "(zero_infinity = true)", rand(3, 3, 3), [[1, 1, 2], [1, 2, 1], [2, 1, 0]], [3, 2, 3], [3, 3, 2], zero_infinity=True)
+    one("all of it by position", '(2, true, reduction = "sum")', rand(3, 2, 3), [[0, 0], [1, 0]], [2, 3], [2, 2], blank=2, zero_infinity=True, reduction="sum")
+    one("padding is not read", "", rand(4, 2, 3), [[1, 77], [2, -5]], [4, 4], [1, 1])
+    one("sharp scores", "", rand(6, 2, 4, scale=30), [[1, 2], [3, 1]], [6, 6], [2, 2])
+    logs = f32(torch.log_softmax(rand(4, 2, 3), -1))
+    case("log-probabilities as they are", "(x, t, n, m) |> ctc", {"x": logs, "t": i64([[1], [2]]), "n": i64([4, 3]), "m": i64([1, 1])}, lambda x, t, n, m: F.ctc_loss(x, t, n, m), grad=False)
+    gone = f32([[[-1, -INF, -2]], [[-INF, -1, -1]], [[-1, -2, -1]]])
+    case("classes of probability 0", "(x, t, n, m) |> ctc", {"x": gone, "t": i64([[2]]), "n": i64([3]), "m": i64([1])}, lambda x, t, n, m: F.ctc_loss(x, t, n, m), grad=False)
+
+
+PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms, recurrent, cells, letters, alignments]
 
 
 def main():
