@@ -79,6 +79,7 @@ ops! { OPS;
 
 /// One step of `rnn`: a new state from the last one and an input.
 RNN_CELL = OpDef {
+    derivative: "one step of rnn's",
     name: "rnn_cell",
     formula: "tanh(weight_ih x + bias_ih + weight_hh h + bias_hh)",
     shape: "(x [.., in], h [.., hidden]) -> h [.., hidden]",
@@ -100,6 +101,7 @@ RNN_CELL = OpDef {
 
 /// One step of `lstm`: `(h, c) = (x, h0, c0) |> lstm_cell(64)`. The rows of the weights are the gates i, f, g, o.
 LSTM_CELL = OpDef {
+    derivative: "one step of lstm's",
     name: "lstm_cell",
     formula: "(i, f, g, o) = (σ, σ, tanh, σ)(weight_ih x + bias_ih + weight_hh h + bias_hh), c' = f c + i g, h' = o tanh(c')",
     shape: "(x [.., in], h [.., hidden], c [.., hidden]) -> (h, c)",
@@ -124,6 +126,7 @@ LSTM_CELL = OpDef {
 
 /// One step of `gru`. The rows of the weights are the gates r, z, n; the reset acts behind the product.
 GRU_CELL = OpDef {
+    derivative: "one step of gru's",
     name: "gru_cell",
     formula: "r, z = σ(weight_i x + bias_i + weight_h h + bias_h), n = tanh(weight_in x + bias_in + r (weight_hn h + bias_hn)), h' = n + z (h - n)",
     shape: "(x [.., in], h [.., hidden]) -> h [.., hidden]",

@@ -100,9 +100,10 @@ ops! { OPS;
 /// its target (at least 1) and is over rows. The gradient is the derivative itself (**differs**: PyTorch's has e^logprobs
 /// in addition, which log_softmax before it takes away again, so that the logits get the same).
 CTC = OpDef {
+    derivative: "logprobs get minus the probability that a path that spells the target is in the class at that step, \
+        times dy over the length of the target (of a mean); 0 where no path does",
     name: "ctc",
     formula: "-ln sum over paths π that spell the target of prod_t e^logprobs[t, π_t]",
-    derivative: "dlogprobs[t, k] = -P(π_t = k | the target)",
     shape: "(logprobs [T, B, C], target i64[B, S], input_lengths i64[B], target_lengths i64[B]) -> []",
     source: "Graves et al. 2006",
     torch: "nn.CTCLoss",

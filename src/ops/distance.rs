@@ -1,7 +1,7 @@
 //! Distances and similarities of vectors. Never by a² + b² - 2ab, whose difference cancels.
 
 use super::activation::at_least;
-use super::arithmetic::{SQRT, SQUARE};
+use super::arithmetic::{DETACH, SQRT, SQUARE};
 use super::index::{counted, scattered};
 use super::logic::{GT, choose, number};
 use super::loss::equal_rows;
@@ -95,11 +95,12 @@ fn right_of_diagonal<'g>(square: Var<'g>) -> Var<'g> {
 
 ops! { OPS;
 
-/// The cosine of the angle between two vectors along an axis. Each length is kept above eps, and its gradient is then 0
-/// (**differs**: PyTorch's flows as if nothing had been done).
+/// The cosine of the angle between two vectors along an axis. Each length is kept above eps; what flows back to it
+/// flows as if it had been that large, as in PyTorch.
 COSINE_SIMILARITY = OpDef {
-    derivative: "da = dy * (b / (u * v) - y * a / u^2); db = dy * (a / (u * v) - y * b / v^2); u = sqrt(sum(a^2)); v \
-        = sqrt(sum(b^2)); a length below eps counts as eps, and is constant",
+    derivative: "da = dy * b / (f * g) - dy * y * a / (f * u) if u > 0, else dy * b / (f * g); db = dy * a / (f * g) \
+        - dy * y * b / (g * v) if v > 0, else dy * a / (f * g); u = sqrt(sum(a^2)); v = sqrt(sum(b^2)); f = \
+        max(u, eps); g = max(v, eps)",
     name: "cosine_similarity",
     formula: "sum(a b) / (max(|a|, eps) max(|b|, eps))",
     shape: "([.., d, ..], [.., d, ..]) -> [.., ..]",
@@ -118,7 +119,10 @@ COSINE_SIMILARITY = OpDef {
     body: Body::Expand(|cx| {
         let axis = [super::parts::axis_of(cx)];
         let eps = cx.attrs.float("eps").unwrap_or(1e-8);
-        let length = |index: usize| at_least(norm(cx.x(index), 2.0, &axis), eps);
+        let length = |index: usize| {
+            let own = norm(cx.x(index), 2.0, &axis);
+            own + (at_least(own, eps) - own).op(&DETACH)
+        };
         vec![(cx.x(0) * cx.x(1)).sum(&axis, false) / (length(0) * length(1))]
     }),
     ..OpDef::DEFAULT
@@ -181,6 +185,8 @@ CDIST = OpDef {
 ///
 /// It is what lies right of the diagonal of `cdist` of a value with itself, and takes its memory: n·n·d numbers.
 PDIST = OpDef {
+    derivative: "that of each distance: dy times (a_i - a_j) / y for p = 2, to one row, and its opposite to the \
+        other; 0 where a distance is 0",
     name: "pdist",
     formula: "y_(i<j) = (sum_k |x_ik - x_jk|^p)^(1/p)",
     shape: "[n, d] -> [n (n - 1) / 2]",

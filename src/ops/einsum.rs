@@ -378,6 +378,7 @@ ops! { OPS;
 /// (**differs**: no size 1 is stretched), and `->` must stand (**differs**). Values meet two at a time from the left, so
 /// the order in which they are written decides the cost.
 EINSUM = OpDef {
+    derivative: "each value gets the product of dy and the others, with the letters of its own axes on the right",
     name: "einsum",
     formula: "y[letters on the right] = sum over the others of the product of all values",
     shape: "([..], …) -> [..], as the equation says",
@@ -403,6 +404,8 @@ EINSUM = OpDef {
 /// `(q, k) |> bilinear(8)`; `bilinear([3, 4] -> 8)` checks both inputs. The products are one row, and the rest is a linear
 /// layer, so it takes a·b numbers of memory a row.
 BILINEAR = OpDef {
+    derivative: "each side gets dy times the weights times the other side; weight[o, i, j] gets the sum over rows of \
+        dy_o * a_i * b_j; the bias the sum of dy over rows",
     name: "bilinear",
     formula: "y_o = sum_ab x1_a weight_oab x2_b + bias_o",
     shape: "(x1 [.., a], x2 [.., b]) -> [.., out]",

@@ -378,9 +378,11 @@ ops! { OPS;
 /// beyond it y is 0, h is the state there, and the way from the end begins there; a length of 0 leaves the state as it
 /// began. Over long sequences gradients vanish or explode: see `lstm`.
 RNN = OpDef {
+    derivative: "backwards through time: g = dy_t + dh, through 1 - h^2 (tanh) or [h > 0] (relu) to the sums before \
+        it; from those weightsᵀ to x_t and h_(t-1), and outer products added up over all steps to the \
+        weights",
     name: "rnn",
     formula: "h_t = tanh(weight_ih x_t + bias_ih + weight_hh h_(t-1) + bias_hh)",
-    derivative: "dh_(t-1) = weight_hhᵀ (dh_t (1 - h_t^2))",
     shape: "(x [B, seq, in][, h][, lengths: i64[B]]) -> (y [B, seq, D * hidden], h [layers * D, B, hidden])",
     source: "Elman 1990",
     torch: "nn.RNN",
@@ -403,9 +405,11 @@ RNN = OpDef {
 /// `rnn`. `proj` projects h to fewer numbers, c keeps its width (Sak 2014). In training `dropout` acts on y between layers.
 /// A forget bias of 1 is `bias_init = constant(0.5)`, since two biases are added.
 LSTM = OpDef {
+    derivative: "backwards through time: dc += dh * o * (1 - tanh(c)^2); the gates i, f, g, o get dc * g, dc * \
+        c_(t-1), dc * i, dh * tanh(c), each times its own slope; c_(t-1) gets dc * f; from the gates \
+        weightsᵀ to x_t and h_(t-1), and outer products added up over all steps to the weights",
     name: "lstm",
     formula: "(i, f, g, o) = (σ, σ, tanh, σ)(weight_ih x_t + bias_ih + weight_hh h_(t-1) + bias_hh), c_t = f c_(t-1) + i g, h_t = o tanh(c_t)",
-    derivative: "dc_(t-1) = f (dc_t + dh_t o (1 - tanh(c_t)^2))",
     shape: "(x [B, seq, in][, h, c][, lengths: i64[B]]) -> (y [B, seq, D * hidden], h [layers * D, B, hidden], c)",
     source: "Hochreiter and Schmidhuber 1997; Gers 1999 (forget gate)",
     torch: "nn.LSTM",
@@ -426,9 +430,11 @@ LSTM = OpDef {
 /// The reset acts behind the product (PyTorch's and cuDNN's form; the paper's is before it), so the two biases of the new
 /// state differ. The rows of the weights are the gates r, z, n. The rest is as for `rnn`.
 GRU = OpDef {
+    derivative: "backwards through time: with h = (1 - z) n + z h_(t-1), z gets dh * (h_(t-1) - n), n gets dh * (1 - \
+        z), r what the reset product gets, each times its own slope; h_(t-1) gets dh * z and what comes \
+        from the gates; outer products added up over all steps to the weights",
     name: "gru",
     formula: "r, z = σ(weight_i x_t + bias_i + weight_h h_(t-1) + bias_h), n = tanh(weight_in x_t + bias_in + r (weight_hn h_(t-1) + bias_hn)), h_t = (1 - z) n + z h_(t-1)",
-    derivative: "dh_(t-1) = z dh_t + what flows through the gates",
     shape: "(x [B, seq, in][, h][, lengths: i64[B]]) -> (y [B, seq, D * hidden], h [layers * D, B, hidden])",
     source: "Cho et al. 2014",
     torch: "nn.GRU",

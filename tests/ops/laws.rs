@@ -203,12 +203,19 @@ const EXEMPT: &[(&str, &str, &str)] = &[
 ];
 
 /// Uses with a slope that no difference can follow.
-const ROUGH: &[(&str, Which)] = &[("cdist", |sample, _| sample.attrs.float("p").is_some_and(|p| p < 1.0))];
+const ROUGH: &[(&str, Which, &str)] = &[
+    ("cdist", |sample, _| sample.attrs.float("p").is_some_and(|p| p < 1.0), "its slope is not bounded"),
+    (
+        "cosine_similarity",
+        |sample, _| sample.attrs.float("eps").is_some_and(|eps| eps > 0.1),
+        "a length below eps is lifted to it, and its gradient is that of the length, as in PyTorch",
+    ),
+];
 
 // (3)
 fn gradients_are_differences(sample: &Sample) -> Verdict {
-    if ROUGH.iter().any(|(op, which)| *op == sample.op.name && which(sample, 0)) {
-        return Silent("its slope is not bounded");
+    if let Some((.., why)) = ROUGH.iter().find(|(op, which, _)| *op == sample.op.name && which(sample, 0)) {
+        return Silent(why);
     }
     // A kink between two operands (a jump of a remainder) may be hit once, not three times.
     match gradients_from(sample, 2) {

@@ -606,9 +606,9 @@ def learned_weights():
 def distances():
     call = "(a, b) |> "
     begin("cosine_similarity")
-    for name, attrs, shape, words in [("axis 1", "", (3, 4), {}), ("axis 0", "(0)", (3, 4), {"dim": 0}), ("last of three", "(axis = -1)", (2, 3, 4), {"dim": -1}), ("rank 1", "(0)", (5,), {"dim": 0}), ("eps", "(1, eps = 3)", (3, 4), None)]:
-        case(name, f"{call}cosine_similarity{attrs}", {"a": rand(*shape), "b": rand(*shape)}, lambda a, b: F.cosine_similarity(a, b, **words) if words is not None else (a * b).sum(1) / (a.norm(dim=1).clamp(min=3) * b.norm(dim=1).clamp(min=3)))
-    case("no length", f"{call}cosine_similarity", {"a": f32([[0, 0]]), "b": f32([[1, 2]])}, lambda a, b: F.cosine_similarity(a, b), grad=False)
+    for name, attrs, shape, words in [("axis 1", "", (3, 4), {}), ("axis 0", "(0)", (3, 4), {"dim": 0}), ("last of three", "(axis = -1)", (2, 3, 4), {"dim": -1}), ("rank 1", "(0)", (5,), {"dim": 0}), ("eps", "(1, eps = 3)", (3, 4), {"eps": 3})]:
+        case(name, f"{call}cosine_similarity{attrs}", {"a": rand(*shape), "b": rand(*shape)}, lambda a, b: F.cosine_similarity(a, b, **words))
+    case("no length", f"{call}cosine_similarity", {"a": f32([[0, 0]]), "b": f32([[1, 2]])}, lambda a, b: F.cosine_similarity(a, b))
     begin("pairwise_distance")
     for name, attrs, shape, words in [("rows", "", (3, 4), {}), ("three axes", "", (2, 3, 4), {}), ("order 1", "(1)", (3, 4), {"p": 1.0}), ("order 3", "(p = 3)", (3, 4), {"p": 3.0}), ("order inf", "(inf)", (3, 4), {"p": INF}),
                                       ("eps", "(2, 0.5)", (3, 4), {"eps": 0.5}), ("eps by name", "(eps = 0)", (3, 4), {"eps": 0.0}), ("kept", "(keep = true)", (3, 4), {"keepdim": True}), ("rank 1", "", (4,), {})]:
