@@ -76,7 +76,10 @@ fn bench(workload: &str, threads: usize, seconds: f64, steps: Option<usize>) {
     };
     let first = one(&mut session);
     if let Some(steps) = steps {
-        return (1..steps).for_each(|_| drop(one(&mut session)));
+        for _ in 1..steps {
+            one(&mut session);
+        }
+        return;
     }
     let warm = Instant::now();
     while warm.elapsed() < Duration::from_secs(1) {

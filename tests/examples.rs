@@ -126,7 +126,6 @@ fn a_comment_survives_at_each_legal_gap() {
             }
         }
     }
-    println!("{tried} comments");
     assert!(tried > 20_000 / step, "only {tried} gaps");
     assert!(wrong.is_empty(), "{} of {tried}: {}", wrong.len(), wrong[..wrong.len().min(5)].join("\n"));
 }

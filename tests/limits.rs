@@ -60,6 +60,7 @@ fn once(file: &PathBuf) -> Outcome {
     let limited = format!("ulimit -v {kilobytes}; ulimit -t 2; exec \"$0\" check --format short \"$1\"");
     let mut shell = Command::new("sh");
     shell.args(["-c", &limited, program]).arg(file).env("RUST_BACKTRACE", "0");
+    #[allow(clippy::zombie_processes)] // `ended` waits for it.
     let mut child = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("there is a shell");
     let mut told = vec![];
     child.stderr.take().expect("it is piped").read_to_end(&mut told).expect("it can be read");

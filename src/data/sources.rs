@@ -425,7 +425,7 @@ mod tests {
         let (x, y) = ports();
         let files = Memory::default();
         let (a, b) = (Tensor::F64(ndarray::array![[1.0, 2.0]].into_dyn()), Tensor::I64(ndarray::array![2].into_dyn()));
-        files.put("models/d.safetensors", &tensors::write(&[("x", &a), ("y", &b)], &Metadata::new()));
+        files.put("models/d.safetensors", tensors::write(&[("x", &a), ("y", &b)], &Metadata::new()));
         let source = call("safetensors", &[("path", Attr::Str("d.safetensors".into()))]);
         let loaded = load(&source, None, &x, &y, "models", &files, &[]).expect("both arrays");
         assert_eq!(loaded.train.columns[0].1, Tensor::F32(ndarray::array![[1.0, 2.0]].into_dyn()));
@@ -440,8 +440,8 @@ mod tests {
     #[test]
     fn images_may_be_flat() {
         let files = Memory::default();
-        files.put("i", &[&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2][..], &[0, 255, 51, 0]].concat());
-        files.put("l", &[0, 0, 8, 1, 0, 0, 0, 2, 2, 0]);
+        files.put("i", [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2][..], &[0, 255, 51, 0]].concat());
+        files.put("l", [0, 0, 8, 1, 0, 0, 0, 2, 2, 0]);
         let (x, y) = ports();
         let source = |scale| {
             let given =
@@ -461,8 +461,8 @@ mod tests {
         assert!(source_of_path("b.parquet").expect_err("unknown").to_string().contains(".csv, .npz"));
         let files = Memory::default();
         let (a, b) = (Tensor::Bool(ndarray::array![true].into_dyn()), Tensor::I64(ndarray::array![2].into_dyn()));
-        files.put("w.safetensors", &tensors::write(&[("a.b", &a), ("c", &b)], &Metadata::new()));
-        files.put("one.safetensors", &tensors::write(&[("c", &b)], &Metadata::new()));
+        files.put("w.safetensors", tensors::write(&[("a.b", &a), ("c", &b)], &Metadata::new()));
+        files.put("one.safetensors", tensors::write(&[("c", &b)], &Metadata::new()));
         assert_eq!(read_tensor("w.safetensors:a.b", &files, &mut vec![]), Ok(a));
         assert_eq!(read_tensor("one.safetensors", &files, &mut vec![]), Ok(b));
         for (spec, word) in [

@@ -289,7 +289,7 @@ mod tests {
         assert!(said("program", "other").contains("other data"));
         files.files.borrow_mut().get_mut("r/resume.safetensors").expect("there")[400] ^= 1;
         assert!(said("program", "data").contains("damaged"));
-        files.put("r/resume.safetensors", &weights::encode(&[], &About::default()));
+        files.put("r/resume.safetensors", weights::encode(&[], &About::default()));
         assert!(said("program", "data").contains("not the state of a run"));
     }
 }
