@@ -382,7 +382,7 @@ impl Session {
                     let path = self.engine.graphs()[GRADIENTS].params[index as usize].path.clone();
                     found.parameters.insert(path, tensor);
                 }
-                Output::Loss | Output::Term(_) | Output::Metric(_) | Output::GradNorm => {}
+                Output::Loss | Output::Term(_) | Output::Metric(_) | Output::GradNorm | Output::GradNormOf(_) => {}
             }
         }
         Ok(found)

@@ -25,7 +25,7 @@ use crate::passes::autodiff::gradients as reverse;
 use crate::passes::expand::{Expander, builder};
 use crate::passes::fuse::fuse;
 use crate::passes::simplify::simplify;
-use crate::passes::update::update;
+use crate::passes::update::{update, watch};
 use crate::tensor::DType;
 
 /// The stages of a graph that can be looked at.
@@ -95,6 +95,7 @@ pub fn step(training: &Training, float: DType, stage: Stage) -> Graph {
         let seed = ones_like(&builder, loss);
         let grads = reverse(&builder, &[(loss.port, seed)], &ports);
         let learned: Vec<_> = learned.into_iter().zip(grads).filter_map(|(index, grad)| Some((index, grad?))).collect();
+        watch(&builder, &training.watch, &learned);
         update(&builder, &training.optimizers, training.clip, &learned);
     }
     lower(builder, stage)

@@ -12,6 +12,8 @@ mod examples;
 mod expansions;
 #[path = "ops/formula.rs"]
 mod formula;
+#[path = "ops/initialisers.rs"]
+mod initialisers;
 #[path = "ops/laws.rs"]
 mod laws;
 #[path = "ops/matrix.rs"]

@@ -39,6 +39,15 @@ fn slip() -> String {
     format!("{head}  linear(60)\n}}{tail}")
 }
 
+/// The page's model of one's own data, whose table begins as the page shows.
+fn flowers() -> String {
+    let page = read("README.md");
+    let blocks: Vec<&str> = page.split("```text\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+    let table = blocks.iter().find(|block| block.contains(",species\n")).expect("the page shows a table");
+    assert!(read("tests/cmd/flowers.csv").starts_with(table) && table.lines().count() > 3);
+    blocks.iter().find(|block| block.contains("train flowers")).expect("the page shows a model").to_string()
+}
+
 /// The commands run in a folder of their own, which holds the models: whoever runs the tests keeps his runs.
 #[test]
 fn every_command_gives_what_is_shown() {
@@ -52,6 +61,10 @@ fn every_command_gives_what_is_shown() {
         let folder = place.join(format!("{name}.in"));
         copy(&root().join("models"), &folder.join("models"));
         std::fs::write(folder.join("slip.model"), slip()).expect("a file can be written");
+        std::fs::write(folder.join("flowers.model"), flowers()).expect("a file can be written");
+        for table in ["flowers.csv", "new.csv"] {
+            std::fs::write(folder.join(table), read(&format!("tests/cmd/{table}"))).expect("a file can be written");
+        }
         std::fs::write(place.join(format!("{name}.md")), text).expect("a file can be written");
     }
     let cases = trycmd::TestCases::new();

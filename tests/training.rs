@@ -160,7 +160,7 @@ fn a_resume_at_every_step_equals_never_having_stopped() {
         "optimizer sgd(lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 1e-3); clip value(0.05); drop_last true",
         "optimizer adam(lr = 1e-2, amsgrad = true); valid 0.3; eval_every 3; batch 8",
         "optimizer sgd(lr = 0.05, momentum = 0.5, dampening = 0.1); shuffle false; clip norm(0.5, p = 1)",
-        "optimizer sgd(lr = 0.05); optimizer \"head.*\" adamw(lr = 1e-2); freeze \"a.*\"; schedule step(3)",
+        "optimizer sgd(lr = 0.05); optimizer \"head.*\" adamw(lr = 1e-2); freeze \"a.*\"; watch \"head.*\"; schedule step(3)",
     ];
     const STEPS: u64 = 14;
     for settings in settings {
@@ -463,6 +463,47 @@ fn terms_of_a_loss_are_logged() {
 
 // ------------------------------------------------------------------------------------------------- groups, and refusals
 
+/// Plain descent at rate 1 moves each parameter by its gradient: so long is the way that the watched ones went.
+#[test]
+fn what_is_watched_is_the_length_of_the_gradients_and_changes_nothing() {
+    let patterns = ["head.*", "repeat.1.*", "*.bias", "*"];
+    let watch: String = patterns.iter().map(|pattern| format!("; watch {pattern:?}")).collect();
+    for clip in ["", "; clip value(1e-3)", "; clip norm(1e-3)", "; clip norm(1e-3, p = 1)"] {
+        let start = |settings: &str| {
+            let (training, files) = (training(&mlp(settings)), csv(45, 6));
+            let mut trainer = Trainer::new(&training, data(&training, &files), &options(3), &files).expect("starts");
+            let weights = |trainer: &Trainer<'_>| -> Vec<(String, Tensor)> {
+                let names = trainer.session().places().map(|(name, _)| name.to_string());
+                let learned = names.filter(|name| !name.contains("running") && !name.contains("num_batches"));
+                learned.map(|name| (name.clone(), trainer.session().get(&name).expect("there"))).collect()
+            };
+            let before = weights(&trainer);
+            let row = trainer.advance().expect("a step").clone();
+            (before, weights(&trainer), row)
+        };
+        let (before, after, plain) = start("optimizer sgd(lr = 1.0)");
+        let (_, _, row) = start(&format!("optimizer sgd(lr = 1.0){watch}{clip}"));
+        assert_eq!(row.loss, plain.loss);
+        for (pattern, (name, found)) in patterns.iter().zip(&row.grad_norms) {
+            assert_eq!(pattern, name);
+            let inner: Vec<&str> = pattern.split('*').collect();
+            let fits = |name: &str| name.starts_with(inner[0]) && name.ends_with(inner[inner.len() - 1]);
+            let moved = before.iter().zip(&after).filter(|((name, _), _)| fits(name));
+            let squares = moved.flat_map(|((_, before), (_, after))| {
+                let (Tensor::F32(before), Tensor::F32(after)) = (before, after) else { panic!("{pattern}: no floats") };
+                before.iter().zip(after).map(|(a, b)| f64::from(a - b).powi(2)).collect::<Vec<f64>>()
+            });
+            let want = squares.sum::<f64>().sqrt();
+            assert!((found.value() - want).abs() < 1e-5 * want, "{pattern}{clip}: {} and {want}", found.value());
+        }
+        if clip.is_empty() {
+            let (_, seen, _) = start(&format!("optimizer sgd(lr = 1.0){watch}"));
+            assert_eq!(seen, after);
+        }
+    }
+    assert_eq!(refused(&mlp("freeze \"a.*\"; watch \"a.*\""), &csv(45, 6)).code(), "train::frozen");
+}
+
 #[test]
 fn patterns_choose_what_is_learned_and_how() {
     let text = mlp("optimizer adamw(lr = 1e-2); optimizer \"head.*\" sgd(lr = 0.0); freeze \"repeat.*.linear.weight\"");
@@ -503,8 +544,12 @@ fn what_is_wrong_with_the_data_is_said_with_its_place() {
     let load = |text: &str| load_data(&training(text), Some(&source_of_path("d.csv").expect("known")), "", &files, &[]);
     let said = load(&mlp("")).expect_err("a label of 7");
     assert!(said.code() == "data::label" && said.to_string().contains("d.csv, line 21"), "{said}");
-    // Where a class is ignored the range is known only when the loss is computed.
-    let text = mlp("").replace("loss cross_entropy", "loss cross_entropy(ignore_index = 0)");
+    // Also where one of the classes is left out.
+    let said =
+        load(&mlp("").replace("loss cross_entropy", "loss cross_entropy(ignore_index = 0)")).expect_err("a label of 7");
+    assert!(said.code() == "data::label" && said.to_string().contains("d.csv, line 21"), "{said}");
+    // Where the labels go through an operator the range is known only when the loss is computed.
+    let text = mlp("").replace("loss cross_entropy", "loss { (out, y |> identity) |> cross_entropy }");
     let said = fit(&text, &files, &options(9), &mut ()).expect_err("a label of 7");
     assert!(said.code() == "data::label" && said.to_string().contains("d.csv, line 21"), "{said}");
 }

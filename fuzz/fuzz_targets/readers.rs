@@ -135,12 +135,12 @@ pub fn whole() -> Vec<(&'static str, Vec<u8>)> {
 
 /// A model's input and target, as the data must fill them.
 pub fn ports() -> ([Port; 1], [Port; 1]) {
-    let x = Port { name: "x".into(), dtype: DType::F32, axes: vec![Some(2)], below: None };
-    ([x], [Port { name: "y".into(), dtype: DType::I64, axes: vec![], below: Some(3) }])
+    let x = Port { name: "x".into(), dtype: DType::F32, axes: vec![Some(2)], below: None, ignored: None };
+    ([x], [Port { name: "y".into(), dtype: DType::I64, axes: vec![], below: Some(3), ignored: None }])
 }
 
 fn tokens() -> [Port; 1] {
-    [Port { name: "tokens".into(), dtype: DType::I64, axes: vec![Some(4)], below: Some(256) }]
+    [Port { name: "tokens".into(), dtype: DType::I64, axes: vec![Some(4)], below: Some(256), ignored: None }]
 }
 
 /// A call of a source.

@@ -20,10 +20,11 @@ use crate::train::weights::load_weights;
 
 /// Runs a model, or an expression, on numbers
 ///
-/// A VALUE is an array's file (x.npy, d.npz:KEY, d.safetensors:KEY), numbers ('[[1, 2, 3]]'), or normal, ones, zeros,
-/// range, with sizes where no signature gives them (normal[2,5]). Without --weights the parameters are drawn from --seed.
-/// Without -o a table of values is shown; with it the file holds out.NAME for each output (out where it has no name),
-/// with --grad also grad.in.NAME and grad.par.PATH, in train mode state.PATH for the running statistics.
+/// A VALUE is an array's file (x.npy, d.npz:KEY, d.safetensors:KEY), a table of numbers (rows.csv), numbers
+/// ('[[1, 2, 3]]'), or normal, ones, zeros, range, with sizes where no signature gives them (normal[2,5]). Without
+/// --weights the parameters are drawn from --seed. Without -o a table of values is shown; with it the file holds out.NAME
+/// for each output (out where it has no name), with --grad also grad.in.NAME and grad.par.PATH, in train mode state.PATH
+/// for the running statistics.
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "Examples:\n  wythe run -e 'rmsnorm |> gelu' --input '[[1, 2, 3]]' --grad --cotangent ones\n  wythe run models/mlp.model --input 'normal[2,784]' --seed 7"
@@ -337,6 +338,7 @@ fn named(session: &Session, outputs: Vec<(Output, Tensor)>, train: bool) -> Vec<
         Output::Loss => "loss".into(),
         Output::Term(name) | Output::Metric(name) => name,
         Output::GradNorm => "grad_norm".into(),
+        Output::GradNormOf(pattern) => format!("grad_norms.{pattern}"),
     };
     let states = params.iter().filter(|param| train && param.role == Role::State);
     let states = states.filter_map(|param| Some((format!("state.{}", param.path), session.get(&param.path)?)));

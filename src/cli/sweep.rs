@@ -2,18 +2,22 @@
 
 use super::model::{ModelArgs, SetArgs, ThreadArgs, pair};
 use super::{Failure, Verdict, World, memory, open};
+use crate::data::near_or_all;
 use crate::export::chart::{Chart, Curve, Point};
 use crate::ir::training::Length;
 use crate::text::Files;
 use crate::train::error::TrainError;
-use crate::train::fit::{Options, Trainer};
+use crate::train::fit::{Options, Trainer, Watch};
+use crate::train::metrics::{Real, Row as Logged};
 
 /// Trains a model with every combination of settings, and compares
 ///
 /// --set KEY=A,B,… gives the values of a hyperparameter (or train.KEY of a training setting); every combination is trained
 /// with each seed. A row of the table shows the median over seeds and how far they reach, of the loss (the mean over the
-/// last tenth of the steps) and, where rows are held out, of the loss and metrics on them. A run that diverges is counted,
-/// and the others go on. Each run's log stands in its own folder below --out.
+/// last tenth of the steps) and, where rows are held out, of the loss and metrics on them (valid.NAME); further of the loss
+/// before the first step (start.loss) and the norms of the gradients that the train section watches (start.grad_norms.PATTERN),
+/// before anything was learned. A run that diverges is counted, and the others go on. Each run's log stands in its own
+/// folder below --out.
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "Examples:\n  wythe sweep models/digits.model --set depth=1,2 --set train.lr=1e-3,4e-3 --steps 20\n  wythe sweep models/digits.model --set d=16,32 --seeds 2 --steps 20 --csv sweep.csv -o sweep.svg"
@@ -50,6 +54,10 @@ pub struct Args {
     /// Also draws medians and reaches as SVG
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<String>,
+
+    /// What is drawn: a column of the table (default: valid.loss, or loss where no rows are held out); repeatable
+    #[arg(long, value_name = "NAME", requires = "output")]
+    pub value: Vec<String>,
 
     #[command(flatten)]
     pub threads: ThreadArgs,
@@ -118,15 +126,16 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     }
     let out = args.out.clone().unwrap_or_else(|| format!("runs/{}-sweep", open::stem(&args.file)));
     let mut rows = vec![];
-    for values in all {
-        let row = one(args, world, &keys, values, &out)?;
-        rows.push(row);
+    let runs = all.len() as u64 * args.seeds;
+    for (at, values) in (0..).zip(all) {
+        let count = Count { before: at * args.seeds, runs };
+        rows.push(one(args, world, &keys, values, &out, &count)?);
     }
     if let Some(path) = &args.csv {
         world.files.write(path, csv(&keys, &rows).as_bytes())?;
     }
     if let Some(path) = &args.output {
-        world.files.write(path, chart(args, &keys, &rows).svg().as_bytes())?;
+        world.files.write(path, chart(args, &keys, &rows)?.svg().as_bytes())?;
     }
     if args.json {
         world.out.line(&json(&keys, &rows).to_string())?;
@@ -139,6 +148,34 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
 /// The most runs of a sweep.
 const MOST: u64 = 10_000;
 
+/// How many runs were made before a combination, and of how many.
+struct Count {
+    before: u64,
+    runs: u64,
+}
+
+/// The first step of a run, of which nothing was learned yet.
+#[derive(Default)]
+struct Start {
+    results: Vec<(String, f64)>,
+}
+
+impl Watch for Start {
+    fn step(&mut self, row: &Logged) {
+        if row.step == 1 {
+            self.results.push(("start.loss".into(), row.loss.value()));
+            let norm = |(pattern, norm): &(String, Real)| (format!("start.grad_norms.{pattern}"), norm.value());
+            self.results.extend(row.grad_norms.iter().map(norm));
+        }
+    }
+}
+
+/// The mean over the last tenth of the steps.
+fn last_tenth(losses: &[f64]) -> f64 {
+    let last = &losses[losses.len() - losses.len().div_ceil(10)..];
+    last.iter().sum::<f64>() / last.len().max(1) as f64
+}
+
 /// One combination with every seed.
 fn one(
     args: &Args,
@@ -146,6 +183,7 @@ fn one(
     keys: &[(String, Vec<String>)],
     values: Vec<String>,
     out: &str,
+    count: &Count,
 ) -> Result<Row, Failure> {
     let sets: Vec<(String, String)> = keys.iter().map(|(key, _)| key.clone()).zip(values.iter().cloned()).collect();
     let model = ModelArgs { file: args.file.clone(), set: SetArgs { set: sets.clone() } };
@@ -155,8 +193,8 @@ fn one(
     let mut row = Row { values, results: vec![], diverged: 0 };
     let name: Vec<String> = sets.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let name = name.join(",").replace(['/', ' ', '"'], "");
-    for seed in 0..args.seeds {
-        let seed = training.seed + seed;
+    for nth in 0..args.seeds {
+        let seed = training.seed + nth;
         let options = Options {
             out: Some(format!("{out}/{name},seed={seed}")),
             length: args.steps.map(Length::Steps),
@@ -165,14 +203,15 @@ fn one(
             memory: memory::available(),
             ..Options::default()
         };
+        let mut start = Start::default();
         let trained = Trainer::new(training, data.clone(), &options, &world.files)
-            .and_then(|mut trainer| trainer.fit(&options, &world.files, &mut ()));
+            .and_then(|mut trainer| trainer.fit(&options, &world.files, &mut start));
         let told = match trained {
             Ok(report) => {
-                let last = &report.losses[report.losses.len() - report.losses.len().div_ceil(10)..];
-                let loss = last.iter().sum::<f64>() / last.len().max(1) as f64;
+                let loss = last_tenth(&report.losses);
                 let valid = report.valid.iter().map(|(name, value)| (format!("valid.{name}"), *value));
-                for (name, value) in std::iter::once(("loss".to_string(), loss)).chain(valid) {
+                let found = std::iter::once(("loss".to_string(), loss)).chain(valid).chain(start.results);
+                for (name, value) in found {
                     match row.results.iter_mut().find(|(own, _)| *own == name) {
                         Some((_, values)) => values.push(value),
                         None => row.results.push((name, vec![value])),
@@ -187,7 +226,8 @@ fn one(
             Err(other) => return Err(other.into()),
         };
         // A sweep goes on when nobody reads its progress.
-        let _ = world.err.line(&format!("{name} seed {seed}  {told}"));
+        let (run, runs) = (count.before + nth + 1, count.runs);
+        let _ = world.err.line(&format!("run {run} of {runs}: {name}, seed {seed}: {told}"));
     }
     Ok(row)
 }
@@ -207,6 +247,15 @@ fn found(row: &Row, name: &str) -> Option<(f64, f64, f64)> {
     row.results.iter().find(|(own, _)| own == name).and_then(|(_, values)| spread(values))
 }
 
+/// Four digits that count: norms of gradients differ by powers of ten.
+fn number(value: f64) -> String {
+    if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
+        return format!("{value:.2e}");
+    }
+    let whole = [10.0, 100.0, 1000.0].iter().filter(|&&power| value.abs() >= power).count();
+    format!("{value:.*}", 4 - whole)
+}
+
 fn shown(keys: &[(String, Vec<String>)], rows: &[Row]) -> String {
     let names = results(rows);
     let head = keys.iter().map(|(key, _)| key.clone()).chain(["seeds".into(), "diverged".into()]).chain(names.clone());
@@ -214,8 +263,10 @@ fn shown(keys: &[(String, Vec<String>)], rows: &[Row]) -> String {
     for row in rows {
         let seeds = row.results.first().map_or(0, |(_, values)| values.len() as u64) + row.diverged;
         let cell = |name: &String| match found(row, name) {
-            Some((median, low, high)) if low < high => format!("{median:.4} ({low:.4} … {high:.4})"),
-            Some((median, ..)) => format!("{median:.4}"),
+            Some((median, low, high)) if low < high => {
+                format!("{} ({} … {})", number(median), number(low), number(high))
+            }
+            Some((median, ..)) => number(median),
             None => "-".into(),
         };
         let cells = row.values.iter().cloned().chain([seeds.to_string(), row.diverged.to_string()]);
@@ -261,28 +312,51 @@ fn json(keys: &[(String, Vec<String>)], rows: &[Row]) -> serde_json::Value {
     serde_json::json!({ "version": 1, "rows": rows.iter().map(one).collect::<Vec<_>>() })
 }
 
-/// Over the first key whose values are numbers, a curve for each combination of the others.
-fn chart(args: &Args, keys: &[(String, Vec<String>)], rows: &[Row]) -> Chart {
-    let number = |values: &[String]| values.iter().all(|value| value.parse::<f64>().is_ok());
-    let along = keys.iter().position(|(_, values)| number(values) && values.len() > 1);
-    let measure = if rows.iter().any(|row| found(row, "valid.loss").is_some()) { "valid.loss" } else { "loss" };
-    let mut curves: Vec<Curve> = vec![];
-    for (at, row) in rows.iter().enumerate() {
-        let Some((median, low, high)) = found(row, measure) else { continue };
-        let x = along.and_then(|along| row.values[along].parse().ok()).unwrap_or(at as f64 + 1.0);
-        let others = keys.iter().zip(&row.values).enumerate().filter(|(i, _)| Some(*i) != along);
-        let name: Vec<String> = others.map(|(_, ((key, _), value))| format!("{key} = {value}")).collect();
-        let name = if name.is_empty() { measure.to_string() } else { name.join(", ") };
-        let point = Point { x, y: median, reach: Some((low, high)) };
-        match curves.iter_mut().find(|curve| curve.name == name) {
-            Some(curve) => curve.points.push(point),
-            None => curves.push(Curve { name, color: curves.len(), dashed: false, points: vec![point] }),
+/// Over the first key whose values are numbers, a curve for each combination of the others; of several results the
+/// second and those that follow are dashed.
+fn chart(args: &Args, keys: &[(String, Vec<String>)], rows: &[Row]) -> Result<Chart, Failure> {
+    let names = results(rows);
+    let usual = if names.iter().any(|name| name == "valid.loss") { "valid.loss" } else { "loss" };
+    let drawn = if args.value.is_empty() { vec![usual.to_string()] } else { args.value.clone() };
+    if let Some(unknown) = drawn.iter().find(|name| !args.value.is_empty() && !names.contains(name)) {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        return Err(Failure::usage(format!("the table has no column `{unknown}`")).help(near_or_all(unknown, &names)));
+    }
+    let along = along(keys);
+    // A colour for each combination of the other keys.
+    let (mut curves, mut combinations): (Vec<Curve>, Vec<Vec<String>>) = (vec![], vec![]);
+    for (nth, measure) in drawn.iter().enumerate() {
+        for (at, row) in rows.iter().enumerate() {
+            let Some((median, low, high)) = found(row, measure) else { continue };
+            let x = along.and_then(|along| row.values[along].parse().ok()).unwrap_or(at as f64 + 1.0);
+            let others = keys.iter().zip(&row.values).enumerate().filter(|(i, _)| Some(*i) != along);
+            let words: Vec<String> = others.map(|(_, ((key, _), value))| format!("{key} = {value}")).collect();
+            let several = (drawn.len() > 1 || words.is_empty()).then(|| measure.clone());
+            let name = words.iter().cloned().chain(several).collect::<Vec<_>>().join(", ");
+            let point = Point { x, y: median, reach: Some((low, high)) };
+            match curves.iter_mut().find(|curve| curve.name == name) {
+                Some(curve) => curve.points.push(point),
+                None => {
+                    let color = combinations.iter().position(|own| *own == words).unwrap_or_else(|| {
+                        combinations.push(words);
+                        combinations.len() - 1
+                    });
+                    curves.push(Curve { name, color, dashed: nth > 0, points: vec![point] });
+                }
+            }
         }
     }
     curves.iter_mut().for_each(|curve| curve.points.sort_by(|a, b| a.x.total_cmp(&b.x)));
     let x = along.map_or("combination".into(), |along| keys[along].0.clone());
-    let title = format!("{}: {measure}, median and reach of {} seeds", open::stem(&args.file), args.seeds);
-    Chart { title, x, y: measure.into(), curves }
+    let y = drawn.join(", ");
+    let title = format!("{}: {y}, median and reach of {} seeds", open::stem(&args.file), args.seeds);
+    Ok(Chart { title, x, y, curves })
+}
+
+/// The first key with several values that are all numbers.
+fn along(keys: &[(String, Vec<String>)]) -> Option<usize> {
+    let number = |values: &[String]| values.iter().all(|value| value.parse::<f64>().is_ok());
+    keys.iter().position(|(_, values)| number(values) && values.len() > 1)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `wythe train`: a model and its data become weights.
 
 use super::model::{ModelArgs, ThreadArgs, seed};
-use super::progress::Progress;
+use super::progress::{Progress, duration};
 use super::{Failure, Verdict, World, curve, interrupt, memory, open};
+use crate::export::summary::grouped;
 use crate::export::weights;
 use crate::ir::training::Length;
 use crate::lints::may_train;
@@ -99,6 +100,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         world.files.remove_checkpoints(out)?;
     }
     let memory = trainer.session().memory();
+    world.err.line(&begun(&trainer, training.batch))?;
     if memory.total() > WORTH_SAYING {
         open::tell_notes(world, &[memory.show()])?;
     }
@@ -106,10 +108,29 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     let files = world.files;
     let mut shown = Shown { world, progress: None, asked };
     let report = trainer.fit(&options, &files, &mut shown);
-    if let Some(progress) = shown.progress.take() {
-        progress.finish();
+    let seconds = shown.progress.take().map_or(0.0, Progress::finish);
+    let report = report?;
+    if report.made > 0 {
+        let rate = report.made as f64 / seconds.max(1e-9);
+        let steps = grouped(report.made);
+        // A run is over when nobody reads its progress any more.
+        let _ = world.err.line(&format!("{steps} steps in {}, {rate:.1} a second", duration(seconds)));
     }
-    finish(args, world, &report?, held + memory.total())
+    finish(args, world, &report, held + memory.total(), seconds)
+}
+
+/// What a run is made of, before it begins.
+fn begun(trainer: &Trainer<'_>, batch: u64) -> String {
+    let (rows, held_out) = trainer.rows();
+    let held_out = match held_out {
+        0 => String::new(),
+        rows => format!(", {} held out", grouped(rows)),
+    };
+    let rest = match trainer.steps() {
+        0 => String::new(),
+        made => format!(", {} made before", grouped(made)),
+    };
+    format!("{} rows{held_out}: {} steps of {batch}{rest}", grouped(rows), grouped(trainer.total()))
 }
 
 /// So much memory is said before it is taken.
@@ -156,13 +177,20 @@ impl Watch for Shown<'_> {
         }
     }
 
+    fn evaluated(&mut self, _step: u64, results: &[(String, f64)]) {
+        if let (Some(progress), Some((_, loss))) = (&mut self.progress, results.iter().find(|(name, _)| name == "loss"))
+        {
+            progress.evaluated(*loss);
+        }
+    }
+
     fn stop(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 }
 
 /// What is said at the end.
-fn finish(args: &Args, world: &mut World, report: &Report, memory: u64) -> Result<Verdict, Failure> {
+fn finish(args: &Args, world: &mut World, report: &Report, memory: u64, seconds: f64) -> Result<Verdict, Failure> {
     if args.json {
         let valid: serde_json::Map<String, serde_json::Value> =
             report.valid.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
@@ -172,7 +200,7 @@ fn finish(args: &Args, world: &mut World, report: &Report, memory: u64) -> Resul
                 "step": best.step, "valid": best.results.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
                 "checkpoint": best.checkpoint,
             })),
-            "checkpoint": report.checkpoint, "interrupted": report.stopped, "memory": memory,
+            "checkpoint": report.checkpoint, "interrupted": report.stopped, "memory": memory, "seconds": (seconds * 100.0).round() / 100.0,
         });
         world.out.line(&object.to_string())?;
     } else {

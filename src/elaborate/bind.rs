@@ -73,7 +73,9 @@ impl<'a> Elab<'a> {
                 continue;
             }
             seen[slot] = Some(arg.span);
-            match self.coerce(&called.defs[slot], arg, input) {
+            // What stands before an arrow is an input, which may be several.
+            let before = called.defs.iter().find(|def| arg.pin.is_some() && def.name == "in");
+            match self.coerce(before.unwrap_or(&called.defs[slot]), arg, input) {
                 Ok(attr) => slots[slot] = Some(attr),
                 Err(wrong) => {
                     let def = &called.defs[slot];
@@ -366,8 +368,10 @@ fn meant_slot(defs: &[AttrDef], arg: &Given) -> Option<usize> {
 /// Whether an attribute cannot change the shape of a result.
 fn keeps_shape(def: &AttrDef) -> bool {
     let shapeless = |kind: &AttrKind| {
-        matches!(kind, AttrKind::Bool | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing)
-            || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
+        matches!(
+            kind,
+            AttrKind::Bool | AttrKind::Bools | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing
+        ) || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
     };
     def.kinds.iter().all(shapeless)
 }

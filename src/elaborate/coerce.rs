@@ -138,6 +138,10 @@ impl<'a> Elab<'a> {
                     .collect();
                 Ok(Attr::List(numbers?))
             }
+            (AttrKind::Bools, Static::List(items)) => {
+                let flags = items.iter().map(|item| self.coerce_kind(AttrKind::Bool, &self.plain(item), arg, input));
+                Ok(Attr::List(flags.collect::<Result<_, _>>()?))
+            }
             (AttrKind::Init, Static::Init(init)) => Ok(Attr::Init(init.clone())),
             (AttrKind::Init, Static::Stage(stage)) => match stage.target {
                 Target::Op(op) => self.initialiser(op.name, &stage.args).map(Attr::Init).ok_or(Wrong::Kind),
@@ -163,6 +167,7 @@ impl<'a> Elab<'a> {
                 | AttrKind::Choice(_)
                 | AttrKind::Text
                 | AttrKind::Numbers
+                | AttrKind::Bools
                 | AttrKind::Init
                 | AttrKind::Stage
                 | AttrKind::Layer

@@ -29,14 +29,13 @@ impl Elab<'_> {
         if let (MisfitKind::Attribute(clause), Some(place)) = (&misfit.kind, place) {
             let report = Diagnostic::error(code, message, place, label);
             let report = self.with_stride(report, use_, &misfit);
-            // A clause that counts speaks of what flows in, too.
-            let counts = misfit.operand.is_some()
-                || clause.contains("axis")
-                || clause.contains("axes")
-                || clause.contains(char::is_numeric);
-            let report = if counts { self.with_culprits(report, use_, &misfit, operand) } else { report };
+            let shown = misfit.operand.is_some() || self.speaks_of_operand(clause, operand);
+            let report = if shown { self.with_culprits(report, use_, &misfit, operand) } else { report };
             let report = self.with_misfit_fix(report, use_, &misfit);
-            return self.report(report);
+            return match operand.filter(|_| shown) {
+                Some(value) => self.report_flow(report, value),
+                None => self.report(report),
+            };
         }
         let mut report = Diagnostic::error(code, message, use_.span, label);
         let made = misfit.kind == MisfitKind::Divides(Why::Groups) && self.divides_what_is_made(use_, &misfit, operand);
@@ -55,6 +54,18 @@ impl Elab<'_> {
         }
     }
 
+    /// Whether what is wrong with an argument is so for the shape that flows in: a size or axis of it is spoken of.
+    fn speaks_of_operand(&self, clause: &str, operand: Option<ValueId>) -> bool {
+        // A clause that counts speaks of it, too.
+        let counts = clause.contains(char::is_numeric);
+        if counts || ["axes", "axis", "image", "channel", "window"].iter().any(|word| clause.contains(word)) {
+            return true;
+        }
+        let dims = operand.map_or(&[][..], |value| self.shapes.dims(self.ty(value)));
+        let words: Vec<&str> = clause.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        dims.iter().any(|&dim| words.contains(&self.shapes.dims.show(dim).as_str()))
+    }
+
     /// The argument that an attribute was given by, by name or by position.
     fn argument_of(&self, use_: &Use<'_>, misfit: &Misfit) -> Option<Span> {
         let attr = misfit.attr?;
@@ -65,7 +76,8 @@ impl Elab<'_> {
         let mut positional = use_.op.attrs.iter().filter(|def| def.positional);
         let at = positional.position(|def| def.name == attr)?;
         let unnamed: Vec<&Given> = use_.given.iter().filter(|arg| arg.name.is_none()).collect();
-        let alone = use_.op.attrs.iter().filter(|def| def.positional).count() == 1;
+        let places = use_.op.attrs.iter().filter(|def| def.positional).count();
+        let alone = places == 1 || unnamed.len() > places;
         match (unnamed.first(), unnamed.last()) {
             // A list that may be written without brackets.
             (Some(first), Some(last)) if alone => Some(first.span.to(last.span)),

@@ -42,7 +42,7 @@ impl Elab<'_> {
                 {
                     self.with_equal_target(report, use_, misfit)
                 }
-                Some(schema) if schema.name == "target" => {
+                Some(schema) if schema.name == "target" && use_.op.name != "ctc" => {
                     let report = self.with_target_fix(report, use_, misfit);
                     match schema.dtype.allow(DType::I64) {
                         true => report.note(

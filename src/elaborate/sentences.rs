@@ -50,6 +50,7 @@ impl Elab<'_> {
                 told("shape::rank", message, format!("wants {axes}"))
             }
             MisfitKind::Size(Why::Concat) => self.tell_concat(use_, misfit, &found, &wanted),
+            MisfitKind::Size(Why::State) => tell_state(use_, misfit, &found, &wanted),
             MisfitKind::Size(Why::Classes) if misfit.operand == Some(2) => told(
                 "shape::classes",
                 format!("`{word}` takes one weight for each class: {found} weights, and {wanted} classes"),
@@ -104,7 +105,7 @@ impl Elab<'_> {
                 format!("wants {wanted}, gets {found}"),
             ),
             Why::Inner => told("shape::inner", format!("the inner sizes of `{word}` differ: {differ}"), differ),
-            Why::Leading if !use_.op.name.starts_with("matmul") => {
+            Why::Leading if !use_.op.name.starts_with("matmul") && self.is_width(use_, misfit) => {
                 told("shape::leading", format!("`{word}` compares rows of one width: {differ}"), differ)
             }
             Why::Rows if !classes => {
@@ -123,10 +124,21 @@ impl Elab<'_> {
             Why::Classes => told("shape::classes", format!("the classes of `{word}` differ: {differ}"), differ),
             Why::Mask => told("shape::mask", format!("the mask of `{word}` has another size: {differ}"), differ),
             Why::Keys => told("shape::keys", format!("keys and values of `{word}` differ: {differ}"), differ),
-            Why::Heads | Why::KeyHeads | Why::Groups | Why::Window | Why::Pairs | Why::Other => {
+            Why::Lengths => told(
+                "shape::lengths",
+                format!("`{word}` takes one length for each sequence: {found} lengths, and {wanted} sequences"),
+                differ,
+            ),
+            Why::Heads | Why::KeyHeads | Why::Groups | Why::Window | Why::Pairs | Why::State | Why::Other => {
                 told("shape::size", format!("`{word}` wants a size of {wanted}{along}, and gets {found}"), differ)
             }
         }
+    }
+
+    /// Whether it is the last axis that does not fit.
+    fn is_width(&self, use_: &Use<'_>, misfit: &Misfit) -> bool {
+        let value = misfit.operand.and_then(|index| use_.operands.get(index).copied().flatten());
+        value.is_some_and(|value| misfit.axis == Some(self.shapes.rank(self.ty(value)).saturating_sub(1)))
     }
 
     fn tell_concat(&self, use_: &Use<'_>, misfit: &Misfit, found: &str, wanted: &str) -> Told {
@@ -220,6 +232,8 @@ impl Elab<'_> {
             | Why::Classes
             | Why::Mask
             | Why::Keys
+            | Why::State
+            | Why::Lengths
             | Why::Other => told("shape::divides", format!("`{word}`: {wanted} does not divide {axis}{found}"), rest),
         }
     }
@@ -259,6 +273,8 @@ impl Elab<'_> {
             | Why::Classes
             | Why::Mask
             | Why::Keys
+            | Why::State
+            | Why::Lengths
             | Why::Other => told(
                 "shape::small",
                 format!("`{word}` wants at least {wanted}{along}, and gets {found}"),
@@ -283,4 +299,21 @@ impl Elab<'_> {
 
 fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a.abs() } else { gcd(b, a % b) }
+}
+
+/// The state that a recurrent layer begins from: `[layers * D, B, width]`, of a cell `[.., width]`.
+fn tell_state(use_: &Use<'_>, misfit: &Misfit, found: &str, wanted: &str) -> Told {
+    let word = use_.word;
+    let name = misfit.operand.and_then(|index| use_.op.operands.get(index)).map_or("h", |schema| schema.name);
+    let layered = use_.attrs.defs().iter().any(|def| def.name == "layers");
+    let message = match misfit.axis {
+        Some(0) if layered => {
+            format!("`{name}` of `{word}` begins with a state for each layer and direction: {wanted} here, not {found}")
+        }
+        Some(1) if layered => {
+            format!("the second axis of `{name}` of `{word}` is that of the batch: {wanted}, not {found}")
+        }
+        _ => format!("`{name}` of `{word}` is {wanted} wide, and {found} comes in"),
+    };
+    told("shape::state", message, format!("wants {wanted}, gets {found}"))
 }

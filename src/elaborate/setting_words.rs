@@ -2,7 +2,7 @@
 
 use super::Elab;
 use super::scope::near;
-use super::settings::SETTINGS;
+use super::settings::{NO_VALUE, SETTINGS};
 use crate::diagnostic::Diagnostic;
 use crate::ops::foreign;
 use crate::syntax::ast::{self, SettingValue};
@@ -95,15 +95,31 @@ impl Elab<'_> {
         if !matches!(setting.value, SettingValue::Broken) {
             let text = format!("`{}` takes {wants}", setting.name.text);
             let report = Diagnostic::error("train::value", text, setting.span, "does not fit");
-            self.report(self.without_quotes(report, setting));
+            let report = self.without_quotes(report, setting);
+            self.report(match self.flag_meant(setting) {
+                Some(line) => report.fix(setting.span, line.clone(), line),
+                None => report,
+            });
         }
+    }
+
+    /// `drop_last true`, where it stands alone or with a 1.
+    fn flag_meant(&self, setting: &ast::Setting) -> Option<String> {
+        const FLAGS: &[&str] = &["shuffle", "drop_last"];
+        let name = setting.name.text.as_str();
+        let value = match self.plain_value(setting).as_str() {
+            "" | "1" | "True" | "yes" | "on" => "true",
+            "0" | "False" | "no" | "off" => "false",
+            _ => return None,
+        };
+        FLAGS.contains(&name).then(|| format!("{name} {value}"))
     }
 
     /// With the fix for a name, or a file, that stands in quotes where a call is wanted.
     pub(super) fn without_quotes(&self, report: Diagnostic, setting: &ast::Setting) -> Diagnostic {
-        if setting.name.text == "freeze" && setting.pattern.is_none() {
+        if NO_VALUE.contains(&setting.name.text.as_str()) && setting.pattern.is_none() {
             let word = self.plain_value(setting);
-            let fixed = format!("freeze \"{word}.*\"");
+            let fixed = format!("{} \"{word}.*\"", setting.name.text);
             return if word.is_empty() { report } else { report.fix(setting.span, fixed.clone(), fixed) };
         }
         if setting.name.text == "clip" {

@@ -23,6 +23,7 @@ pub(super) const SETTINGS: &[&str] = &[
     "metric",
     "optimizer",
     "freeze",
+    "watch",
     "schedule",
     "data",
     "valid",
@@ -43,7 +44,7 @@ pub(super) fn is_target(name: &str) -> bool {
 }
 
 /// Settings that may stand several times.
-pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze"];
+pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze", "watch"];
 
 const CLIP_NORM: &[AttrDef] = &[
     AttrDef::required("max", &[AttrKind::Number], "the largest norm").within(crate::ir::attr::Domain::Positive),
@@ -55,7 +56,10 @@ const CLIP_VALUE: &[AttrDef] =
     &[AttrDef::required("max", &[AttrKind::Number], "the largest value").within(crate::ir::attr::Domain::Positive)];
 
 /// Settings that a pattern of paths may follow.
-pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze"];
+pub(super) const PATTERNED: &[&str] = &["optimizer", "freeze", "watch"];
+
+/// Those of them that are a pattern, and nothing more.
+pub(super) const NO_VALUE: &[&str] = &["freeze", "watch"];
 
 /// A section while it is read.
 pub(super) struct Section {
@@ -71,6 +75,7 @@ pub(super) struct Section {
 pub(super) struct Made {
     pub(super) optimizers: Vec<Group>,
     pub(super) freeze: Vec<String>,
+    pub(super) watch: Vec<String>,
     pub(super) schedule: Vec<Call>,
     pub(super) data: Option<Call>,
     pub(super) valid: Option<Valid>,
@@ -157,7 +162,8 @@ impl<'a> Elab<'a> {
         // A text alone is a value in quotes, of which each setting says what it takes instead.
         let alone = matches!(setting.value, SettingValue::None);
         if pattern.is_some() && !alone && !PATTERNED.contains(&setting.name.text.as_str()) {
-            return self.report_value(setting, "no text: only `optimizer` and `freeze` take a pattern of paths");
+            return self
+                .report_value(setting, "no text: only `optimizer`, `freeze` and `watch` take a pattern of paths");
         }
         match setting.name.text.as_str() {
             "loss" | "metric" => {}
@@ -172,6 +178,11 @@ impl<'a> Elab<'a> {
             "freeze" => match pattern {
                 Some(pattern) => made.freeze.push(pattern),
                 None => self.report_value(setting, "a pattern of paths: `freeze \"*.base.*\"`"),
+            },
+            "watch" => match pattern {
+                Some(pattern) if made.watch.contains(&pattern) => {}
+                Some(pattern) => made.watch.push(pattern),
+                None => self.report_value(setting, "a pattern of paths: `watch \"head.*\"`"),
             },
             "schedule" => made.schedule = self.schedule(setting),
             "data" => made.data = self.catalogue_call(setting, "source", Table::Sources),
@@ -249,7 +260,7 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn length(&mut self, setting: &'a ast::Setting, made: &mut Made, length: fn(u64) -> Length) {
-        let count = self.count(setting, 0);
+        let count = self.count(setting, 1);
         // What comes from outside replaces what stands in the file.
         if made.length.is_some() && self.report_at.is_none() {
             let text = "`steps` and `epochs` both say how long: one is enough";
@@ -260,12 +271,16 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn valid(&mut self, setting: &'a ast::Setting) -> Option<Valid> {
-        let expr = self.expression(setting)?;
+        let wants = "a fraction between 0 and 1, or a source";
+        let Some(expr) = self.expression(setting) else {
+            self.report_value(setting, wants);
+            return None;
+        };
         if matches!(expr.kind, ExprKind::Int(_) | ExprKind::Float(_)) {
             let value = self.eval(expr);
-            let share = value.float().filter(|x| (0.0..1.0).contains(x));
+            let share = value.float().filter(|x| *x > 0.0 && *x < 1.0);
             if share.is_none() {
-                self.report_value(setting, "a fraction between 0 and 1, or a source");
+                self.report_value(setting, wants);
             }
             return share.map(Valid::Fraction);
         }

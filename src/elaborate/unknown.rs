@@ -7,7 +7,8 @@ use crate::text::Span;
 impl Elab<'_> {
     /// A bare word that names nothing.
     pub(super) fn unknown_word(&mut self, word: &str, span: Span) {
-        if self.unknown_dims.iter().any(|dim| dim == word) || self.lost_name(word) {
+        let lost = !self.is_input_name(word) && self.lost_name(word);
+        if lost || self.unknown_dims.iter().any(|dim| dim == word) {
             return;
         }
         let mut report = Diagnostic::error(

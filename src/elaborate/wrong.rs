@@ -159,6 +159,7 @@ fn wanted(def: &AttrDef) -> String {
             AttrKind::Axes => "an axis or a list of axes",
             AttrKind::Shape => "a list of sizes",
             AttrKind::Numbers => "a list of numbers",
+            AttrKind::Bools => "a list of them",
             AttrKind::Init => "an initialiser",
             AttrKind::Stage => "an operator",
             AttrKind::Layer => "a declared layer",

@@ -109,6 +109,7 @@ fn show_fault(fault: &FaultReport) -> String {
         FaultKind::GradientNotFinite => format!("the gradient of {path} is not finite"),
         FaultKind::UpdateNotFinite => format!("{path} or what its optimizer keeps is not finite after the update"),
         FaultKind::CastOutOfRange => format!("{path}: a value that is no integer was cast to one"),
+        FaultKind::LengthOutOfRange => format!("{path}: a length is negative, or larger than its sequence"),
     }
 }
 

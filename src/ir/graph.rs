@@ -117,6 +117,8 @@ pub enum Output {
     Metric(String),
     /// The norm of all gradients before clipping.
     GradNorm,
+    /// The norm before clipping of the gradients whose paths fit a pattern.
+    GradNormOf(String),
 }
 
 /// A fused elementwise body: steps over operands and earlier steps.

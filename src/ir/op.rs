@@ -81,7 +81,9 @@ impl OpDef {
 
     /// Whether a use with these attributes acts differently in train and eval: not where nothing is dropped.
     pub fn acts_by_mode(&self, attrs: &Attrs) -> bool {
-        self.facts.by_mode && ["dropout", "p"].iter().all(|rate| attrs.float(rate) != Some(0.0))
+        let drops = || ["dropout", "p", "std"].iter().all(|rate| attrs.float(rate) != Some(0.0));
+        // Power iteration goes on in training only.
+        self.facts.by_mode && drops() || attrs.str("reparam") == Some("spectral_norm")
     }
 
     /// Whether a `.model` file may use it.
@@ -606,6 +608,10 @@ pub enum Why {
     Mask,
     /// Keys and values.
     Keys,
+    /// The state that a recurrent layer begins from.
+    State,
+    /// The lengths of sequences, one a sample.
+    Lengths,
     /// Anything else: the operator's own text says it.
     Other,
 }

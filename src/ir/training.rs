@@ -21,6 +21,8 @@ pub struct Training {
     pub optimizers: Vec<Group>,
     /// Patterns of paths without gradient and update.
     pub freeze: Vec<String>,
+    /// Patterns of paths whose gradients' norm is logged.
+    pub watch: Vec<String>,
     /// `a |> b |> c`.
     pub schedule: Vec<Call>,
     /// Where the data comes from (`digits`, `csv("iris.csv")`).

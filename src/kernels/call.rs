@@ -226,6 +226,8 @@ pub enum FaultKind {
     CastOutOfRange = 4,
     /// A parameter, or a slot of its optimizer, is not finite any more.
     UpdateNotFinite = 5,
+    /// A length of a sequence that is negative, or beyond its steps; the kernel used the nearest.
+    LengthOutOfRange = 6,
 }
 
 /// The first fault of a run, and whether the run must stop.
@@ -254,7 +256,8 @@ impl Fault {
             2 => FaultKind::LossNotFinite,
             3 => FaultKind::GradientNotFinite,
             4 => FaultKind::CastOutOfRange,
-            _ => FaultKind::UpdateNotFinite,
+            5 => FaultKind::UpdateNotFinite,
+            _ => FaultKind::LengthOutOfRange,
         };
         Some(((code >> 8) as u32, kind))
     }

@@ -157,6 +157,7 @@ fn future_leak(cx: &mut Cx<'_>) {
             let report = cx.at(leak, text, "sees later positions").label(flow.span(next), "predicts the next token");
             let report = match word {
                 "attention" | "sdpa" => cx.with_argument(report, leak, "causal", "true"),
+                "rnn" | "lstm" | "gru" => cx.with_argument(report, leak, "bidirectional", "false"),
                 "conv" if flow.op(leak).attrs.int("dilation").is_some() => {
                     cx.with_argument(report, leak, "pad", "\"causal\"")
                 }
@@ -211,6 +212,7 @@ fn looks_ahead(flow: &Flow<'_>, site: Site, seq: Dim, made_of_tokens: impl Fn(us
             let masked = rank(3).is_some_and(|rank| rank > 2) || rank(4).is_some();
             along(keys, 1) && !attrs.flag("causal") && !masked
         }
+        "rnn" | "lstm" | "gru" => along(0, 1) && attrs.flag("bidirectional"),
         "sdpa" => along(1, 2) && !attrs.flag("causal") && rank(3).is_none() && rank(4).is_none(),
         "conv" => {
             let same = flow.dims_out(site).get(2) == Some(&seq) && flow.dims_out(site).len() == 3;
@@ -271,7 +273,9 @@ fn order_blind(cx: &mut Cx<'_>) {
                 "embedding" => embedded(flow, site),
                 "attention" => {
                     let plain = flow.operand(site, 1).is_none() && flow.operand(site, 4).is_none();
-                    let bare = !op.attrs.flag("causal") && *op.attrs.get("rope") == Attr::None && plain;
+                    let none = |name: &str| *op.attrs.get(name) == Attr::None;
+                    let near = op.attrs.flag("causal") || op.attrs.flag("alibi") || !none("window");
+                    let bare = !near && none("rope") && plain;
                     if bare && first.tokens.is_some() && !first.told {
                         blind = blind.or(Some(site));
                     }

@@ -1,6 +1,7 @@
 //! Convolution over one to three axes.
 
 use super::linear::{bias_init, check_pin, weight_init};
+use super::reparam::{self, REPARAM};
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::{Dim, Dims};
@@ -38,6 +39,7 @@ const CONV_ATTRS: &[AttrDef] = &[
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
+    REPARAM,
     AttrDef::new("in", &[AttrKind::Size], AttrDefault::None, "the pinned input").named().torch("in_channels"),
 ];
 
@@ -124,7 +126,8 @@ fn conv_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     shape.extend(kernel.iter().map(|&k| cx.shapes.dims.constant(k)));
     let fan = cx.shapes.dims.product(&shape[1..]);
     let fan = cx.shapes.dims.as_const(fan);
-    let mut params = vec![ParamDef::weight("weight", &shape, weight_init(cx, fan))];
+    let init = weight_init(cx, fan);
+    let mut params = reparam::weight_params(cx, &shape, init, 0);
     if cx.attrs.flag("bias") {
         params.push(ParamDef::other("bias", &[out], bias_init(cx, fan)));
     }
@@ -132,7 +135,7 @@ fn conv_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
 }
 
 fn conv<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
-    let (x, weight) = (cx.x(0), cx.param("weight").expect("a convolution declares its weight"));
+    let (x, weight) = (cx.x(0), reparam::weight(cx, 0));
     let axes = x.rank() - 2;
     let list = |name: &str| per_axis_of(cx.attrs, name, axes).unwrap_or_else(|| vec![1; axes]);
     let (kernel, stride, dilation) = (list("kernel"), list("stride"), list("dilation"));
@@ -175,6 +178,7 @@ const TRANSPOSE_ATTRS: &[AttrDef] = &[
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
+    REPARAM,
     AttrDef::new("in", &[AttrKind::Size], AttrDefault::None, "the pinned input").named().torch("in_channels"),
 ];
 
@@ -230,7 +234,8 @@ fn transpose_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     // PyTorch takes the second axis for the fan here too.
     let fan = cx.shapes.dims.product(&shape[1..]);
     let fan = cx.shapes.dims.as_const(fan);
-    let mut params = vec![ParamDef::weight("weight", &shape, weight_init(cx, fan))];
+    let init = weight_init(cx, fan);
+    let mut params = reparam::weight_params(cx, &shape, init, 1);
     if cx.attrs.flag("bias") {
         params.push(ParamDef::other("bias", &[out], bias_init(cx, fan)));
     }
@@ -239,7 +244,7 @@ fn transpose_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
 
 /// What flows in is the gradient of a convolution, what comes out that of its input.
 fn transpose<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
-    let (x, weight) = (cx.x(0), cx.param("weight").expect("a transposed convolution declares its weight"));
+    let (x, weight) = (cx.x(0), reparam::weight(cx, 1));
     let axes = x.rank() - 2;
     let list = |name: &str| per_axis_of(cx.attrs, name, axes).unwrap_or_else(|| vec![1; axes]);
     let ints = |values: Vec<i64>| Attr::List(values.into_iter().map(Attr::Int).collect());

@@ -2,12 +2,16 @@
 
 use super::activation::at_least;
 use super::arithmetic::{SQRT, SQUARE};
+use super::index::{counted, scattered};
+use super::logic::{GT, choose, number};
 use super::loss::equal_rows;
+use super::parts::part;
 use super::statistic::norm;
 use crate::ir::attr::{AttrDef, AttrDefault, AttrKind, Domain};
 use crate::ir::build::Var;
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{Body, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why};
+use crate::tensor::DType;
 
 const PAIR: &[Operand] = &[Operand::float("a"), Operand::float("b")];
 const P: AttrDef =
@@ -58,6 +62,35 @@ fn all_pairs(cx: &mut RuleCx<'_>) -> Result<Vec<Dim>, Misfit> {
         cx.equal(1, axis, b[axis], a[axis], Why::Leading)?;
     }
     Ok([&a[..lead], &[a[lead], b[lead], a[lead + 1]]].concat())
+}
+
+/// The number of pairs of n rows.
+fn pairs(dims: &mut Dims, n: Dim) -> Dim {
+    let (two, less) = (dims.constant(2), dims.constant(-1));
+    let less = dims.add(n, less);
+    let twice = dims.mul(n, less);
+    dims.floor_div(twice, two)
+}
+
+/// Of `[n, n]` what lies right of the diagonal, row by row: each goes to its place, the others to one behind the last.
+fn right_of_diagonal<'g>(square: Var<'g>) -> Var<'g> {
+    let (plane, builder) = (square.dims(), square.builder);
+    let n = plane[0];
+    let (count, places) = {
+        let table = &mut builder.graph.borrow_mut().shapes.dims;
+        let count = pairs(table, n);
+        (count, table.add(count, Dims::ONE))
+    };
+    let whole = |dim: Dim| square.size(dim).to(DType::I64);
+    let (i, j) = (counted(builder, n).spread(&plane, &[1]), counted(builder, n).spread(&plane, &[0]));
+    // i rows lie above, with n - 1, n - 2, … pairs.
+    let above = (i * (whole(n) * 2.0 - i - 1.0)) / 2.0;
+    let place = above + (j - i - 1.0);
+    let right = j.with(i, &GT, &[]);
+    let flat = |x: Var<'g>| x.fold_from(0);
+    let (place, value) =
+        (choose(right, place, whole(count)), choose(right, square, number(builder, square.dtype(), 0.0)));
+    part(scattered(flat(place), flat(value), 0, &[places]), 0, Dims::ZERO, count)
 }
 
 ops! { OPS;
@@ -140,6 +173,33 @@ CDIST = OpDef {
         let last = dims.len() - 1;
         let (a, b) = (cx.x(0).spread(&dims, &[last - 1]), cx.x(1).spread(&dims, &[last - 2]));
         vec![distance(a, b, cx.attrs.float("p").unwrap_or(2.0), 0.0)]
+    }),
+    ..OpDef::DEFAULT
+};
+
+/// The distance of every two rows, each pair once: of row 0 to all later ones, of row 1, …; gradient 0 where it is 0.
+///
+/// It is what lies right of the diagonal of `cdist` of a value with itself, and takes its memory: n·n·d numbers.
+PDIST = OpDef {
+    name: "pdist",
+    formula: "y_(i<j) = (sum_k |x_ik - x_jk|^p)^(1/p)",
+    shape: "[n, d] -> [n (n - 1) / 2]",
+    torch: "F.pdist",
+    example: "x: f32[3, 1] = [1, 3, 8] -> [2, 7, 5]",
+    attrs: &[P],
+    rule: |cx| {
+        let dims = cx.rank(0, 2, 2)?;
+        let count = pairs(&mut cx.shapes.dims, dims[0]);
+        let dtype = cx.operand(0)?.dtype;
+        cx.out_of(dtype, &[count]);
+        Ok(())
+    },
+    facts: Facts { mixes_rows: true, ..Facts::NONE },
+    body: Body::Expand(|cx| {
+        let (x, dims) = (cx.x(0), cx.x(0).dims());
+        let all = [dims[0], dims[0], dims[1]];
+        let square = distance(x.spread(&all, &[1]), x.spread(&all, &[0]), cx.attrs.float("p").unwrap_or(2.0), 0.0);
+        vec![right_of_diagonal(square)]
     }),
     ..OpDef::DEFAULT
 };

@@ -29,6 +29,9 @@ const CONV_KERAS: &str = "filters=out kernel_size=kernel strides=stride padding=
                           dilation_rate=dilation groups activation! use_bias=bias";
 const CONV_TRANSPOSE: &str = "-in_channels out_channels=out kernel_size=kernel stride padding=pad \
                               output_padding=output_pad groups bias dilation";
+const LSTM: &str = "-input_size hidden_size=hidden num_layers=layers bias -batch_first dropout bidirectional \
+                    proj_size=proj";
+const CELL: &str = "-input_size hidden_size=hidden bias";
 const POOL: &str = "kernel_size=kernel stride padding=pad dilation -return_indices ceil_mode";
 const POOL_KERAS: &str = "pool_size=kernel strides=stride padding=pad";
 const BATCHNORM: &str = "num_features=channels eps momentum affine track_running_stats=track";
@@ -116,13 +119,22 @@ pub static CALLS: &[Foreign] = &[
     same(&["LogSoftmax"], "log_softmax", "dim=axis"),
     // Dropout.
     same(&["Dropout"], "dropout", DROPOUT),
-    same(&["Dropout2d", "Dropout1d", "SpatialDropout2D"], "dropout_channels", DROPOUT),
+    same(&["Dropout2d", "Dropout1d", "Dropout3d", "SpatialDropout2D"], "dropout_channels", DROPOUT),
+    same(&["AlphaDropout"], "alpha_dropout", DROPOUT),
+    same(&["FeatureAlphaDropout"], "alpha_dropout_channels", DROPOUT),
+    same(&["GaussianNoise"], "gaussian_noise", "stddev=std"),
     same(&["DropPath", "StochasticDepth"], "drop_path", "drop_prob=p"),
     // Embedding, attention, recurrence.
     same(
         &["Embedding", "Embed", "lookup_table"],
         "embedding",
-        "num_embeddings=vocab embedding_dim=d padding_idx=padding_index",
+        "num_embeddings=vocab embedding_dim=d padding_idx=padding_index max_norm norm_type scale_grad_by_freq -sparse",
+    ),
+    same(
+        &["EmbeddingBag"],
+        "embedding_bag",
+        "num_embeddings=vocab embedding_dim=d max_norm norm_type -scale_grad_by_freq mode -sparse -_weight \
+         -include_last_offset padding_idx=padding_index",
     ),
     same(
         &["MultiheadAttention"],
@@ -135,13 +147,16 @@ pub static CALLS: &[Foreign] = &[
         "num_heads=heads key_dim=head_dim -value_dim dropout use_bias=bias",
     ),
     same(&["scaled_dot_product_attention"], "sdpa", "attn_mask=mask dropout_p=dropout is_causal=causal scale"),
-    same(&["LSTM"], "lstm", "-input_size hidden_size=hidden num_layers=layers bias -batch_first dropout bidirectional"),
+    same(&["LSTM"], "lstm", LSTM),
     same(&["GRU"], "gru", "-input_size hidden_size=hidden num_layers=layers bias -batch_first dropout bidirectional"),
     same(
         &["RNN", "SimpleRNN"],
         "rnn",
-        "-input_size hidden_size=hidden num_layers=layers nonlinearity bias -batch_first",
+        "-input_size hidden_size=hidden num_layers=layers nonlinearity bias -batch_first dropout bidirectional",
     ),
+    same(&["LSTMCell"], "lstm_cell", CELL),
+    same(&["GRUCell"], "gru_cell", CELL),
+    same(&["RNNCell", "SimpleRNNCell"], "rnn_cell", "-input_size hidden_size=hidden bias nonlinearity"),
     // Shapes and reductions.
     same(&["Unflatten"], "unflatten", "dim=axis unflattened_size=sizes"),
     same(&["Flatten"], "flatten", "start_dim=from end_dim=to"),
@@ -216,7 +231,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["CosineEmbeddingLoss"], "cosine_embedding", "margin -size_average -reduce reduction"),
     same(&["CosineSimilarity"], "cosine_similarity", "dim=axis eps"),
     same(&["PairwiseDistance"], "pairwise_distance", "p eps keepdim=keep"),
-    same(&["CTCLoss", "ctc_loss"], "ctc", "blank -reduction zero_infinity"),
+    same(&["CTCLoss", "ctc_loss"], "ctc", "blank reduction zero_infinity"),
     // Metrics.
     same(&["Accuracy", "acc", "sparse_categorical_accuracy", "top1"], "accuracy", ""),
 ];

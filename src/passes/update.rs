@@ -45,6 +45,19 @@ pub fn update<'g>(builder: &'g Builder, groups: &[Group], clip: Option<Clip>, le
     }
 }
 
+/// Adds an output `GradNormOf` for each pattern: the norm of those gradients of `learned` whose paths fit.
+pub fn watch<'g>(builder: &'g Builder, patterns: &[String], learned: &[(u32, Var<'g>)]) {
+    let fits = |pattern: &str, index: u32| {
+        crate::ir::params::matches(pattern, &builder.graph.borrow().params[index as usize].path)
+    };
+    for pattern in patterns {
+        let fitting: Vec<_> = learned.iter().copied().filter(|&(index, _)| fits(pattern, index)).collect();
+        if let Some(norm) = norm_of(&fitting, 2.0) {
+            builder.graph.borrow_mut().outputs.push((Output::GradNormOf(pattern.clone()), norm.port));
+        }
+    }
+}
+
 /// The root of the sum of all partial sums of squares.
 fn total_norm<'g>(partials: &[Var<'g>]) -> Option<Var<'g>> {
     (!partials.is_empty()).then(|| concat(partials, 0).sum(&[0], false).op(&SQRT))
@@ -101,9 +114,10 @@ fn one<'g>(
     grad: Var<'g>,
 ) -> Var<'g> {
     let (param, ty, path, role) = {
-        let graph = builder.graph.borrow();
-        let param = &graph.params[index as usize];
-        (param.port, param.ty, param.path.clone(), param.role)
+        let mut graph = builder.graph.borrow_mut();
+        let param = &mut graph.params[index as usize];
+        // What the step itself has made of it (rows cut to their longest length) is what is moved.
+        (param.next.take().unwrap_or(param.port), param.ty, param.path.clone(), param.role)
     };
     builder.at(&path, crate::text::Span::default());
     let slots = (def.slots)(attrs).len() as u32;

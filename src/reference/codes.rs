@@ -244,6 +244,7 @@ pub static CODES: &[Code] = codes! {
     "shape::key_heads" in "key_heads_do_not_divide_the_heads": "Key heads are shared by groups of heads, so their number must divide that of the heads."
     "shape::keys" in "keys_and_values_of_two_lengths": "Every key has a value: both have the same length."
     "shape::leading" in "leading_axes_of_matmul": "The leading axes of a matrix product are equal, or 1, or absent, as in NumPy."
+    "shape::lengths" in "lengths_of_another_number": "Every sequence of a batch has one length: an operand of the batch's size, integers."
     "shape::mask" in "mask_of_another_length": "The mask does not have the lengths of what it masks."
     "shape::output" in "linear_after_images": "The model ends with another shape than its signature promises."
     "shape::pairs" in "rotary_of_an_odd_width": "Rotary positions turn pairs of numbers, so the width of a head must be even."
@@ -256,6 +257,7 @@ pub static CODES: &[Code] = codes! {
     "shape::shared_repeat" in "shared_repeat_that_changes_the_shape": "`repeat n shared` uses one copy n times, so its output is its next input and must have the same shape."
     "shape::size" in "expand_of_an_axis_of_three": "A size is not the one that is wanted."
     "shape::small": "A size is too small for what is done with it."
+    "shape::state" in "state_for_one_layer_of_two": "A recurrent layer begins from a state of the shape that it ends with: one for each layer and direction in front, then the batch, then the width; that of a cell has the axes of its input."
     "shape::table" in "tied_embedding_with_another_width": "An embedding that is used twice has one width: the tied output multiplies with the same table."
     "shape::window" in "kernel_larger_than_the_padded_input": "A window must fit into what it slides over, padding counted. A smaller kernel, more padding, or fewer poolings before it help."
 

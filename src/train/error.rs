@@ -51,7 +51,7 @@ pub enum TrainError {
     /// A pattern of paths that fits no parameter.
     #[error("`{setting} \"{pattern}\"` fits no parameter\n  help: {near}")]
     Pattern {
-        /// `freeze` or `optimizer`.
+        /// `freeze`, `watch` or `optimizer`.
         setting: &'static str,
         /// As written.
         pattern: String,
@@ -61,6 +61,11 @@ pub enum TrainError {
     /// Every parameter is frozen.
     #[error("every parameter is frozen: there is nothing to learn\n  help: `freeze` fewer paths")]
     Frozen,
+    /// What is watched has no gradient.
+    #[error(
+        "`watch \"{0}\"` fits frozen parameters only, which have no gradient\n  help: watch others, or `freeze` fewer paths"
+    )]
+    Still(String),
     /// A resumed run has the seed that it began with.
     #[error(
         "the run in {out} was begun with the seed {begun}, and cannot go on with {asked}\n  help: leave --seed out, or begin anew in another folder"
@@ -98,7 +103,7 @@ impl TrainError {
             TrainError::OneRow { .. } => "train::batch",
             TrainError::Size(_) | TrainError::Sizes(_) => "train::size",
             TrainError::Pattern { .. } => "train::pattern",
-            TrainError::Frozen => "train::frozen",
+            TrainError::Frozen | TrainError::Still(_) => "train::frozen",
             TrainError::Seed { .. } => "train::seed",
         }
     }

@@ -34,7 +34,9 @@ impl Scene<'_> {
             FaultKind::LossNotFinite => self.first_bad().unwrap_or_else(|| "the loss".into()),
             FaultKind::GradientNotFinite => format!("the gradient of {path}"),
             FaultKind::UpdateNotFinite => self.bad_update(path),
-            FaultKind::IndexOutOfRange | FaultKind::CastOutOfRange => return of_rows(self.training, self.set, error),
+            FaultKind::IndexOutOfRange | FaultKind::CastOutOfRange | FaultKind::LengthOutOfRange => {
+                return of_rows(self.training, self.set, error);
+            }
         };
         let updated = self.host.step > 0 || matches!(kind, FaultKind::UpdateNotFinite);
         TrainError::Diverged { step: self.host.step + 1, what, updated, saved: None }
@@ -97,13 +99,12 @@ pub(super) fn finite(tensor: &Tensor) -> bool {
 
 /// Names the row whose id or label lies outside its table: each row alone, until one gives the fault.
 pub(super) fn of_rows(training: &Training, set: &Dataset, error: RunError) -> TrainError {
+    use FaultKind::{GradientNotFinite, LengthOutOfRange, LossNotFinite};
     match &error {
-        RunError::Fault(fault) if matches!(fault.kind, FaultKind::IndexOutOfRange | FaultKind::CastOutOfRange) => {
+        RunError::Fault(FaultReport { kind, .. }) if !matches!(kind, LossNotFinite | GradientNotFinite) => {
             let Some(row) = culprit(training, set) else { return error.into() };
-            DataError::new("data::label", &set.file, error.to_string())
-                .at(set.place(row))
-                .help("ids count from 0")
-                .into()
+            let help = if *kind == LengthOutOfRange { "lengths count steps, from 0 on" } else { "ids count from 0" };
+            DataError::new("data::label", &set.file, error.to_string()).at(set.place(row)).help(help).into()
         }
         _ => error.into(),
     }

@@ -45,6 +45,8 @@ pub struct Row {
     pub lr: f64,
     /// The norm of all gradients before clipping.
     pub grad_norm: Option<Real>,
+    /// The same of each pattern that is watched.
+    pub grad_norms: Vec<(String, Real)>,
     /// The loss's named parts.
     pub terms: Vec<(String, Real)>,
     /// Results on the held-out rows, if they were evaluated after this step.
@@ -65,6 +67,7 @@ impl Row {
         if let Some(norm) = self.grad_norm {
             let _ = write!(text, ",\"grad_norm\":{norm}");
         }
+        object(text, "grad_norms", self.grad_norms.iter().map(|(name, value)| (name, *value)));
         object(text, "terms", self.terms.iter().map(|(name, value)| (name, *value)));
     }
 
@@ -164,6 +167,7 @@ mod tests {
             loss: Real::Single(0.1),
             lr: 3e-4,
             grad_norm: Some(Real::Single(1e-7)),
+            grad_norms: vec![],
             terms: vec![],
             valid: vec![],
         }
@@ -179,9 +183,12 @@ mod tests {
     fn shortest_digits() {
         assert_eq!(line(&row(1)), "{\"step\":1,\"loss\":0.1,\"lr\":0.0003,\"grad_norm\":1e-7}\n");
         let terms = vec![("k\"l".to_string(), Real::Double(0.1 + 0.2))];
-        let full = Row { loss: Real::Double(f64::NAN), terms, valid: vec![("accuracy".into(), 1.0)], ..row(2) };
+        let grad_norms = vec![("head.*".to_string(), Real::Double(0.25))];
+        let full =
+            Row { loss: Real::Double(f64::NAN), grad_norms, terms, valid: vec![("accuracy".into(), 1.0)], ..row(2) };
         let json: serde_json::Value = serde_json::from_str(&line(&full)).expect("JSON");
         assert_eq!(json["terms"]["k\"l"].as_f64(), Some(0.1 + 0.2));
+        assert_eq!(json["grad_norms"]["head.*"].as_f64(), Some(0.25));
         assert!(json["loss"].is_null() && json["valid"]["accuracy"] == 1.0);
     }
 

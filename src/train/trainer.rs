@@ -39,6 +39,8 @@ pub struct Trainer<'a> {
     host: Host,
     /// The paths of the running statistics.
     statistics: Vec<String>,
+    /// The norms of gradients that are watched.
+    watched: Vec<Output>,
     /// The loss's named parts.
     terms: Vec<Output>,
     pub(super) row: Row,
@@ -90,7 +92,12 @@ impl<'a> Trainer<'a> {
         let host = Host { seed, step: 0, hypers: vec![vec![0.0; HYPERS]; schedules.len()] };
         let names = || training.loss.terms.iter().map(|(name, _)| name.clone());
         let terms = names().map(Output::Term).collect();
-        let row = Row { terms: names().map(|name| (name, Real::default())).collect(), ..Row::default() };
+        let watched = training.watch.iter().map(|pattern| Output::GradNormOf(pattern.clone())).collect();
+        let row = Row {
+            terms: names().map(|name| (name, Real::default())).collect(),
+            grad_norms: training.watch.iter().map(|pattern| (pattern.clone(), Real::default())).collect(),
+            ..Row::default()
+        };
         let (step, best, last_loss) = (0, None, None);
         let mut trainer = Trainer {
             training,
@@ -103,6 +110,7 @@ impl<'a> Trainer<'a> {
             plateau,
             host,
             statistics,
+            watched,
             terms,
             row,
             step,
@@ -132,6 +140,11 @@ impl<'a> Trainer<'a> {
     /// The session: its parameters are the run's.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// How many rows it learns from, and how many are held out.
+    pub fn rows(&self) -> (u64, u64) {
+        (self.data.train.rows as u64, self.data.valid.as_ref().map_or(0, |set| set.rows as u64))
     }
 
     /// Steps made so far.
@@ -233,6 +246,9 @@ impl<'a> Trainer<'a> {
         let loss = number(&Output::Loss).unwrap_or(f64::NAN);
         let row = &mut self.row;
         row.grad_norm = number(&Output::GradNorm).map(Real::Double);
+        for ((_, value), output) in row.grad_norms.iter_mut().zip(&self.watched) {
+            *value = Real::Double(number(output).unwrap_or(f64::NAN));
+        }
         for ((_, value), output) in row.terms.iter_mut().zip(&self.terms) {
             *value = Real::Single(number(output).unwrap_or(f64::NAN) as f32);
         }
@@ -344,14 +360,23 @@ fn check_patterns(training: &Training, step: &Graph) -> Result<(), TrainError> {
     let learned = step.params.iter().filter(|param| param.role != Role::State);
     let paths: Vec<&str> = learned.map(|param| param.path.as_str()).collect();
     let optimizers = training.optimizers.iter().filter_map(|group| Some(("optimizer", group.pattern.as_ref()?)));
-    for (setting, pattern) in training.freeze.iter().map(|pattern| ("freeze", pattern)).chain(optimizers) {
+    let watched = training.watch.iter().map(|pattern| ("watch", pattern));
+    let frozen = training.freeze.iter().map(|pattern| ("freeze", pattern));
+    for (setting, pattern) in frozen.chain(watched).chain(optimizers) {
         if !paths.iter().any(|path| matches(pattern, path)) {
             let near = near_or_all(pattern, &paths);
             return Err(TrainError::Pattern { setting, pattern: pattern.clone(), near });
         }
     }
     let frozen = |path: &&str| training.freeze.iter().any(|pattern| matches(pattern, path));
-    if !paths.is_empty() && paths.iter().all(frozen) { Err(TrainError::Frozen) } else { Ok(()) }
+    if !paths.is_empty() && paths.iter().all(frozen) {
+        return Err(TrainError::Frozen);
+    }
+    let still = |pattern: &&String| paths.iter().filter(|path| matches(pattern, path)).all(frozen);
+    match training.watch.iter().find(still) {
+        Some(pattern) => Err(TrainError::Still(pattern.clone())),
+        None => Ok(()),
+    }
 }
 
 /// A schedule for each optimizer group, over its base rate.
@@ -388,6 +413,7 @@ fn settings(training: &Training) -> Vec<(String, String)> {
     all.push(("loss".into(), training.loss.label.clone()));
     all.push(("clip".into(), training.clip.map_or("none".into(), |clip| format!("{clip:?}").to_lowercase())));
     all.push(("freeze".into(), training.freeze.join(", ")));
+    all.push(("watch".into(), training.watch.join(", ")));
     all.push(("shuffle".into(), training.shuffle.to_string()));
     all.push(("drop_last".into(), training.drop_last.to_string()));
     all

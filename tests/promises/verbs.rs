@@ -97,7 +97,8 @@ fn curves_of_runs_are_drawn_and_written() {
 #[test]
 fn a_sweep_is_what_its_runs_are() {
     let folder = Folder::new("sweep");
-    folder.put("m.model", ROWS);
+    let watched = format!("{}  watch \"linear_2.*\"\n}}\n", ROWS.trim_end().trim_end_matches('}'));
+    folder.put("m.model", &watched);
     folder.put("d.csv", table(30, 6));
     let sweep =
         ["sweep", "m.model", "--set", "d=4,8", "--set", "train.optimizer=sgd(lr = 0.1, momentum = 0.9),sgd(lr = 1e30)"];
@@ -128,9 +129,33 @@ fn a_sweep_is_what_its_runs_are() {
     let third = reader.records().nth(2).expect("a row").expect("whole");
     let of = |i: usize| third[at + i].parse::<f64>().expect("a number");
     assert_eq!([of(0), of(1), of(2)], [sorted[1], sorted[0], sorted[2]]);
+    // What stood before the first step is in the log of each run.
+    let logs: Vec<serde_json::Value> = (0..3)
+        .map(|seed| {
+            let name = format!("s/d=8,train.optimizer=sgd(lr=0.1,momentum=0.9),seed={seed}/metrics.jsonl");
+            let text = std::fs::read_to_string(folder.0.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            serde_json::from_str(text.lines().next().expect("a line")).expect("JSON")
+        })
+        .collect();
+    let logged = |of: fn(&serde_json::Value) -> Option<f64>| logs.iter().filter_map(of).collect::<Vec<f64>>();
+    let told = |name: &str| {
+        let values = rows[2]["results"][name].as_array().unwrap_or_else(|| panic!("no {name} in {}", rows[2]));
+        values.iter().filter_map(serde_json::Value::as_f64).collect::<Vec<f64>>()
+    };
+    let close = |a: &[f64], b: &[f64]| a.len() == 3 && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(close(&told("start.loss"), &logged(|row| row["loss"].as_f64())), "{logs:?}");
+    let norms = logged(|row| row["grad_norms"]["linear_2.*"].as_f64());
+    assert!(close(&told("start.grad_norms.linear_2.*"), &norms), "{logs:?}");
     assert!(
         std::fs::read_to_string(folder.0.join("s.svg")).expect("a picture").contains("median and reach of 3 seeds")
     );
+    let other = ["sweep", "m.model", "--set", "d=4", "--steps", "1", "--out", "t", "-o", "t.svg", "--value"];
+    let (code, _, err) = run(&folder, &[&other[..], &["start.los"]].concat());
+    assert!(code == 2 && err.contains("no column `start.los`") && err.contains("`start.loss`"), "{code} {err}");
+    let (code, _, err) = run(&folder, &[&other[..], &["start.grad_norms.linear_2.*", "--value", "loss"]].concat());
+    assert_eq!(code, 0, "{err}");
+    let picture = std::fs::read_to_string(folder.0.join("t.svg")).expect("a picture");
+    assert!(picture.contains("m: start.grad_norms.linear_2.*, loss"));
     let (code, _, err) = run(&folder, &["sweep", "m.model", "--set", "dd=4,8"]);
     assert!(code == 1 && err.contains("dd"), "{code} {err}");
 }

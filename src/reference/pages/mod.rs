@@ -22,10 +22,20 @@ pub mod running_sums {}
 pub mod order {}
 #[doc = include_str!("linear_algebra.md")]
 pub mod linear_algebra {}
+#[doc = include_str!("products_by_letters.md")]
+pub mod products_by_letters {}
 #[doc = include_str!("convolution.md")]
 pub mod convolution {}
 #[doc = include_str!("pooling.md")]
 pub mod pooling {}
+#[doc = include_str!("pooling_to_a_size.md")]
+pub mod pooling_to_a_size {}
+#[doc = include_str!("windows.md")]
+pub mod windows {}
+#[doc = include_str!("resampling.md")]
+pub mod resampling {}
+#[doc = include_str!("sampling_at_points.md")]
+pub mod sampling_at_points {}
 #[doc = include_str!("normalisation.md")]
 pub mod normalisation {}
 #[doc = include_str!("normalisation_in_groups.md")]
@@ -34,6 +44,10 @@ pub mod normalisation_in_groups {}
 pub mod embedding_and_position {}
 #[doc = include_str!("attention.md")]
 pub mod attention {}
+#[doc = include_str!("recurrence.md")]
+pub mod recurrence {}
+#[doc = include_str!("recurrent_cells.md")]
+pub mod recurrent_cells {}
 #[doc = include_str!("randomness.md")]
 pub mod randomness {}
 #[doc = include_str!("shape.md")]
@@ -52,6 +66,8 @@ pub mod losses_and_metrics {}
 pub mod losses_of_values {}
 #[doc = include_str!("losses_with_margins.md")]
 pub mod losses_with_margins {}
+#[doc = include_str!("losses_of_sequences.md")]
+pub mod losses_of_sequences {}
 #[doc = include_str!("distances.md")]
 pub mod distances {}
 #[doc = include_str!("sources.md")]

@@ -152,6 +152,10 @@ impl Scanner<'_> {
         let line = || self.tokens[start..newline].iter().filter(|token| !token.is_comment());
         let heads = ["residual", "repeat", "for", "if", "parallel", "loss", "metric"];
         let Some(keyword) = line().find(|token| heads.contains(&token.text(self.text))) else { return false };
+        // A head that has its body in its line misses none.
+        if line().any(|token| token.start > keyword.start && token.text(self.text) == "{") {
+            return false;
+        }
         let Some(last) = line().next_back().filter(|token| !matches!(token.kind, Kind::Open | Kind::Close)) else {
             return false;
         };
