@@ -1,7 +1,8 @@
-//! Whole training steps of the workloads, timed: `cargo bench --bench workloads -- [W1|W3] [THREADS] [SECONDS]`.
+//! Whole training steps of the workloads, timed: `cargo bench --bench workloads -- [W1|W3] [THREADS] [SECONDS] [STEPS]`.
 //!
 //! A JSON line each: the median, least and most of the timed steps in milliseconds, the loss before and after, the peak
-//! of resident memory. The same batch every step; compilation, weights and inputs are made outside.
+//! of resident memory. With STEPS just so many are made: what a step takes is then counted from outside
+//! (`benches/checks.sh`). The same batch every step; compilation, weights and inputs are made outside.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
@@ -36,13 +37,13 @@ fn main() {
     for workload in ["W1", "W3"] {
         if args.first().is_none_or(|wanted| wanted == workload || wanted == "all") {
             for &threads in &threads {
-                bench(workload, threads, seconds);
+                bench(workload, threads, seconds, args.get(3).and_then(|steps| steps.parse().ok()));
             }
         }
     }
 }
 
-fn bench(workload: &str, threads: usize, seconds: f64) {
+fn bench(workload: &str, threads: usize, seconds: f64, steps: Option<usize>) {
     let (file, text, x, y, lr) = match workload {
         "W1" => ("w1.model", include_str!("models/w1.model"), normal(&[128, 784], 1), labels(128, 10), 1e-3),
         _ => ("w3.model", include_str!("models/w3.model"), normal(&[32, 64], 1), normal(&[32, 64], 2), 0.01),
@@ -74,6 +75,9 @@ fn bench(workload: &str, threads: usize, seconds: f64) {
         session.scalar(plan, &Output::Loss).unwrap()
     };
     let first = one(&mut session);
+    if let Some(steps) = steps {
+        return (1..steps).for_each(|_| drop(one(&mut session)));
+    }
     let warm = Instant::now();
     while warm.elapsed() < Duration::from_secs(1) {
         one(&mut session);

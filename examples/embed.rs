@@ -43,8 +43,8 @@ pub fn learn() -> Result<(f64, Array2<f32>), Error> {
     Ok((accuracy, logits.into_dimensionality().expect("the signature says two axes")))
 }
 
-#[allow(dead_code, reason = "the test that includes this file calls `learn`")]
-fn main() -> Result<(), Error> {
+/// Says what it found. `tests/embed.rs` runs this program, too.
+pub fn main() -> Result<(), Error> {
     let (accuracy, logits) = learn()?;
     println!("accuracy {:.1} %", 100.0 * accuracy);
     for (point, row) in ["centre", "corner"].iter().zip(logits.rows()) {

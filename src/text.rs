@@ -3,6 +3,8 @@
 //! A [`Span`] names a file by its id from the first commit on, since a report may underline two files.
 //! Nothing below the command line opens a file: what must be read or written goes through [`Files`].
 
+pub mod memory;
+
 use serde::Serialize;
 use std::sync::LazyLock;
 
@@ -124,7 +126,7 @@ impl Sources {
 
 /// Reading and writing whole files, with limits: the only way the library touches a disk.
 ///
-/// The command line implements it on the file system; tests implement it in memory, or make the k-th write fail.
+/// The command line implements it on the file system, [`memory::Memory`] in memory, where the k-th write may fail.
 pub trait Files {
     /// The whole file; an error if it is longer than `limit` bytes. A path is as the user wrote it.
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError>;
@@ -184,63 +186,4 @@ pub fn size_words(bytes: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{bytes} bytes") } else { format!("{size:.1} {}", units[unit]) }
-}
-
-/// A file system in memory for tests, which can be told to fail at the k-th write.
-#[cfg(test)]
-pub(crate) mod memory {
-    use super::{FileError, Files};
-    use std::cell::{Cell, RefCell};
-    use std::collections::BTreeMap;
-
-    #[derive(Default)]
-    pub struct Memory {
-        pub files: RefCell<BTreeMap<String, Vec<u8>>>,
-        /// How many writes have been asked for.
-        pub writes: Cell<usize>,
-        /// This write (from 0) fails, and every one after it.
-        pub fail_at: Cell<Option<usize>>,
-    }
-
-    impl Memory {
-        pub fn put(&self, path: &str, bytes: &[u8]) {
-            self.files.borrow_mut().insert(path.into(), bytes.into());
-        }
-
-        fn count(&self, path: &str) -> Result<(), FileError> {
-            let k = self.writes.replace(self.writes.get() + 1);
-            match self.fail_at.get() {
-                Some(at) if k >= at => Err(FileError { path: path.into(), reason: "no space left on device".into() }),
-                _ => Ok(()),
-            }
-        }
-    }
-
-    impl Files for Memory {
-        fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
-            let missing = FileError { path: path.into(), reason: "no such file".into() };
-            let bytes = self.files.borrow().get(path).cloned().ok_or(missing)?;
-            if bytes.len() as u64 > limit {
-                return Err(FileError { path: path.into(), reason: format!("over the limit of {limit} bytes") });
-            }
-            Ok(bytes)
-        }
-
-        fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
-            self.count(path)?;
-            self.put(path, bytes);
-            Ok(())
-        }
-
-        fn append(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
-            self.count(path)?;
-            self.files.borrow_mut().entry(path.into()).or_default().extend(bytes);
-            Ok(())
-        }
-
-        fn exists(&self, path: &str) -> bool {
-            let folder = format!("{path}/");
-            self.files.borrow().keys().any(|key| key == path || key.starts_with(&folder))
-        }
-    }
 }

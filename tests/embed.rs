@@ -4,6 +4,7 @@
 mod example;
 
 use ndarray::{Array, Array2, Axis, array, s};
+use wythe::train::error::TrainError;
 use wythe::{Error, Mode, Model, NoFiles, Options, Session, Tensor, TrainOptions, View};
 
 const MLP: &str = "dim batch
@@ -29,6 +30,79 @@ fn the_example_trains_and_predicts() {
     assert!(accuracy > 0.95, "{accuracy}");
     assert!(logits[[0, 1]] > logits[[0, 0]], "the centre is inside: {logits}");
     assert!(logits[[1, 0]] > logits[[1, 1]], "the corner is outside: {logits}");
+}
+
+#[test]
+fn the_example_runs_as_a_program() {
+    example::main().expect("it ends well");
+}
+
+/// What a whole run of a model leaves, as bytes.
+fn learned(width: usize, rows: usize, threads: usize) -> Vec<u8> {
+    let text = format!(
+        "dim batch
+model m(d = {width}) : (x: f32[batch, 7]) -> f32[batch, 5] {{ linear(d); batchnorm; relu; dropout(0.2); linear(5) }}
+train m {{ target y: i64[batch]; loss cross_entropy; batch 16; steps 20; seed {width} }}
+"
+    );
+    let model = Model::check(&text).unwrap_or_else(|reports| panic!("{reports}"));
+    let (x, y) = (numbers(rows, 7), Array::from_shape_fn(rows, |i| (i % 5) as i64));
+    let options = TrainOptions { threads, ..TrainOptions::default() };
+    let mut trainer = model.train_on(&[("x", (&x).into()), ("y", (&y).into())], &options).expect("they fit");
+    trainer.run().expect("it trains");
+    trainer.weights().expect("there is memory")
+}
+
+#[test]
+fn runs_on_several_threads_at_once_have_the_bits_of_each_alone() {
+    let alone = [(33, 60), (65, 61), (129, 62)].map(|(width, rows)| (width, rows, learned(width, rows, 1)));
+    for _ in 0..4 {
+        std::thread::scope(|scope| {
+            let runs = alone.each_ref().map(|(width, rows, _)| scope.spawn(move || learned(*width, *rows, 2)));
+            for (run, (width, _, bytes)) in runs.into_iter().zip(&alone) {
+                assert!(run.join().expect("no panic") == *bytes, "width {width} differs beside others");
+            }
+        });
+    }
+}
+
+#[test]
+fn errors_of_a_run_are_data() {
+    let text = "dim batch
+model m : (x: f32[batch, 2]) -> f32[batch, 3] { linear(64); square; linear(3) }
+train m { target y: i64[batch]; loss cross_entropy; optimizer sgd(lr = 3e38); batch 4; steps 20 }
+";
+    let model = Model::check(text).unwrap_or_else(|reports| panic!("{reports}"));
+    let (x, y) = (numbers(8, 2), Array::from_shape_fn(8, |i| (i % 3) as i64));
+    let run = |x: &Array2<f32>, y: &ndarray::Array1<i64>| {
+        let mut trainer = model.train_on(&[("x", x.into()), ("y", y.into())], &TrainOptions::default())?;
+        trainer.run().map(|_| ())
+    };
+    match run(&x, &y) {
+        Err(Error::Train(TrainError::Diverged { step, what, .. })) => assert!(step <= 2 && !what.is_empty(), "{what}"),
+        other => panic!("{other:?}"),
+    }
+    let place = |x: &Array2<f32>, y: &ndarray::Array1<i64>| match run(x, y) {
+        Err(Error::Data(error)) => (error.code, error.place.unwrap_or_default()),
+        other => panic!("{other:?}"),
+    };
+    let mut bad = x.clone();
+    bad[[5, 1]] = f32::NAN;
+    assert_eq!(place(&bad, &y), ("data::value", "row 6".to_string()));
+    let mut bad = y.clone();
+    bad[2] = 3;
+    assert_eq!(place(&x, &bad), ("data::label", "row 3".to_string()));
+}
+
+#[test]
+fn a_parameter_takes_numbers_of_its_own_kind() {
+    let mut session = session(MLP, &Options::default());
+    let said = |found: Result<(), Error>| found.expect_err("refused").to_string();
+    let ids = Tensor::I64(ndarray::ArrayD::zeros(ndarray::IxDyn(&[33])));
+    assert_eq!(said(session.set("linear.bias", &ids)), "`linear.bias` is f32, and what is given is i64");
+    let wide = Tensor::F64(ndarray::ArrayD::ones(ndarray::IxDyn(&[33])));
+    session.set("linear.bias", &wide).expect("floats of either width");
+    assert_eq!(session.get("linear.bias"), Some(Tensor::F32(ndarray::ArrayD::ones(ndarray::IxDyn(&[33])))));
 }
 
 #[test]
@@ -204,5 +278,61 @@ train m { target y: f32[batch, 8]; loss mse; optimizer sgd(lr = 1e30); batch 64;
         let mut trainer = model.train_on(&[("x", (&x).into()), ("y", (&y).into())], &options).expect("they fit");
         let error = trainer.run().map(|_| ()).expect_err("it diverges").to_string();
         assert!(error.contains("is not finite"), "{error}");
+    }
+}
+
+/// Written by PyTorch with the README's script, wrapped in `module.`, the tied head under a second name: `vectors/tiny.py`.
+#[test]
+fn weights_of_pytorch_give_pytorch_s_numbers() {
+    let text = "model tiny : (ids: i64[2, 3]) -> f32[2, 3, 5] {
+  layer tok = embedding(5, 4)
+  ids |> tok
+  norm = layernorm
+  fc = linear(8)
+  gelu
+  proj = linear(4)
+  unembed(tok)
+}
+";
+    let model = Model::check(text).unwrap_or_else(|reports| panic!("{reports}"));
+    let mut session = model.session(&Options::default()).expect("it compiles");
+    let notes = session.load(include_bytes!("fixtures/torch_tiny.safetensors")).expect("they fit");
+    assert!(notes.iter().any(|note| note.contains("`module.`")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("`head.weight` is another name of `tok.weight`")), "{notes:?}");
+    let ids = array![[0_i64, 1, 2], [4, 3, 0]];
+    let outputs = session.run(&[(&ids).into()]).expect("it runs");
+    let Tensor::F32(out) = &outputs[0] else { panic!("floats") };
+    // Golden numbers: PyTorch's.
+    let want = [
+        -0.362229, -0.245192, -0.081112, 0.424655, 0.09079, -0.479213, -0.456582, -0.134813, 0.488226, 0.075357,
+        -0.809111, -0.251253, -0.009676, 1.279535, 0.046101, 0.154026, 0.379626, 0.066012, -0.06379, 0.396969,
+        -0.50262, 0.107344, 0.094029, 1.012056, 0.266328, -0.362229, -0.245192, -0.081112, 0.424655, 0.09079,
+    ];
+    assert_eq!(out.len(), want.len());
+    for (own, want) in out.iter().zip(want) {
+        assert!((f64::from(*own) - want).abs() < 2e-6, "{own} {want}");
+    }
+}
+
+#[test]
+fn rows_that_are_too_long_are_cut_before_the_optimizer_moves_them() {
+    let text = "dim batch
+model m : (ids: i64[batch]) -> f32[batch, 3] { embedding(5, 3, max_norm = 0.5, init = ones) }
+train m { loss sum; optimizer sgd(lr = 0.5); batch 2; shuffle false; epochs 1 }
+";
+    let model = Model::check(text).unwrap_or_else(|reports| panic!("{reports}"));
+    let ids = array![1i64, 1, 1, 4];
+    let mut trainer = model.train_on(&[("ids", (&ids).into())], &TrainOptions::default()).expect("it fits");
+    // PyTorch's embedding cuts what is asked for in place; then each use counts -lr: by hand.
+    let cut = |row: f64| row.signum() * 0.5 / 3f64.sqrt();
+    let first = cut(1.0) - 2.0 * 0.5;
+    for rows in [[1.0, first, 1.0, 1.0, 1.0], [1.0, cut(first) - 0.5, 1.0, 1.0, cut(1.0) - 0.5]] {
+        trainer.step().expect("a step");
+        let mut session = model.session(&Options::default()).expect("a session");
+        session.load(&trainer.weights().expect("weights")).expect("they fit");
+        let table = f32s(session.get("embedding.weight").expect("the table"));
+        for (row, wanted) in table.axis_iter(Axis(0)).zip(rows) {
+            assert!(row.iter().all(|x| (f64::from(*x) - wanted).abs() < 1e-6), "{table}, wanted {rows:?}");
+        }
     }
 }

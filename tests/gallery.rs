@@ -49,8 +49,8 @@ fn unmended(name: &str, text: &str, report: &Diagnostic, fix: &Fix) -> Option<St
     (!gone).then(|| format!("{name}: the fix does not mend:\n{mended}\n{}", support::report(&after, &sources)))
 }
 
-/// Codes that no text alone can bring about: operators to come need three, and the parser is first to miss a signature.
-const WITHOUT_A_TEXT: &[&str] = &["shape::divides", "shape::rule", "shape::small", "type::signature"];
+/// Codes that no text alone can bring about: the parser is first to miss a signature.
+const WITHOUT_A_TEXT: &[&str] = &["type::signature"];
 
 #[test]
 #[allow(clippy::print_stdout)] // the count is for whoever looks with --nocapture

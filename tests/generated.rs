@@ -16,6 +16,9 @@ mod laws;
 mod operators;
 #[path = "generated/rng.rs"]
 mod rng;
+#[cfg(feature = "cli")]
+#[path = "generated/same.rs"]
+mod same;
 #[path = "generated/size.rs"]
 mod size;
 #[path = "generated/slip.rs"]
@@ -89,4 +92,28 @@ fn one_slip_gives_one_to_three_reports() {
         let (text, what) = slip::slip(&file::write(seed).text, &mut rng);
         held(&text, || laws::broken(&text, &mut rng).map(|_| ()).map_err(|said| format!("{what}: {said}")))
     });
+}
+
+/// Of how many models: 6, or as many as `WYTHE_SAME` says (the promise was tried with 100).
+#[cfg(feature = "cli")]
+#[test]
+fn a_model_trains_to_the_same_bytes_on_any_threads_from_any_folder_each_time() {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
+    let (wanted, folder) = (number("WYTHE_SAME").unwrap_or(6), same::folder());
+    let (mut tried, mut shared, mut ended) = (0, 0, 0);
+    for seed in 0.. {
+        let Some(case) = same::Case::of(seed) else { continue };
+        match case.same(&folder) {
+            Err(said) => panic!("seed {seed}: {said}\n{}", file::write(seed).text),
+            Ok((workers, whole)) => {
+                (tried, shared, ended) = (tried + 1, shared + usize::from(workers > 1), ended + usize::from(whole));
+            }
+        }
+        let _ = std::fs::remove_dir_all(&folder);
+        if tried == wanted {
+            break;
+        }
+    }
+    // Several threads must have been at work, and most must have come to their end, or this says nothing.
+    assert!(3 * shared >= wanted && 3 * ended >= 2 * wanted, "of {tried}: {shared} on several threads, {ended} ended");
 }

@@ -220,7 +220,7 @@ fn the_models_check_in_silence() {
 /// pre-activation, a deep plain stack with its initialiser, an encoder and a decoder. Not even an info is told.
 #[test]
 fn common_practice_is_no_mistake() {
-    for checked in silent("tests/fixtures/silent", 8) {
+    for checked in silent("tests/fixtures/silent", 9) {
         assert!(!checked.models.is_empty());
         let told: Vec<&str> = checked.remarks.iter().map(|report| report.message.as_str()).collect();
         assert_eq!(told, Vec::<&str>::new(), "{}", checked.sources.0[0].name);

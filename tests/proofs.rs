@@ -194,8 +194,8 @@ fn verdict(checked: &Checked) -> Verdict {
         ["where::false" | "where::never"] => Verdict::Refuted,
         ["where::undecided"] => {
             let fact =
-                checked.diagnostics[0].fixes.first().map(|fix| fix.shown.trim_start_matches("where ").to_string());
-            Verdict::Open(fact)
+                |fix: &Fix| fix.replacement.trim_start_matches([' ', ',']).trim_start_matches("where ").to_string();
+            Verdict::Open(checked.diagnostics[0].fixes.first().map(fact))
         }
         _ => panic!("{}", checked.render()),
     }

@@ -171,6 +171,22 @@ fn every_promise_names_a_test_that_is_there() {
 }
 
 #[test]
+fn pytorch_s_spellings_are_understood_as_the_table_says() {
+    let rows = table("| PyTorch | here |");
+    assert!(rows.len() > 10);
+    for row in rows {
+        let (theirs, here) = (quoted(&row[0])[0], quoted(&row[1])[0]);
+        let word = |call: &str| call.split('(').next().unwrap_or("").trim().to_string();
+        let theirs =
+            word(theirs.rsplit_once('(').map_or(theirs, |(head, _)| head)).rsplit('.').next().map(String::from);
+        let theirs = theirs.expect("a name");
+        let here = word(here.rsplit("|> ").next().unwrap_or(here));
+        assert!(wythe::ops::find(&here).is_some(), "there is no {here}");
+        assert_eq!(wythe::ops::foreign::ours(&theirs).unwrap_or(&theirs), here, "{row:?}");
+    }
+}
+
+#[test]
 fn the_model_is_the_file() {
     assert!(read("README.md").contains(&format!("```text\n{}```\n", read("models/digits.model"))));
 }

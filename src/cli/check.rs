@@ -147,5 +147,41 @@ pub fn tell(world: &mut World, found: &[Diagnostic], sources: &Sources) -> Resul
     let err = &mut world.err;
     let options = RenderOptions { width: err.width, color: err.color, unicode: err.unicode };
     let drawn = human(found, sources, &options);
-    if drawn.is_empty() { Ok(()) } else { err.line(drawn.trim_end()) }
+    if drawn.is_empty() {
+        return Ok(());
+    }
+    err.line(drawn.trim_end())?;
+    // A log, a pipe and a test want the reports alone.
+    match more(found).filter(|_| err.terminal) {
+        Some(more) if err.color => err.line(&format!("\n\x1b[2m{more}\x1b[0m")),
+        Some(more) => err.line(&format!("\n{more}")),
+        None => Ok(()),
+    }
+}
+
+/// Where more is said about errors, in one line for all of them.
+fn more(found: &[Diagnostic]) -> Option<String> {
+    let errors: Vec<&str> = found.iter().filter(|d| d.severity == Severity::Error).map(|d| d.code).collect();
+    let first = errors.first()?;
+    Some(match errors.iter().all(|code| code == first) {
+        true => format!("more about this: wythe explain {first}"),
+        false => format!("more about each of these: wythe explain CODE, for instance {first}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Span;
+
+    #[test]
+    fn errors_end_in_one_line_that_says_where_more_is_told() {
+        let error = |code| Diagnostic::error(code, "", Span::default(), "");
+        assert_eq!(more(&[]), None);
+        assert_eq!(more(&[error("lint::unused").warning()]), None);
+        let line = more(&[error("shape::residual"), error("shape::residual")]);
+        assert_eq!(line.as_deref(), Some("more about this: wythe explain shape::residual"));
+        let line = more(&[error("name::stage"), error("shape::residual")]);
+        assert!(line.is_some_and(|line| line.ends_with("wythe explain CODE, for instance name::stage")));
+    }
 }

@@ -1,5 +1,7 @@
 //! The loss curve at the end of a training run: braille dots, or stars where only ASCII can be shown.
 
+use crate::export::braille;
+
 /// Draws (step, value) points as a curve of `width` columns (labels included) and `height` rows; empty for fewer than
 /// two finite points.
 ///
@@ -63,8 +65,9 @@ pub fn draw(points: &[(u64, f64)], width: usize, height: usize, unicode: bool) -
         } else {
             ""
         };
-        let cells: String =
-            (0..columns).map(|x| if unicode { braille(&dots, x, line) } else { star(dots[line][x]) }).collect();
+        let cells: String = (0..columns)
+            .map(|x| if unicode { braille::sign(braille::bits(&dots, line, x)) } else { star(dots[line][x]) })
+            .collect();
         out.push_str(format!("{label:>w$} {wall}{cells}", w = margin - 1).trim_end());
         out.push('\n');
     }
@@ -90,20 +93,6 @@ fn means(points: &[(u64, f64)], columns: usize) -> Vec<Option<f64>> {
 
 fn star(dot: bool) -> char {
     if dot { '*' } else { ' ' }
-}
-
-fn braille(dots: &[Vec<bool>], x: usize, line: usize) -> char {
-    // The bits of the eight dots, column by column.
-    const BITS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
-    let mut cell = 0;
-    for (dx, column) in BITS.iter().enumerate() {
-        for (dy, bit) in column.iter().enumerate() {
-            if dots[4 * line + dy][2 * x + dx] {
-                cell |= bit;
-            }
-        }
-    }
-    if cell == 0 { ' ' } else { char::from_u32(0x2800 + cell).unwrap_or(' ') }
 }
 
 /// Three significant digits.

@@ -1,7 +1,7 @@
 //! `wythe explain`: the reference.
 
 use super::{Failure, Verdict, World};
-use crate::reference::{Drawing, Page, Topic, find, nearest, sections};
+use crate::reference::{Drawing, Page, Topic, book, find, nearest, sections};
 use crate::text::Files;
 
 /// Explains an operator, an optimizer, a schedule, a code or a question
@@ -22,10 +22,17 @@ pub struct Args {
     /// One JSON object instead of text
     #[arg(long)]
     pub json: bool,
+
+    /// Writes the whole reference as pages of Markdown, one a family
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["topic", "json"])]
+    pub markdown: Option<String>,
 }
 
 /// Finds the topic and shows its page.
 pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
+    if let Some(folder) = &args.markdown {
+        return write(folder, world);
+    }
     let Some(word) = &args.topic else { return list(args, world) };
     let topics = find(word);
     if topics.is_empty() {
@@ -57,6 +64,21 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
             world.out.put(&curve.draw(&how))?;
         }
     }
+    Ok(Verdict::Well)
+}
+
+/// The reference as pages; beside a `mod.rs` that shows them to rustdoc, that one as well.
+fn write(folder: &str, world: &mut World) -> Result<Verdict, Failure> {
+    let chapters = book::chapters();
+    let place = |name: &str| format!("{}/{name}", folder.trim_end_matches('/'));
+    for chapter in &chapters {
+        world.files.write(&place(&format!("{}.md", chapter.name)), chapter.text.as_bytes())?;
+    }
+    world.files.write(&place("README.md"), book::index().as_bytes())?;
+    if world.files.read(&place("mod.rs"), 1 << 20).is_ok() {
+        world.files.write(&place("mod.rs"), book::module().as_bytes())?;
+    }
+    world.err.line(&format!("wrote {} pages into {folder}", chapters.len() + 1))?;
     Ok(Verdict::Well)
 }
 

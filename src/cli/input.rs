@@ -44,7 +44,12 @@ impl Given {
 
     /// All ones, for an output.
     pub fn ones(name: &str) -> Given {
-        Given { name: Some(name.into()), value: Value::Literal(Literal::Made(Maker::Ones, None)) }
+        Given::made(name, Maker::Ones)
+    }
+
+    /// What a word makes, in the size of what it is for.
+    pub fn made(name: &str, maker: Maker) -> Given {
+        Given { name: Some(name.into()), value: Value::Literal(Literal::Made(maker, None)) }
     }
 
     /// Whether the value itself says how large it is.

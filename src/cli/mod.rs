@@ -15,6 +15,7 @@
 //! | `summary` | the table and its totals, see `export::summary::Summary` |
 //! | `graph` | `stage`, `text` |
 //! | `run` | `tensors`: for each name `dtype`, `shape`, `data` (row-major) |
+//! | `gradcheck` | `step`, `tolerance`, `wrong`, `tensors`: list of `name`, `input`, `shape`, `pairs` (`at`, `gradient`, `difference`, `sides`, `error`, `verdict`) |
 //! | `init` | `file`, `seed`, `tensors`, `elements` |
 //! | `train` | `steps`, `loss`, `valid` (by name), `best` (`step`, `valid`, `checkpoint`), `checkpoint`, `interrupted`, `memory` (bytes, said before the start) |
 //! | `new` | `file`, `model`, `template`; with --list `templates` |
@@ -33,6 +34,7 @@ mod failure;
 mod files;
 mod fmt;
 mod generate;
+mod gradcheck;
 mod graph;
 mod init;
 mod input;
@@ -96,6 +98,7 @@ enum Command {
     Summary(summary::Args),
     Graph(graph::Args),
     Run(run::Args),
+    Gradcheck(gradcheck::Args),
     Init(init::Args),
     Train(train::Args),
     Eval(eval::Args),
@@ -157,6 +160,7 @@ fn run(command: &Command, world: &mut World) -> Result<Verdict, Failure> {
         Command::Summary(args) => summary::run(args, world),
         Command::Graph(args) => graph::run(args, world),
         Command::Run(args) => run::run(args, world),
+        Command::Gradcheck(args) => gradcheck::run(args, world),
         Command::Init(args) => init::run(args, world),
         Command::Train(args) => train::run(args, world),
         Command::Eval(args) => eval::run(args, world),

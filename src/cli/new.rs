@@ -60,6 +60,7 @@ const TEMPLATES: &[Template] = templates! {
     "unet";
     "vae";
     "chars" or "text";
+    "charlstm" or "lstm" or "rnn" or "gru";
 };
 
 impl Template {

@@ -5,6 +5,7 @@ use crate::data::near_or_all;
 use crate::export::chart::{Chart, Curve, Point};
 use crate::text::Files;
 use crate::train::history::History;
+use indexmap::IndexSet;
 
 /// Draws the curves of runs as SVG, or writes them as a table
 ///
@@ -57,7 +58,7 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     }
     let written: Vec<&String> = args.output.iter().chain(&args.csv).collect();
     if args.json {
-        let steps: Vec<usize> = histories.iter().map(|(_, history)| history.rows.len()).collect();
+        let steps: Vec<usize> = histories.iter().map(|(_, history)| history.rows().len()).collect();
         world.out.line(&serde_json::json!({ "version": 1, "files": written, "steps": steps }).to_string())?;
     } else {
         written.iter().try_for_each(|path| world.out.line(path))?;
@@ -77,7 +78,7 @@ fn chart(histories: &[(String, History)], asked: &[String]) -> Result<Chart, Fai
                 if asked.is_empty() && i > 0 {
                     continue;
                 }
-                let names: Vec<&str> = history.names.iter().map(String::as_str).collect();
+                let names: Vec<&str> = history.names().collect();
                 let message = format!("{run} has no value `{value}`");
                 return Err(Failure::usage(message).help(near_or_all(value, &names)));
             }
@@ -99,25 +100,19 @@ fn chart(histories: &[(String, History)], asked: &[String]) -> Result<Chart, Fai
 
 /// A line for each step of each run; what a step has no value of is empty.
 fn table(histories: &[(String, History)]) -> String {
-    let mut names: Vec<&str> = vec![];
-    for name in histories.iter().flat_map(|(_, history)| &history.names) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
+    let names: IndexSet<&str> = histories.iter().flat_map(|(_, history)| history.names()).collect();
     let quote = |text: &str| {
         if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
     };
     let mut text = format!("run,step,{}\n", names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(","));
     for (run, history) in histories {
-        let places: Vec<Option<usize>> =
-            names.iter().map(|name| history.names.iter().position(|own| own == name)).collect();
-        for (step, values) in &history.rows {
-            let cell = |place: &Option<usize>| {
-                let value = place.and_then(|place| values.get(place).copied().flatten());
-                value.map(|value| format!("{value:?}")).unwrap_or_default()
-            };
-            let cells: Vec<String> = places.iter().map(cell).collect();
+        for (step, values) in history.rows() {
+            let mut cells = vec![String::new(); names.len()];
+            for (name, value) in values {
+                if let Some(place) = names.get_index_of(name) {
+                    cells[place] = format!("{value:?}");
+                }
+            }
             text.push_str(&format!("{},{step},{}\n", quote(run), cells.join(",")));
         }
     }

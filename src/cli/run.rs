@@ -181,9 +181,9 @@ fn expressed(
 }
 
 /// A port's name and type.
-type Typed = (String, Type);
+pub(super) type Typed = (String, Type);
 
-fn named_types(model: &Structured, ports: &[PortDef]) -> Vec<Typed> {
+pub(super) fn named_types(model: &Structured, ports: &[PortDef]) -> Vec<Typed> {
     let name = |port: &PortDef| port.name.clone().unwrap_or_else(|| "x".into());
     ports.iter().map(|port| (name(port), model.values[port.value.0 as usize].ty)).collect()
 }
@@ -193,8 +193,20 @@ fn tensors(
     model: &Structured,
     ports: &[Typed],
     given: &[Given],
-    (what, float): (&str, DType),
+    asked: (&str, DType),
     seed: u64,
+    notes: &mut Vec<String>,
+) -> Result<Vec<(String, Tensor)>, Failure> {
+    tensors_within(model, ports, given, asked, (seed, &Binding::new()), notes)
+}
+
+/// The same where some dims have sizes already.
+pub(super) fn tensors_within(
+    model: &Structured,
+    ports: &[Typed],
+    given: &[Given],
+    (what, float): (&str, DType),
+    (seed, known): (u64, &Binding),
     notes: &mut Vec<String>,
 ) -> Result<Vec<(String, Tensor)>, Failure> {
     let mut chosen: Vec<Option<&Given>> = vec![None; ports.len()];
@@ -212,7 +224,7 @@ fn tensors(
             None => return Err(Failure::usage(format!("there are only {} {what}s", ports.len()))),
         }
     }
-    let (mut binding, mut bound) = (Binding::new(), vec![]);
+    let (mut binding, mut bound) = (known.clone(), vec![]);
     let mut out: Vec<Option<(String, Tensor)>> = vec![None; ports.len()];
     for sized in [true, false] {
         for (index, (name, ty)) in ports.iter().enumerate() {
@@ -232,7 +244,7 @@ fn tensors(
             // All that is there so far: a size that does not fit is told with where the first came from.
             let given = out.iter().flatten().map(|(name, tensor)| (name.as_str(), tensor.dtype(), tensor.shape()));
             let given: Vec<_> = given.collect();
-            binding = bind_types(&model.shapes, &bound, &given, &Binding::new()).map_err(|error| match what {
+            binding = bind_types(&model.shapes, &bound, &given, known).map_err(|error| match what {
                 "cotangent" => {
                     let text = error.to_string().replace("the input", "the gradient of the output");
                     Failure::usage(text).help(format!("--cotangent {name}=ones"))
@@ -244,7 +256,7 @@ fn tensors(
     Ok(out.into_iter().flatten().collect())
 }
 
-fn bound(session: &Session, inputs: &[(String, Tensor)]) -> Result<Binding, Failure> {
+pub(super) fn bound(session: &Session, inputs: &[(String, Tensor)]) -> Result<Binding, Failure> {
     let given: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.dtype(), tensor.shape())).collect();
     bind(&session.graphs()[0], &given, &Binding::new()).map_err(|error| RunError::from(error).into())
 }

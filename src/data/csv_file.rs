@@ -3,7 +3,7 @@
 //! A column named like a target is that target; the others, in order, are the model's only input. Labels may be words:
 //! then they are numbered in alphabetical order, and the vocabulary goes with the data.
 
-use super::error::near_or_all;
+use super::error::{clip, near_or_all};
 use super::room::{no_room, room};
 use super::{DataError, Dataset, Port};
 use crate::tensor::{DType, Tensor};
@@ -64,7 +64,7 @@ pub fn read(
                 return Err(error.help("number the labels of one of them in the file"));
             }
             let shown: Vec<String> =
-                words.iter().take(12).enumerate().map(|(i, word)| format!("{word} = {i}")).collect();
+                words.iter().take(12).enumerate().map(|(i, word)| format!("{} = {i}", clip(word))).collect();
             let more = if words.len() > 12 { ", …" } else { "" };
             if known.is_empty() {
                 notes.push(format!("{file}: `{name}` holds words, numbered {}{more}", shown.join(", ")));
@@ -217,7 +217,9 @@ impl Plan {
                     let shown: Vec<&str> = names.iter().map(String::as_str).collect();
                     let near = near_or_all(wanted, &shown);
                     let error = bad(format!("no column is called `{wanted}`, like the target"));
-                    return Err(error.help(format!("{near} csv(\"…\", label = \"…\") takes another column")));
+                    return Err(error.help(format!(
+                        "{near}; another column is named in the train section: `data csv(\"…\", label = \"…\")`"
+                    )));
                 };
                 columns.push(column);
             }
@@ -232,9 +234,13 @@ impl Plan {
             || unknown == 1 && input.axes.len() > 1
         {
             let beside = if targets.is_empty() { "" } else { " beside the target" };
+            let some: Vec<String> =
+                plan.features.iter().take(6).map(|&column| format!("`{}`", clip(&names[column]))).collect();
+            let more = if plan.features.len() > 6 { ", …" } else { "" };
             let reason = format!(
-                "{} columns{beside}, `{}` wants {} ({})",
+                "{} columns{beside} ({}{more}), `{}` wants {} ({})",
                 plan.features.len(),
+                some.join(", "),
                 input.name,
                 input.width().map_or("a fixed number".into(), |width| width.to_string()),
                 input.show()
@@ -308,12 +314,14 @@ impl Table {
                 _ => {
                     let name = &names[column];
                     let reason = match (cell, dtype) {
-                        ("", _) => format!("`{name}` is empty"),
-                        (cell, DType::F32 | DType::F64) => format!("`{name}` is `{}`, not a finite number", clip(cell)),
-                        (cell, DType::I64) => format!("`{name}` is `{}`, not a whole number", clip(cell)),
-                        (cell, DType::Bool) => format!("`{name}` is `{}`, neither 0 nor 1", clip(cell)),
+                        ("", _) => format!("`{}` is empty", clip(name)),
+                        (cell, DType::F32 | DType::F64) => {
+                            format!("`{}` is `{}`, not a finite number", clip(name), clip(cell))
+                        }
+                        (cell, DType::I64) => format!("`{}` is `{}`, not a whole number", clip(name), clip(cell)),
+                        (cell, DType::Bool) => format!("`{}` is `{}`, neither 0 nor 1", clip(name), clip(cell)),
                     };
-                    return Err(bad("data::value", reason).help("remove the row or fill the value in"));
+                    return Err(bad("data::value", reason).help(way_out(cell)));
                 }
             }
         }
@@ -325,6 +333,19 @@ impl Table {
         }
         self.lines.push(line);
         Ok(())
+    }
+}
+
+/// What to do about a cell that is no number.
+fn way_out(cell: &str) -> &'static str {
+    let digits = |text: &str| text.chars().any(|c| c.is_ascii_digit());
+    let within = |signs: &[char]| digits(cell) && cell.chars().all(|c| c.is_ascii_digit() || signs.contains(&c));
+    match cell {
+        _ if cell.parse::<f64>().is_ok() || cell.is_empty() => "remove the row or fill the value in",
+        _ if within(&[',', '-']) => "write the decimal sign as a point: 2.5",
+        _ if within(&[',', '.', ' ', '\'', '_', '-']) => "write the digits without anything between them: 1000.5",
+        _ if digits(cell) => "remove the row or mend the value",
+        _ => "an input is made of numbers: take a column of words out, or number what it says",
     }
 }
 
@@ -364,15 +385,31 @@ fn target(
 ) -> Result<(Tensor, Vec<String>), DataError> {
     let rows = lines.len();
     let shape: Vec<usize> = std::iter::once(rows).chain(port.axes.iter().map(|axis| axis.unwrap_or(1))).collect();
-    // Words, if not a single cell is a number.
-    let words = port.dtype == DType::I64
-        && columns.len() == 1
-        && columns[0].iter().all(|cell| !cell.is_empty() && cell.parse::<f64>().is_err());
+    // Words, if the first cell is one: then all must be.
+    let number = |cell: &str| cell.parse::<f64>().is_ok();
+    let one = || columns[0].iter().find(|cell| !cell.is_empty()).is_some_and(|cell| !number(cell));
+    let words = port.dtype == DType::I64 && columns.len() == 1 && one();
+    let odd = |cell: &str| cell.is_empty() || number(cell);
+    if let Some(row) = columns[0].iter().position(odd).filter(|_| words) {
+        let cell = columns[0].get(row);
+        let what = if cell.is_empty() { "is empty".to_string() } else { format!("is the number `{}`", clip(cell)) };
+        let error = DataError::new("data::label", file, format!("the target `{}` {what} among words", clip(name)));
+        return Err(error.at(format!("line {}", lines[row])).help("write words in all rows, or numbers from 0"));
+    }
     if words && rows > 0 {
         let found: BTreeSet<&str> = if known.is_empty() { columns[0].iter().collect() } else { BTreeSet::new() };
         let words = found.into_iter().chain(known.iter().map(String::as_str));
         let vocabulary: Vec<String> = words.map(String::from).collect();
         let places: HashMap<&str, usize> = vocabulary.iter().enumerate().map(|(i, word)| (word.as_str(), i)).collect();
+        if let Some(below) = port.below.filter(|&below| vocabulary.len() as i64 > below) {
+            let some: Vec<String> = vocabulary.iter().take(6).map(|word| clip(word)).collect();
+            let more = if vocabulary.len() > 6 { ", …" } else { "" };
+            let (count, some) = (vocabulary.len(), some.join(", "));
+            let reason =
+                format!("`{}` has {count} different words ({some}{more}), the model {below} classes", clip(name));
+            let error = DataError::new("data::label", file, reason).at("line 1");
+            return Err(error.help(format!("give the model {count} classes, or mend what is misspelt")));
+        }
         let mut ids = vec![];
         for (cell, line) in columns[0].iter().zip(lines) {
             let Some(&id) = places.get(cell) else {
@@ -411,12 +448,6 @@ fn target(
     Ok((numbers(values, &shape, port.dtype), vec![]))
 }
 
-/// The beginning of a cell, which may be a megabyte.
-fn clip(cell: &str) -> String {
-    let short: String = cell.chars().take(40).collect();
-    if short.len() < cell.len() { format!("{short}…") } else { short }
-}
-
 fn broken(file: &str, error: &csv::Error) -> DataError {
     let place = error.position().map(|position| format!("line {}", position.line()));
     let error = DataError::new("data::csv", file, format!("cannot be read as a table ({error})"));
@@ -428,7 +459,7 @@ mod tests {
     use super::*;
 
     fn port(name: &str, dtype: DType, axes: &[usize], below: Option<i64>) -> Port {
-        Port { name: name.into(), dtype, axes: axes.iter().map(|&size| Some(size)).collect(), below }
+        Port { name: name.into(), dtype, axes: axes.iter().map(|&size| Some(size)).collect(), below, ignored: None }
     }
 
     fn table(text: &str) -> Result<(Dataset, Vec<String>), String> {
@@ -469,7 +500,13 @@ mod tests {
             ("a;b;y\n1;2;0\n", "commas"),
             ("a,b,why\n1,2,0\n", "no column is called `y`"),
             ("a,b,label\n1,2,0\n", "label = "),
-            ("a,y\n1,0\n", "1 columns beside the target, `x` wants 2 (f32[batch, 2])"),
+            ("a,y\n1,0\n", "1 columns beside the target (`a`), `x` wants 2 (f32[batch, 2])"),
+            ("a,b,y\n1,2,red\n1,2,\n", "line 3: the target `y` is empty among words"),
+            ("a,b,y\n1,2,red\n1,2,7\n", "line 3: the target `y` is the number `7` among words"),
+            ("a,b,y\n1,2,d\n1,2,c\n1,2,b\n1,2,a\n", "`y` has 4 different words (a, b, c, d), the model 3 classes"),
+            ("a,b,y\n1,Rome,0\n", "take a column of words out"),
+            ("a,b,y\n1,\"2,5\",0\n", "a point: 2.5"),
+            ("a,b,y\n1,1 000,0\n", "without anything between"),
             ("a,b,y\n1,2,0\n1,2\n", "line 3: 2 cells, the header has 3"),
             ("a,b,y\n1,2,0\n1,abc,0\n", "line 3: `b` is `abc`"),
             ("a,b,y\n1,2,0\n1,nan,0\n", "line 3: `b` is `nan`"),

@@ -1,6 +1,7 @@
 //! Rows in memory: one column an input or target of the model, checked against it.
 
 use super::DataError;
+use super::error::clip_shape;
 use super::room::{no_room, room};
 use crate::tensor::{DType, SliceMut, Tensor};
 use ndarray::{ArrayD, Axis, Slice};
@@ -17,6 +18,8 @@ pub struct Port {
     pub axes: Vec<Option<usize>>,
     /// For ids and labels: they must lie in 0 … below - 1.
     pub below: Option<i64>,
+    /// A label beside them that the loss does not count.
+    pub ignored: Option<i64>,
 }
 
 impl Port {
@@ -83,7 +86,12 @@ impl Dataset {
             let fits = axes.len() == port.axes.len()
                 && axes.iter().zip(&port.axes).all(|(size, want)| want.is_none_or(|want| want == *size));
             if !fits {
-                return Err(bad(format!("`{}` has shape {shape:?}, the model wants {}", port.name, port.show())));
+                return Err(bad(format!(
+                    "`{}` has shape {}, the model wants {}",
+                    port.name,
+                    clip_shape(shape),
+                    port.show()
+                )));
             }
             match first {
                 Some((name, all)) if all != rows => {
@@ -112,11 +120,23 @@ impl Dataset {
         let (Tensor::I64(ids), Some(below)) = (tensor, port.below) else {
             return Ok(());
         };
-        match ids.iter().enumerate().find(|(_, id)| !(0..below).contains(*id)) {
+        let fits = |id: &i64| (0..below).contains(id) || Some(*id) == port.ignored;
+        match ids.iter().enumerate().find(|(_, id)| !fits(id)) {
             None => Ok(()),
             Some((i, id)) => {
                 let reason = format!("`{name}` is {id}, the model knows 0 … {}", below - 1);
-                Err(DataError::new("data::label", &self.file, reason).at(at(i)).help("labels count from 0"))
+                let help = match *id {
+                    _ if port.ignored.is_none() => "ids count from 0: a larger table knows more of them".to_string(),
+                    ..0 => format!(
+                        "labels count from 0; a row that has none may say {}, which the loss leaves out",
+                        port.ignored.unwrap_or(-100)
+                    ),
+                    _ => format!(
+                        "labels count from 0: number them so, or give the model {} classes",
+                        id.saturating_add(1)
+                    ),
+                };
+                Err(DataError::new("data::label", &self.file, reason).at(at(i)).help(help))
             }
         }
     }
@@ -299,7 +319,7 @@ mod tests {
     use ndarray::Array;
 
     pub fn port(name: &str, dtype: DType, axes: &[usize], below: Option<i64>) -> Port {
-        Port { name: name.into(), dtype, axes: axes.iter().map(|&size| Some(size)).collect(), below }
+        Port { name: name.into(), dtype, axes: axes.iter().map(|&size| Some(size)).collect(), below, ignored: None }
     }
 
     fn set(x: Vec<f32>, y: Vec<i64>) -> Result<Dataset, DataError> {

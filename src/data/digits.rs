@@ -60,8 +60,8 @@ mod tests {
 
     fn ports(axes: &[usize]) -> ([Port; 1], [Port; 1]) {
         let axes = axes.iter().map(|&size| Some(size)).collect();
-        let x = Port { name: "image".into(), dtype: DType::F32, axes, below: None };
-        ([x], [Port { name: "y".into(), dtype: DType::I64, axes: vec![], below: Some(10) }])
+        let x = Port { name: "image".into(), dtype: DType::F32, axes, below: None, ignored: None };
+        ([x], [Port { name: "y".into(), dtype: DType::I64, axes: vec![], below: Some(10), ignored: None }])
     }
 
     #[test]

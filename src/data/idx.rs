@@ -1,5 +1,6 @@
 //! IDX: the format of MNIST and its kin, plain or gzipped.
 
+use super::error::clip_shape;
 use super::room::{Unpack, collect, no_room, peek, unpack};
 use super::{DataError, EXPANDED_LIMIT, FILE_LIMIT, npy};
 use crate::tensor::Tensor;
@@ -68,13 +69,13 @@ impl Header {
             kind => return Err(bad(file, format!("elements of kind 0x{kind:02x} are not known")).at("byte 2")),
         };
         let bytes = npy::count(&self.shape).filter(|_| self.shape.len() <= 32).and_then(|n| n.checked_mul(size));
-        let too_large = || bad(file, format!("the shape {:?} is too large", self.shape)).at("byte 4");
+        let too_large = || bad(file, format!("the shape {} is too large", clip_shape(&self.shape))).at("byte 4");
         let bytes = bytes.filter(|&bytes| bytes as u64 <= FILE_LIMIT).ok_or_else(too_large)?;
         Ok((self.data + bytes) as u64)
     }
 
     fn misfit(&self, file: &str, found: u64) -> DataError {
-        let reason = format!("the shape {:?} does not fit the {found} bytes that follow", self.shape);
+        let reason = format!("the shape {} does not fit the {found} bytes that follow", clip_shape(&self.shape));
         bad(file, reason).at(format!("byte {}", self.data))
     }
 }

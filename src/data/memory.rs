@@ -47,8 +47,8 @@ mod tests {
 
     #[test]
     fn rows_are_matched_by_name_and_checked() {
-        let x = Port { name: "x".into(), dtype: DType::F32, axes: vec![Some(2)], below: None };
-        let y = Port { name: "y".into(), dtype: DType::I64, axes: vec![], below: Some(3) };
+        let x = Port { name: "x".into(), dtype: DType::F32, axes: vec![Some(2)], below: None, ignored: None };
+        let y = Port { name: "y".into(), dtype: DType::I64, axes: vec![], below: Some(3), ignored: None };
         let (xs, ys) = (Tensor::F32(array![[1.0, 2.0], [3.0, 4.0]].into_dyn()), Tensor::I64(array![0, 2].into_dyn()));
         let load = |rows: &[(&str, &Tensor)], valid: Option<Valid>| {
             let rows = rows.iter().map(|(name, tensor)| (name.to_string(), (*tensor).clone())).collect();

@@ -5,6 +5,7 @@
 //! Declared sizes are claims: everything is compared with the bytes that are there before it is allocated.
 
 use super::DataError;
+use super::error::{clip, clip_shape};
 use super::room::{collect, room};
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, IxDyn};
@@ -19,14 +20,16 @@ pub fn read(bytes: &[u8], file: &str, notes: &mut Vec<String>) -> Result<Tensor,
     let header = Header::parse(bytes).map_err(bad)?;
     let data = &bytes[header.data..];
     let (kind, size, big) = header.element().map_err(bad)?;
-    let count = count(&header.shape).ok_or_else(|| bad(format!("the shape {:?} is too large", header.shape)))?;
-    let wanted = count.checked_mul(size).ok_or_else(|| bad(format!("the shape {:?} is too large", header.shape)))?;
+    let count =
+        count(&header.shape).ok_or_else(|| bad(format!("the shape {} is too large", clip_shape(&header.shape))))?;
+    let wanted =
+        count.checked_mul(size).ok_or_else(|| bad(format!("the shape {} is too large", clip_shape(&header.shape))))?;
     if data.len() != wanted {
         let what = if data.len() < wanted { "cut short" } else { "too long" };
         return Err(bad(format!(
-            "{what}: {} of shape {:?} take {wanted} bytes, the file has {}",
-            header.descr,
-            header.shape,
+            "{what}: {} of shape {} take {wanted} bytes, the file has {}",
+            clip(&header.descr),
+            clip_shape(&header.shape),
             data.len()
         ))
         .at(format!("byte {}", header.data)));
@@ -83,7 +86,7 @@ pub fn read(bytes: &[u8], file: &str, notes: &mut Vec<String>) -> Result<Tensor,
             shaped(all(count, cells.map(|c| cell(c) as i64), no_room)?, shape, fortran).map(Tensor::I64)
         }
     }
-    .ok_or_else(|| bad(format!("the shape {:?} is too large", header.shape)))
+    .ok_or_else(|| bad(format!("the shape {} is too large", clip_shape(&header.shape))))
 }
 
 /// How long a `.npy` file is that begins with these bytes, and the most that a header takes; none where it cannot be told.

@@ -139,7 +139,15 @@ struct At<'a> {
 fn read(at: &At<'_>, inputs: &[Port], targets: &[Port], notes: &mut Vec<String>) -> Result<Dataset, DataError> {
     let &At { source, base, files, known } = at;
     let path = |name: &str| beside(base, source.attrs.str(name).unwrap_or(""));
-    let open = |path: &str| files.read(path, FILE_LIMIT).map_err(DataError::from);
+    let open = |path: &str| {
+        files.read(path, FILE_LIMIT).map_err(|error| {
+            let from = match base {
+                "" => "the folder where the program was started".to_string(),
+                base => format!("the model's folder, {base}"),
+            };
+            DataError::from(error).help(format!("the path is read from {from}"))
+        })
+    };
     match source.name.as_str() {
         "digits" => digits::all(inputs, targets),
         "csv" => {
@@ -296,9 +304,15 @@ pub fn source_of_path(path: &str) -> Result<Call, DataError> {
         _ if path.ends_with('/') => "npy",
         _ => {
             let error = DataError::new("data::source", path, "what kind of data this is cannot be told from its name");
-            return Err(
-                error.help("--data takes .csv, .npz, .safetensors, .txt, a folder/ of .npy, or the word digits")
-            );
+            return Err(error.help(match ending.as_str() {
+                "npy" => {
+                    "--data takes a folder/ that holds an .npy of each input and target, named like it: x.npy, y.npy"
+                }
+                "gz" | "idx" => {
+                    "images and labels are two files: `data idx(\"IMAGES\", \"LABELS\")` in the train section"
+                }
+                _ => "--data takes .csv, .npz, .safetensors, .txt, a folder/ of .npy, or the word digits",
+            }));
         }
     };
     let def = find_source(name).expect("the names above stand in the list");
@@ -379,8 +393,8 @@ mod tests {
     use crate::text::memory::Memory;
 
     fn ports() -> ([Port; 1], [Port; 1]) {
-        let x = Port { name: "x".into(), dtype: DType::F32, axes: vec![Some(2)], below: None };
-        ([x], [Port { name: "y".into(), dtype: DType::I64, axes: vec![], below: Some(3) }])
+        let x = Port { name: "x".into(), dtype: DType::F32, axes: vec![Some(2)], below: None, ignored: None };
+        ([x], [Port { name: "y".into(), dtype: DType::I64, axes: vec![], below: Some(3), ignored: None }])
     }
 
     fn call(name: &str, given: &[(&str, Attr)]) -> Call {

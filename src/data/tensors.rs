@@ -3,7 +3,7 @@
 //! The crate keeps its metadata in a hash map, whose order differs from run to run; the same weights must give the same
 //! bytes, so the writer is ours: metadata sorted, tensors with wide elements first (alignment), else in the order given.
 
-use super::error::near_or_all;
+use super::error::{clip_shape, near_or_all};
 use super::room::collect;
 use super::{DataError, npy};
 use crate::tensor::Tensor;
@@ -106,13 +106,14 @@ fn explain(error: &SafeTensorError, length: usize) -> String {
 fn tensor(view: &TensorView<'_>) -> Result<(Tensor, Option<Dtype>), String> {
     let (shape, data) = (view.shape(), view.data());
     if shape.len() > 32 || npy::count(shape).is_none() {
-        return Err(format!("the shape {shape:?} is too large"));
+        return Err(format!("the shape {} is too large", clip_shape(shape)));
     }
     fn array<T, const N: usize>(data: &[u8], shape: &[usize], of: impl Fn([u8; N]) -> T) -> Result<ArrayD<T>, String> {
         let (cells, _) = data.as_chunks::<N>();
         let values = collect(cells.len(), cells.iter().map(|&cell| of(cell)));
         let values = values.ok_or_else(|| format!("{} elements are more than memory can hold", cells.len()))?;
-        ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|_| format!("the shape {shape:?} does not fit its bytes"))
+        ArrayD::from_shape_vec(IxDyn(shape), values)
+            .map_err(|_| format!("the shape {} does not fit its bytes", clip_shape(shape)))
     }
     let dtype = view.dtype();
     let wide = |tensor| Ok((tensor, Some(dtype)));

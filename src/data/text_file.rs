@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &[u8], unit: &str, below: Option<i64>) -> Result<Dataset, String> {
-        let port = Port { name: "tokens".into(), dtype: DType::I64, axes: vec![Some(3)], below };
+        let port = Port { name: "tokens".into(), dtype: DType::I64, axes: vec![Some(3)], below, ignored: None };
         read(text, "t.txt", unit, &[port], &[], &[], &mut vec![]).map_err(|error| error.to_string())
     }
 
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn known_letters_keep_their_numbers() {
-        let port = Port { name: "tokens".into(), dtype: DType::I64, axes: vec![Some(3)], below: None };
+        let port = Port { name: "tokens".into(), dtype: DType::I64, axes: vec![Some(3)], below: None, ignored: None };
         let known = ["c", "a", "b"].map(String::from);
         let load =
             |text: &str| read(text.as_bytes(), "t.txt", "char", std::slice::from_ref(&port), &[], &known, &mut vec![]);

@@ -6,6 +6,7 @@
 use super::Label;
 use super::render::RenderOptions;
 use crate::text::{Source, Span};
+use indexmap::IndexMap;
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan,
     SpanContents,
@@ -87,12 +88,7 @@ pub(super) fn draw(source: &Source, labels: &[&Label], options: &RenderOptions) 
         true => Cow::Owned(source.text.replace('\r', " ")),
         false => Cow::Borrowed(source.text.as_str()),
     };
-    let marks = labels.iter().map(|label| {
-        let (start, length) = on_one_line(&text, label.span);
-        let said = if options.unicode { label.text.clone() } else { super::render::ascii(&label.text) };
-        LabeledSpan::new(Some(said), start, length)
-    });
-    let marks = marks.collect();
+    let marks = marks(&text, labels, options);
     let drawing = Drawing { labels: marks, page: Page { text, source } };
     let mut drawn = String::new();
     let long = labels.iter().any(|label| longest_line(source, label.span) > LONGEST);
@@ -103,6 +99,19 @@ pub(super) fn draw(source: &Source, labels: &[&Label], options: &RenderOptions) 
         return format!("  {place}: {}\n", labels[0].text);
     }
     join(&drawn, &place, corner, options)
+}
+
+/// The labels as miette wants them; of one place (a line in two copies of a block) everything is said at once.
+fn marks(text: &str, labels: &[&Label], options: &RenderOptions) -> Vec<LabeledSpan> {
+    let mut said: IndexMap<(usize, usize), Vec<Cow<'_, str>>> = IndexMap::new();
+    for label in labels {
+        let words = if options.unicode { label.text.as_str().into() } else { super::render::ascii(&label.text).into() };
+        let here = said.entry(on_one_line(text, label.span)).or_default();
+        if !here.contains(&words) {
+            here.push(words);
+        }
+    }
+    said.into_iter().map(|((start, length), words)| LabeledSpan::new(Some(words.join("; ")), start, length)).collect()
 }
 
 fn handler(options: &RenderOptions) -> GraphicalReportHandler {

@@ -300,7 +300,8 @@ impl<'a> Elab<'a> {
             let said = use_.given.iter().any(|arg| matches!(arg.value, super::value::Static::Dim(_)));
             let from = value.filter(|&value| !said && self.shapes.dims(self.ty(value)).contains(&dim));
             if let Some((value, place)) = from.and_then(|value| Some((value, self.culprit(value)?))) {
-                report = report.label(place, format!("makes it {}", self.shown_type(self.ty(value))));
+                let verb = if self.is_input(place) { "comes in as" } else { "makes it" };
+                report = report.label(place, format!("{verb} {}", self.shown_type(self.ty(value))));
                 report = report
                     .note(format!("`{shown}` depends on the data: pool it away, or write numbers in the signature"));
                 if self.written(place).starts_with("flatten") {

@@ -3,6 +3,7 @@
 use super::Elab;
 use super::apply::Application;
 use super::apply::Use;
+use super::elements::Taken;
 use super::path::Adds;
 use super::resolve::Resolved;
 use super::scope::{FUNCTIONS, Meaning};
@@ -176,14 +177,30 @@ impl<'a> Elab<'a> {
             (Val::Unknown, _) => Operand::Tensor(Val::Unknown),
             (Val::Tuple(elems), Some(i)) if i < elems.len() => Operand::Tensor(elems[i].val.clone()),
             _ => {
-                let text = "a tensor is not indexed by brackets";
-                let report = Diagnostic::error("type::tensor_index", text, expr.span, "write `select` or `slice`");
-                self.report(
-                    report.note("`x |> select(axis, index)` takes one; `x |> slice(axis, from, to)` takes some"),
-                );
+                self.report_index(call, &index, expr.span);
                 Operand::Tensor(Val::Unknown)
             }
         }
+    }
+
+    /// `x[0]` of a tensor.
+    fn report_index(&mut self, call: &Call, index: &Static, span: Span) {
+        let code = "type::tensor_index";
+        let Some(at) = self.as_int(index) else {
+            let text = "a part of a value is taken by a stage, not by brackets";
+            let report = Diagnostic::error(code, text, span, "no brackets after a value");
+            let note = "`x |> select(axis, index)` takes one place, `x |> slice(axis, from, to)` some in a row";
+            return self.report(report.note(note));
+        };
+        let flow = format!("{} |> select(0, {at})", call.name.text);
+        let text = format!("a part of a value is taken by a stage: `{flow}`");
+        let source = self.sources.0.get(usize::from(span.file)).map_or("", |source| source.text.as_str());
+        let before = source[..span.start as usize].trim_end();
+        let after = source[span.end as usize..].trim_start_matches(' ');
+        let sign = ['+', '-', '*', '/', '%'];
+        let fixed = if before.ends_with(sign) || after.starts_with(sign) { format!("({flow})") } else { flow };
+        let report = Diagnostic::error(code, text, span, "no brackets after a value");
+        self.report(report.fix(span, fixed.clone(), self.mended(span, &fixed)));
     }
 
     fn combined(&mut self, op: BinOp, a: Operand, b: Operand, expr: &'a Expr) -> Operand {
@@ -295,7 +312,8 @@ impl<'a> Elab<'a> {
         for (i, &value) in values.iter().enumerate() {
             let Some(schema) = op.operands.get(i).or(op.operands.last()) else { continue };
             if !schema.dtype.allow(self.ty(value).dtype) {
-                self.report_elements(word, span, schema.name, schema.dtype, value);
+                let operands: Vec<Option<ValueId>> = values.iter().map(|&value| Some(value)).collect();
+                self.report_operand(Taken { op, word, span, operands: &operands }, i, schema.dtype, value);
                 return Val::Unknown;
             }
         }

@@ -1,6 +1,7 @@
 //! Arguments to attributes: by position and by name, checked against the operator's schema.
 
 use super::Elab;
+use super::coerce::takes_list;
 use super::scope::near;
 use super::value::{Given, Static};
 use super::words::shown_float;
@@ -72,7 +73,9 @@ impl<'a> Elab<'a> {
                 continue;
             }
             seen[slot] = Some(arg.span);
-            match self.coerce(&called.defs[slot], arg, input) {
+            // What stands before an arrow is an input, which may be several.
+            let before = called.defs.iter().find(|def| arg.pin.is_some() && def.name == "in");
+            match self.coerce(before.unwrap_or(&called.defs[slot]), arg, input) {
                 Ok(attr) => slots[slot] = Some(attr),
                 Err(wrong) => {
                     let def = &called.defs[slot];
@@ -94,25 +97,29 @@ impl<'a> Elab<'a> {
 
     /// A list that is the only positional attribute may be written without brackets.
     fn spread(&self, called: Called<'_>, given: &[Given]) -> Vec<Given> {
-        let lists =
-            |kind: &AttrKind| matches!(kind, AttrKind::Axes | AttrKind::Shape | AttrKind::Numbers | AttrKind::PerAxis);
-        let positional = called.defs.iter().filter(|def| def.positional).count();
-        let first = called.defs.iter().find(|def| def.positional);
-        let unnamed = given.iter().filter(|arg| arg.name.is_none() && arg.pin.is_none()).count();
-        let numbers = given.iter().filter(|arg| arg.name.is_none()).all(|arg| {
+        let mut positional = called.defs.iter().filter(|def| def.positional);
+        let (first, second, rest) = (positional.next(), positional.next(), positional.count());
+        let unnamed: Vec<&Given> = given.iter().filter(|arg| arg.name.is_none() && arg.pin.is_none()).collect();
+        let is_list = |arg: &&Given| matches!(arg.value, Static::List(_));
+        let is_number = |arg: &&Given| {
             matches!(arg.value, Static::Int(_) | Static::Dim(_) | Static::Rest | Static::Unknown | Static::Float(_))
-        });
-        let second = called.defs.iter().filter(|def| def.positional).nth(1);
+        };
         let flags = |def: &AttrDef| def.kinds.iter().all(|kind| matches!(kind, AttrKind::Bool | AttrKind::Choice(_)));
-        let enough = unnamed > positional || second.is_none_or(flags);
-        let spread = unnamed > 1 && enough && numbers && first.is_some_and(|def| def.kinds.iter().any(lists));
+        // More than there are places for: whatever they are, they are the items.
+        let meant = if unnamed.len() > usize::from(first.is_some()) + usize::from(second.is_some()) + rest {
+            !unnamed.iter().any(is_list)
+        } else {
+            second.is_some_and(flags) && unnamed.iter().all(is_number)
+        };
+        let spread = unnamed.len() > 1 && meant && first.is_some_and(|def| def.kinds.iter().any(takes_list));
         if !spread {
             return given.to_vec();
         }
         let (unnamed, named): (Vec<Given>, Vec<Given>) = given.iter().cloned().partition(|arg| arg.name.is_none());
         let span = unnamed.iter().fold(unnamed[0].span, |span, arg| span.to(arg.span));
-        let list = Static::List(unnamed.iter().map(|arg| arg.value.clone()).collect());
-        let list = Given { name: None, value: list, pin: None, span, value_span: span, hyper: false };
+        let items = unnamed.iter().map(|arg| arg.value_span).collect();
+        let list = Static::List(unnamed.into_iter().map(|arg| arg.value).collect());
+        let list = Given { name: None, value: list, pin: None, span, value_span: span, items, hyper: false };
         std::iter::once(list).chain(named).collect()
     }
 
@@ -124,6 +131,9 @@ impl<'a> Elab<'a> {
         let pins = called.defs.iter().any(|def| def.name == "in");
         if !pins || second.name.is_some() || self.as_int(&second.value).is_none() {
             return false;
+        }
+        if self.report_comma(called, first, second) {
+            return true;
         }
         let (a, b) = (self.written(first.span), self.written(second.span));
         let text = format!("`{}` takes the size of its output only: the input is inferred", called.word);
@@ -148,7 +158,10 @@ impl<'a> Elab<'a> {
             let slot = positional.get(*position).copied();
             *position += 1;
             if slot.is_none() && !matches!(arg.value, Static::Unknown) {
-                self.report_too_many(called, positional.len(), arg);
+                let before = all.iter().take_while(|other| other.span != arg.span).last();
+                if !before.is_some_and(|before| self.report_comma(called, before, arg)) {
+                    self.report_too_many(called, positional.len(), arg);
+                }
             }
             return slot;
         };
@@ -157,6 +170,25 @@ impl<'a> Elab<'a> {
         }
         self.report_unknown_attr(called, arg, all);
         None
+    }
+
+    /// `dropout(0,5)`, `linear(1,024)`: one number, written with another country's comma.
+    fn report_comma(&mut self, called: Called<'_>, first: &Given, second: &Given) -> bool {
+        let place = first.span.to(second.span);
+        let (a, b) = (self.written(first.span), self.written(second.span));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(a) || !digits(b) || self.written(place).len() != a.len() + b.len() + 1 {
+            return false;
+        }
+        let (fixed, what) = match b.len() == 3 && a != "0" {
+            true => (format!("{a}_{b}"), "no sign, or `_`, stands between thousands"),
+            false if a == "0" => (format!("{a}.{b}"), "a fraction is written with a point"),
+            false => return false,
+        };
+        let text = format!("`{a},{b}` is two numbers of `{}`: {what}", called.word);
+        let report = Diagnostic::error("attr::too_many", text, place, "two numbers");
+        self.report(report.fix(place, fixed.clone(), self.mended(place, &fixed)));
+        true
     }
 
     fn report_too_many(&mut self, called: Called<'_>, most: usize, arg: &Given) {
@@ -188,6 +220,16 @@ impl<'a> Elab<'a> {
             other => match meant_slot(called.defs, arg).map(|slot| called.defs[slot].name) {
                 Some("in") => self.tell_input(report, called, arg, all),
                 Some(meant) => self.meant_name(report, name.span, meant),
+                None if other == "mask"
+                    && self.written(arg.value_span).contains("causal")
+                    && called.defs.iter().any(|def| def.name == "causal") =>
+                {
+                    report
+                        .note(
+                            "a causal mask is an option, any other mask flows in: `(it, mask = keep) |> attention(8)`",
+                        )
+                        .fix(arg.span, "causal = true", self.mended(arg.span, "causal = true"))
+                }
                 None => match foreign::listed(foreign::NEVER, other) {
                     Some(why) if why.ends_with("leave it out") => {
                         let (place, shown) = self.without_argument(called, arg, all);
@@ -326,8 +368,10 @@ fn meant_slot(defs: &[AttrDef], arg: &Given) -> Option<usize> {
 /// Whether an attribute cannot change the shape of a result.
 fn keeps_shape(def: &AttrDef) -> bool {
     let shapeless = |kind: &AttrKind| {
-        matches!(kind, AttrKind::Bool | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing)
-            || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
+        matches!(
+            kind,
+            AttrKind::Bool | AttrKind::Bools | AttrKind::Number | AttrKind::Init | AttrKind::Stage | AttrKind::Nothing
+        ) || matches!(kind, AttrKind::Choice(_)) && def.kinds.len() == 1 && def.name != "reduction"
     };
     def.kinds.iter().all(shapeless)
 }

@@ -151,7 +151,16 @@ impl<'a> Elab<'a> {
         if let Some(name) = missing {
             let text = format!("the block `{}` needs `{}`", app.word, name.text);
             let report = Diagnostic::error("attr::missing", text, app.span, format!("`{}` is missing", name.text));
-            self.report(report.label(name.span, "has no default"));
+            let params: Vec<&str> = block
+                .params
+                .iter()
+                .map(|param| {
+                    let end = param.default.as_ref().map_or(param.name.span.end, |default| default.span.end);
+                    self.written(Span { end, ..param.name.span })
+                })
+                .collect();
+            let note = format!("it is called so: {}({})", app.word, params.join(", "));
+            self.report(report.label(name.span, "has no default").note(note));
             sound = false;
         }
         let shown = shown.iter().map(|(name, value)| (name.clone(), self.shown(value))).collect();
@@ -248,7 +257,15 @@ impl<'a> Elab<'a> {
                 ports[open].name.as_ref().map_or_else(|| format!("input {}", open + 1), |name| name.text.clone());
             let text = format!("the block `{}` needs `{name}`, and nothing flows in for it", app.word);
             let report = Diagnostic::error("type::operand_missing", text, app.span, format!("`{name}` is missing"));
-            self.report(report.label(ports[open].ty.span, "asked for here"));
+            let report = report.label(ports[open].ty.span, "asked for here");
+            let names: Option<Vec<&str>> =
+                ports.iter().map(|port| port.name.as_ref().map(|name| name.text.as_str())).collect();
+            self.report(match names {
+                Some(names) => {
+                    report.note(format!("several values flow in together: `({}) |> {}`", names.join(", "), app.word))
+                }
+                None => report,
+            });
             return None;
         }
         slots.into_iter().collect()
@@ -269,7 +286,8 @@ impl<'a> Elab<'a> {
         let report = Diagnostic::error("shape::input", text, app.span, format!("gets {}", self.shapes.show(ty)));
         let mut report = report.label(port.ty.span, format!("takes {}", self.shown_wanted(&port.ty)));
         if let Some(place) = self.culprit(value).filter(|place| *place != app.span) {
-            report = report.label(place, format!("makes it {}", self.shapes.show(ty)));
+            let verb = if self.is_input(place) { "comes in as" } else { "makes it" };
+            report = report.label(place, format!("{verb} {}", self.shapes.show(ty)));
         }
         if let Some(fact) = open.and_then(|condition| self.prover.missing(&mut self.shapes.dims, condition)) {
             report = report.note(format!("equal where `{fact}`"));

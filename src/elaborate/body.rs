@@ -142,6 +142,11 @@ impl<'a> Elab<'a> {
         let idle = lhs.is_none() && self.is_current(flow, current.as_ref());
         let val = self.flow(flow, name);
         let used = self.it.take().is_some_and(|it| it.used);
+        if let Some(name) = name.filter(|_| self.reports.len() == errors + 1)
+            && self.named_number(name, flow)
+        {
+            return;
+        }
         if let Some(current) = current.as_ref() {
             if idle && self.reports.len() == errors {
                 let text = "this line does nothing: the name is the current value already";
@@ -162,6 +167,40 @@ impl<'a> Elab<'a> {
         };
         let val = if lost { Val::Unknown } else { val };
         *current = Some(Current { val, kept: lhs.is_some(), span: flow.span, lost });
+    }
+
+    /// `n = width / 4` where `dim n = width / 4` was meant: tells so, and binds the number. Then nothing has flowed.
+    fn named_number(&mut self, name: &'a Name, flow: &'a Flow) -> bool {
+        let ([Stage { kind: StageKind::Expr(expr), .. }], Some(last)) =
+            (flow.stages.as_slice(), self.reports.last_mut())
+        else {
+            return false;
+        };
+        let report = &mut last.diagnostic;
+        if report.code != "type::number_in_flow" || report.labels[0].span != expr.span {
+            return false;
+        }
+        if let ExprKind::List(items) = &expr.kind {
+            let whole = name.span.to(flow.span);
+            let stages: Vec<&str> = items.iter().map(|item| self.sources.text(item.span())).collect();
+            let called = |text: &&str| text.starts_with(|c: char| c.is_ascii_alphabetic());
+            if stages.iter().all(called) {
+                let line = stages.join("; ");
+                *report = report.clone().fix(whole, line.clone(), line);
+            }
+            return false;
+        }
+        if matches!(expr.kind, ExprKind::Str(_) | ExprKind::Broken) {
+            return false;
+        }
+        let line = format!("dim {} = {}", name.text, self.sources.text(flow.span));
+        report.message = format!("a number with a name is a `dim`: `{line}`");
+        report.labels[0].text = "a number, which does not flow".into();
+        report.notes.clear();
+        *report = report.clone().fix(Span { end: name.span.start, ..name.span }, "dim ", line);
+        let value = self.eval(expr);
+        self.bind_name(name, Meaning::Static(value));
+        true
     }
 
     fn is_current(&self, flow: &Flow, current: Option<&Current>) -> bool {

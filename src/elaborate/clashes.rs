@@ -19,6 +19,9 @@ struct Owner {
     shared: bool,
 }
 
+/// The copies around a stage, each run from its first to one past its last, and where the stage stands.
+type Copied = (Vec<(u64, u64)>, Span);
+
 /// The walk over a model whose paths are still placeholders.
 struct Walk<'m> {
     model: &'m Structured,
@@ -26,6 +29,12 @@ struct Walk<'m> {
     shapes: crate::ir::shape::Shapes,
     /// The first copy of each run around the stage.
     runs: Vec<u64>,
+    /// The copies of each run around the stage: the first, and one past the last.
+    ranges: Vec<(u64, u64)>,
+    /// Parameters of copies, `h.*.linear.weight`, with the copies that each `*` stands for.
+    copies: IndexMap<String, Vec<Copied>>,
+    /// Parameters outside of copies in whose path a number stands: `path = "h.0.linear"`.
+    numbered: IndexMap<String, Span>,
     /// The uses of declared layers around the stage: their path and place.
     uses: Vec<(String, Span)>,
     owners: IndexMap<(String, Vec<u64>), Owner>,
@@ -39,9 +48,20 @@ impl Elab<'_> {
             self.report_clash(path_twice(&clash.path, clash.first, clash.second));
         }
         let shapes = made.shapes.clone();
-        let mut walk =
-            Walk { model: made, resolved, shapes, runs: vec![], uses: vec![], owners: IndexMap::new(), found: vec![] };
+        let mut walk = Walk {
+            model: made,
+            resolved,
+            shapes,
+            runs: vec![],
+            ranges: vec![],
+            copies: IndexMap::new(),
+            numbered: IndexMap::new(),
+            uses: vec![],
+            owners: IndexMap::new(),
+            found: vec![],
+        };
         walk.region(&made.body);
+        walk.meet_copies();
         for report in walk.found {
             self.report_clash(report);
         }
@@ -69,7 +89,9 @@ impl Walk<'_> {
                 Item::Repeat(repeat) => {
                     for run in &repeat.runs {
                         self.runs.push(run.first);
+                        self.ranges.push((run.first, run.first.saturating_add(run.count)));
                         self.region(&run.region);
+                        self.ranges.pop();
                         self.runs.pop();
                     }
                 }
@@ -88,6 +110,12 @@ impl Walk<'_> {
             let name = name.collect::<Vec<_>>().join(".");
             let key = (name.clone(), if copied { self.runs.clone() } else { vec![] });
             let span = self.uses.last().map_or(op.span, |(_, span)| *span);
+            if copied {
+                let ranges = (self.ranges.clone(), span);
+                self.copies.entry(name.clone()).or_default().push(ranges);
+            } else if name.split('.').any(|part| part.parse::<u64>().is_ok()) {
+                self.numbered.entry(name.clone()).or_insert(span);
+            }
             let owner = Owner { span, dims: self.shapes.show_dims(&def.dims), shared };
             match self.owners.get(&key) {
                 None => {
@@ -112,6 +140,38 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+impl Walk<'_> {
+    /// What has a number in its path may stand where a copy does.
+    fn meet_copies(&mut self) {
+        for (name, &span) in self.numbered.iter().take(100) {
+            let clash = self.copies.iter().find_map(|(pattern, runs)| {
+                runs.iter().find(|(ranges, _)| stands_for(pattern, ranges, name)).map(|(_, copy)| *copy)
+            });
+            if let Some(copy) = clash {
+                let (first, second) = if copy < span { (copy, span) } else { (span, copy) };
+                let text = format!("two parameters would have the path `{name}`");
+                let report = Diagnostic::error("path::twice", text, second, "has it, too").label(first, "has it");
+                self.found.push(report.note("a number in a path is that of a copy: give what is no copy another one"));
+                return;
+            }
+        }
+    }
+}
+
+/// Whether `h.*.linear.weight`, of these copies, has such a path among its own.
+fn stands_for(pattern: &str, ranges: &[(u64, u64)], name: &str) -> bool {
+    let (theirs, ours): (Vec<&str>, Vec<&str>) = (pattern.split('.').collect(), name.split('.').collect());
+    let stars = theirs.iter().filter(|part| **part == "*").count();
+    // A shared repeat around them adds no number.
+    let mut ranges = ranges[ranges.len().saturating_sub(stars)..].iter();
+    theirs.len() == ours.len()
+        && theirs.iter().zip(&ours).all(|(theirs, ours)| match (*theirs, ours.parse::<u64>()) {
+            ("*", Ok(copy)) => ranges.next().is_some_and(|&(first, end)| (first..end).contains(&copy)),
+            ("*", Err(_)) => false,
+            (theirs, _) => theirs == *ours,
+        })
 }
 
 fn path_twice(path: &str, first: Span, second: Span) -> Diagnostic {

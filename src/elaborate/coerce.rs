@@ -2,12 +2,9 @@
 
 use super::Elab;
 use super::bind::Called;
-use super::scope::near;
 use super::value::{Given, Static, Target};
-use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, AttrDef, AttrKind, Domain, LayerRef, Stage};
 use crate::ir::shape::Type;
-use crate::text::Span;
 
 /// Why a value does not fit an attribute.
 pub(super) enum Wrong {
@@ -29,6 +26,8 @@ pub(super) enum Wrong {
     DimAxis(usize),
     /// A word that names nothing.
     Word(String),
+    /// An item of a list is wrong: which, and how.
+    Item(usize, Box<Wrong>),
     /// Reported already.
     Silent,
 }
@@ -66,12 +65,27 @@ impl<'a> Elab<'a> {
                 Err(other) => wrong = other,
             }
         }
+        if let Some((at, wrong)) = self.wrong_item(def, &value, arg, input) {
+            return Err(if let Wrong::Silent = wrong { wrong } else { Wrong::Item(at, Box::new(wrong)) });
+        }
         match (wrong, value) {
             (Wrong::Kind, Static::Word(word)) => Err(Wrong::Word(word)),
             (Wrong::Kind, Static::Dim(_)) if self.symbolic => Err(Wrong::Silent),
             (Wrong::Symbolic, _) if self.symbolic => Err(Wrong::Silent),
             (wrong, _) => Err(wrong),
         }
+    }
+
+    /// The first item of a list that is wrong by itself.
+    fn wrong_item(&mut self, def: &AttrDef, list: &Static, arg: &Given, input: Option<Type>) -> Option<(usize, Wrong)> {
+        let Static::List(items) = list else { return None };
+        if items.len() != arg.items.len() || !def.kinds.iter().any(takes_list) {
+            return None;
+        }
+        items.iter().zip(&arg.items).enumerate().find_map(|(at, (item, &span))| {
+            let item = arg.item(item.clone(), span);
+            self.coerce(def, &item, input).err().map(|wrong| (at, wrong))
+        })
     }
 
     pub(super) fn coerce_kind(
@@ -124,6 +138,10 @@ impl<'a> Elab<'a> {
                     .collect();
                 Ok(Attr::List(numbers?))
             }
+            (AttrKind::Bools, Static::List(items)) => {
+                let flags = items.iter().map(|item| self.coerce_kind(AttrKind::Bool, &self.plain(item), arg, input));
+                Ok(Attr::List(flags.collect::<Result<_, _>>()?))
+            }
             (AttrKind::Init, Static::Init(init)) => Ok(Attr::Init(init.clone())),
             (AttrKind::Init, Static::Stage(stage)) => match stage.target {
                 Target::Op(op) => self.initialiser(op.name, &stage.args).map(Attr::Init).ok_or(Wrong::Kind),
@@ -149,6 +167,7 @@ impl<'a> Elab<'a> {
                 | AttrKind::Choice(_)
                 | AttrKind::Text
                 | AttrKind::Numbers
+                | AttrKind::Bools
                 | AttrKind::Init
                 | AttrKind::Stage
                 | AttrKind::Layer
@@ -212,86 +231,6 @@ impl<'a> Elab<'a> {
         }
         Ok(Attr::List(sizes))
     }
-
-    pub(super) fn report_kind(&mut self, called: Called<'_>, attr: &str, wanted: &str, value: &Static, span: Span) {
-        if matches!(value, Static::Unknown) {
-            return;
-        }
-        let text = format!("`{attr}` of `{}` is {wanted}, not {}", called.word, value.kind());
-        let report = Diagnostic::error("attr::kind", text, span, format!("{wanted} is wanted"));
-        self.report(match value {
-            Static::Str(text) if text.parse::<f64>().is_ok() => report.fix(span, text.clone(), self.mended(span, text)),
-            Static::Float(x) if *x == x.trunc() && x.abs() < 1e15 => {
-                report.fix(span, format!("{x}"), self.mended(span, &format!("{x}")))
-            }
-            _ => report,
-        });
-    }
-
-    pub(super) fn explain_wrong(&mut self, called: Called<'_>, slot: usize, arg: &Given, wrong: Wrong) {
-        let def = &called.defs[slot];
-        let (name, word, span) = (def.name, called.word, arg.value_span);
-        let shown = self.shown(&arg.value);
-        let written = self.written(span).to_string();
-        let report = match wrong {
-            Wrong::Silent => return,
-            Wrong::Word(unknown) => return self.unknown_word(&unknown, span),
-            Wrong::Kind => return self.report_kind(called, name, &wanted(def), &arg.value.clone(), span),
-            Wrong::Fraction => {
-                let text = format!("`{name}` of `{word}` is {shown}: a fraction is never a size");
-                let report = Diagnostic::error("attr::fraction", text, span, format!("= {shown}"));
-                let fixed = format!("floor({written})");
-                report.fix(span, fixed.clone(), self.mended(span, &fixed))
-            }
-            Wrong::Small(least) => {
-                let text = format!("`{name}` of `{word}` must be at least {least}, and is {shown}");
-                Diagnostic::error("attr::positive", text, span, format!("this is {shown}"))
-            }
-            Wrong::Domain(must) => {
-                let text = format!("`{name}` of `{word}` must be {must}, and is {shown}");
-                Diagnostic::error("attr::domain", text, span, format!("this is {shown}"))
-            }
-            Wrong::Choice(bare) => {
-                let options: Vec<&str> = choices(def).collect();
-                let list: Vec<String> = options.iter().map(|option| format!("\"{option}\"")).collect();
-                let text = format!("`{name}` of `{word}` is one of {}", list.join(", "));
-                let label = if bare.is_some() { "options are strings" } else { "not one of them" };
-                let report = Diagnostic::error("attr::choice", text, span, label);
-                match bare {
-                    Some(bare) => {
-                        let quoted = format!("\"{bare}\"");
-                        report.fix(span, quoted.clone(), self.mended(span, &quoted))
-                    }
-                    None => match meant_option(written.trim_matches('"'), &options) {
-                        Some(meant) => {
-                            report.fix(span, format!("\"{meant}\""), self.mended(span, &format!("\"{meant}\"")))
-                        }
-                        None => report,
-                    },
-                }
-            }
-            Wrong::Symbolic => {
-                // Whether it is a fraction does not matter, where a dim has no place.
-                self.forget("where::fraction", span);
-                let text = format!("`{name}` of `{word}` needs a number, and `{shown}` stands for any size");
-                let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
-                report.note(super::number::ONLY_IN_SHAPES)
-            }
-            Wrong::HyperAxis => {
-                let text = format!("`{written}` is a hyperparameter, and cannot name an axis");
-                let report = Diagnostic::error("attr::axis_name", text, span, "not an axis");
-                report.note("an axis is an integer (negative from the end) or a declared dim's name")
-            }
-            Wrong::DimAxis(times) => {
-                let text = match times {
-                    0 => format!("the dim `{written}` does not occur in what flows into `{word}`"),
-                    n => format!("the dim `{written}` occurs {n} times in what flows into `{word}`"),
-                };
-                Diagnostic::error("attr::axis_dim", text, span, "write the axis as an integer")
-            }
-        };
-        self.report(report);
-    }
 }
 
 /// A number within its domain.
@@ -325,41 +264,7 @@ fn within(domain: Domain, attr: Attr) -> Result<Attr, Wrong> {
     if sound { Ok(attr) } else { Err(Wrong::Domain(must)) }
 }
 
-fn choices(def: &AttrDef) -> impl Iterator<Item = &'static str> {
-    def.kinds.iter().flat_map(|kind| match kind {
-        AttrKind::Choice(options) => options.iter().copied(),
-        _ => [].iter().copied(),
-    })
-}
-
-/// The option that was meant: in other case, by another library's word, or a near one.
-fn meant_option<'o>(word: &str, options: &[&'o str]) -> Option<&'o str> {
-    let lower = word.to_lowercase();
-    let same = options.iter().copied().find(|option| *option == lower);
-    same.or_else(|| near(&lower, options.iter().copied()))
-}
-
-/// What an attribute wants, in words.
-fn wanted(def: &AttrDef) -> String {
-    let words: Vec<&str> = def
-        .kinds
-        .iter()
-        .map(|kind| match kind {
-            AttrKind::Size => "a size",
-            AttrKind::Int => "an integer",
-            AttrKind::Number => "a number",
-            AttrKind::Bool => "true or false",
-            AttrKind::Choice(_) | AttrKind::Text => "a string",
-            AttrKind::PerAxis | AttrKind::PerAxisZero => "an integer, or one an axis",
-            AttrKind::Axis => "an axis",
-            AttrKind::Axes => "an axis or a list of axes",
-            AttrKind::Shape => "a list of sizes",
-            AttrKind::Numbers => "a list of numbers",
-            AttrKind::Init => "an initialiser",
-            AttrKind::Stage => "an operator",
-            AttrKind::Layer => "a declared layer",
-            AttrKind::Nothing => "none",
-        })
-        .collect();
-    words.join(" or ")
+/// Whether an attribute of this kind may be written as a list.
+pub(super) fn takes_list(kind: &AttrKind) -> bool {
+    matches!(kind, AttrKind::Axes | AttrKind::Shape | AttrKind::Numbers | AttrKind::PerAxis | AttrKind::PerAxisZero)
 }

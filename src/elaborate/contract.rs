@@ -35,7 +35,12 @@ impl<'a> Elab<'a> {
                 _ => span,
             };
             let report = Diagnostic::error("type::outputs", text, place, format!("ends with {}", values(parts.len())));
-            self.report(report.label(span, format!("promises {}", values(ports.len()))));
+            let report = report.label(span, format!("promises {}", values(ports.len())));
+            let names: Vec<&str> = ports.iter().filter_map(|port| Some(port.name.as_ref()?.text.as_str())).collect();
+            self.report(match names.len() == ports.len() && names.len() > 1 {
+                true => report.note(format!("several values are given back as `return ({})`", names.join(", "))),
+                false => report,
+            });
             return None;
         }
         let mut sound = Some(());
@@ -108,8 +113,42 @@ impl<'a> Elab<'a> {
             report = self.with_fact_fix(report, &fact);
         } else if let Some(wanted) = wanted {
             report = self.with_written_fix(report, place, &port.ty, &wanted, &dims);
+        } else {
+            report = self.with_rank_fix(report, port, value, place);
         }
         self.report_flow(report, value);
+    }
+
+    /// Proposes to drop the axis that is too many, or to make rows of images.
+    fn with_rank_fix(&mut self, report: Diagnostic, port: &'a Port, value: ValueId, place: Span) -> Diagnostic {
+        let dims = self.shapes.dims(self.ty(value)).to_vec();
+        let Some(wanted) = self.wanted_dims(&port.ty, port.ty.axes.len()) else { return report };
+        if dims.len() <= wanted.len() || self.origin(value).is_none_or(|origin| origin != place) {
+            return report;
+        }
+        let end = Span { start: place.end, ..place };
+        let dropped = |at: usize| {
+            dims.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, dim)| *dim).eq(wanted.iter().copied())
+        };
+        if let Some(at) = (0..dims.len()).rev().find(|&at| dims.len() == wanted.len() + 1 && dropped(at)) {
+            let name = self.shapes.dims.show(dims[at]);
+            let axis = if at + 1 == dims.len() { "-1".to_string() } else { at.to_string() };
+            let one = self.shapes.dims.as_const(dims[at]) == Some(1);
+            let stage = match self.declared().contains_key(&name) {
+                _ if one => format!("squeeze({axis})"),
+                true => format!("mean({name})"),
+                false => format!("mean({axis})"),
+            };
+            let report = report.note(format!("there is one axis too many, axis {at} of size {name}"));
+            let fixed = format!(" |> {stage}");
+            return report.fix(end, fixed.clone(), self.mended(end, &fixed));
+        }
+        if self.written(place).starts_with("linear") && dims.len() > 2 && wanted.len() == 2 {
+            let start = Span { end: place.start, ..place };
+            let report = report.note("`linear` works on the last axis alone: `flatten` makes one row of an image");
+            return report.fix(start, "flatten |> ", self.mended(start, "flatten |> "));
+        }
+        report
     }
 
     /// Two different declared dims never match, even when their numbers agree.

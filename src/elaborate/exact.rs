@@ -104,7 +104,7 @@ impl<'a> Elab<'a> {
         let text = format!("`{}` divides by `{shown}`, which is perhaps 0", self.written(span));
         let report = Diagnostic::error("where::divisor", text, span, "the divisor must be at least 1");
         let report = self.with_fact_fix(report, &fact);
-        self.report(report.note(format!("say so: `where {fact}`")));
+        self.report(report);
         false
     }
 

@@ -58,10 +58,40 @@ impl<'a> Elab<'a> {
             _ => format!("no sizes fulfil `{written}` beside the facts before it"),
         };
         let mut report = Diagnostic::error("where::never", text, cond.span, "never true");
-        for other in before.collect::<Vec<_>>() {
+        for other in self.contradicting(cond, before.collect()) {
             report = report.label(other.span, "asked for here");
         }
         self.report(report);
+    }
+
+    /// The facts without which a condition would not be refuted: none of them can be left out.
+    fn contradicting(&mut self, cond: &'a Cond, before: Vec<&'a Cond>) -> Vec<&'a Cond> {
+        let known = std::mem::take(&mut self.prover);
+        let mut needed = before.clone();
+        let refuted = |elab: &mut Self, facts: &[&'a Cond]| {
+            elab.prover = Default::default();
+            for fact in facts {
+                if let Truth::Open(condition) = elab.truth(fact) {
+                    elab.prover.learn(&mut elab.shapes.dims, condition);
+                }
+            }
+            matches!(elab.truth(cond), Truth::Known(false))
+        };
+        // A long list is shown as it is: trying costs its square.
+        if before.len() <= 32 && refuted(self, &needed) {
+            let mut at = 0;
+            while at < needed.len() {
+                let mut fewer = needed.clone();
+                fewer.remove(at);
+                if refuted(self, &fewer) {
+                    needed = fewer;
+                } else {
+                    at += 1;
+                }
+            }
+        }
+        self.prover = known;
+        needed
     }
 
     /// A block's facts, proved at the call.
@@ -106,7 +136,7 @@ impl<'a> Elab<'a> {
         });
         let message = format!("whether `{text}` holds is not known");
         let report = Diagnostic::error("where::undecided", message, span, "must be proved for this call");
-        let report = report.label(cond.span, "asked for here").note(format!("say so: `where {fact}`"));
+        let report = report.label(cond.span, "asked for here");
         let report = self.with_fact_fix(report, &fact);
         self.report(report);
         false

@@ -18,8 +18,13 @@ impl<'a> Elab<'a> {
         let written = self.written(header);
         let end = header.start + written.trim_end().len() as u32;
         let span = Span { start: end, end, ..header };
-        let text = if has_where { format!(", {fact}") } else { format!(" where {fact}") };
-        report.fix(span, text.clone(), text.trim_start_matches([',', ' ']).to_string())
+        let (text, clause) = match has_where {
+            true => (format!(", {fact}"), format!("`{fact}` beside the facts")),
+            false => (format!(" where {fact}"), format!("`where {fact}`")),
+        };
+        // The word and the name that the header begins with.
+        let entry: Vec<&str> = written.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').take(2).collect();
+        report.fix(span, text, format!("{clause} in the header of `{}`", entry.join(" ")))
     }
 
     /// The fact that would make two shapes equal, if one alone is open.

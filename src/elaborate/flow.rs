@@ -109,8 +109,22 @@ impl<'a> Elab<'a> {
                         "a model or block with several inputs starts with one: `x |> …`",
                     ),
                 };
-                let report = Diagnostic::error("flow::no_value", text, span, "nothing flows in here");
-                self.report(report.note(note));
+                let mut report = Diagnostic::error("flow::no_value", text, span, "nothing flows in here");
+                let first = self.inst.scopes.first().and_then(|scope| scope.keys().next()).cloned();
+                match first.filter(|_| inputs > 1) {
+                    Some(first) => {
+                        for bound in self.inst.scopes[0].values().take(3) {
+                            report = report.label(bound.span, "comes in here");
+                        }
+                        report = report
+                            .note(format!("where several flow in the first line begins with one: `{first} |> …`"));
+                        let start = Span { end: span.start, ..span };
+                        let flow = format!("{first} |> ");
+                        report = report.fix(start, flow.clone(), self.mended(start, &flow));
+                    }
+                    None => report = report.note(note),
+                }
+                self.report(report);
                 self.it = Some(It { val: Val::Unknown, used: true });
                 Val::Unknown
             }
@@ -240,7 +254,7 @@ impl<'a> Elab<'a> {
             if self.is_tensor(&cond.left) || cond.right.as_ref().is_some_and(|(_, right)| self.is_tensor(right)) {
                 let text = "`if` is decided when the file is checked: it cannot look at a tensor";
                 let report = Diagnostic::error("type::branch_on_tensor", text, cond.span, "a value of the flow");
-                let note = "a choice for each element is arithmetic: `mask * a + (1 - mask) * b`, or an activation";
+                let note = "a choice for each element is a stage: `(mask, a, b) |> where`, or an activation";
                 self.report(report.note(note));
                 return self.unknown_stage();
             }

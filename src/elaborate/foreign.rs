@@ -19,8 +19,19 @@ pub(crate) fn sharpen(reports: &mut Vec<Diagnostic>, sources: &Sources) {
         let span = report.labels[0].span;
         let Some(source) = sources.0.get(usize::from(span.file)) else { continue };
         match report.code {
-            "syntax::method" if line_of(&source.text, span).0.trim() == "data" => {
+            "syntax::method" if matches!(line_of(&source.text, span).0.trim(), "data" | "valid") => {
                 retell_file(report, span, &source.text)
+            }
+            "syntax::method" if line_of(&source.text, span).0.trim_start().starts_with("data ") => {
+                let written = &source.text[span.start as usize..span.end as usize];
+                let fixed = format!("\"{written}\"");
+                report.message = format!("a file's name stands in quotes: `{fixed}`");
+                report.labels[0].text = "a file's name".into();
+                report.notes.clear();
+                report.fixes.clear();
+                let (before, rest) = (line_of(&source.text, span).0.trim_start(), rest_of_line(&source.text, span));
+                let shown = format!("{before}{fixed}{rest}");
+                *report = report.clone().fix(span, fixed, shown);
             }
             "syntax::framework_name" | "syntax::method" | "syntax::called" => retell(report, span, &source.text),
             "syntax::self" => retell_self(report, span, &source.text),
@@ -188,8 +199,25 @@ impl super::Elab<'_> {
         };
         let Some(name) = foreign::ours(word) else {
             let Some(advice) = foreign::advice(word) else { return false };
-            let message = format!("there is no `{}` here: {advice}", short(written));
-            let report = Diagnostic::error("name::foreign", message, call.span, "another language's word");
+            let (told, more) = match advice.split_once(": ").filter(|_| advice.len() > 90) {
+                Some((told, more)) => (told, Some(more)),
+                None => (advice, None),
+            };
+            let message = format!("there is no `{}` here: {told}", short(written));
+            let mut report = Diagnostic::error("name::foreign", message, call.span, "another language's word");
+            report.notes.extend(more.map(str::to_string));
+            let stage = written
+                .split('"')
+                .nth(1)
+                .filter(|stage| word.contains("ctivation") && crate::ops::find(stage).is_some());
+            if let Some(stage) = stage {
+                let shown = self.mended(call.span, stage);
+                report.message = report.message.replace("`relu`", &format!("`{stage}`"));
+                return {
+                    self.report(report.fix(call.span, stage, shown));
+                    true
+                };
+            }
             let out = advice.ends_with("leave the line out") || matches!(word, "print" | "pass" | "end");
             self.report(if out { without(report, call.span, text) } else { report });
             return true;

@@ -36,6 +36,15 @@ const INITS: &[(&str, &[AttrDef])] = &[
     ("lecun_uniform", &[]),
     ("orthogonal", GAIN),
     ("eye", &[]),
+    ("dirac", &[AttrDef::new("groups", &[AttrKind::Size], AttrDefault::Int(1), "groups of filters, each an identity")]),
+    (
+        "sparse",
+        &[
+            AttrDef::required("sparsity", &[AttrKind::Number], "the share of zeros in each column")
+                .within(Domain::Probability),
+            number("std", 0.01).within(Domain::NonNegative),
+        ],
+    ),
 ];
 
 impl<'a> Elab<'a> {
@@ -66,6 +75,8 @@ impl<'a> Elab<'a> {
             "lecun_normal" => Init::KaimingNormal(1.0, false),
             "lecun_uniform" => Init::KaimingUniform(1.0, false),
             "orthogonal" => Init::Orthogonal(number("gain")),
+            "dirac" => Init::Dirac(attrs.int("groups").unwrap_or(1)),
+            "sparse" => Init::Sparse(number("sparsity"), number("std")),
             _ => Init::Eye,
         })
     }

@@ -6,14 +6,13 @@ use super::flow::It;
 use super::model::Read;
 use super::path::Adds;
 use super::scope::{Bound, Meaning};
-use super::settings::SETTINGS;
-use super::settings::Section;
+use super::settings::{SETTINGS, Section, is_target};
 use super::value::{Elem, Val};
 use crate::diagnostic::Diagnostic;
 use crate::ir::attr::{Attr, Attrs};
 use crate::ir::structured::{Item, PortDef, Region, Tail, ValueId};
 use crate::ops;
-use crate::syntax::ast::{self, Expr, ExprKind, Flow, Lhs, Name, SettingValue, StageKind};
+use crate::syntax::ast::{self, Expr, ExprKind, Flow, Lhs, Name, SettingValue, StageKind, StmtKind};
 use crate::tensor::DType;
 use crate::text::Span;
 
@@ -32,7 +31,7 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn targets(&mut self, settings: &[(&'a ast::Setting, Option<Span>)], section: &mut Section) {
-        for (setting, _) in settings.iter().filter(|(setting, _)| setting.name.text == "target") {
+        for (setting, _) in settings.iter().filter(|(setting, _)| is_target(&setting.name.text)) {
             match &setting.value {
                 SettingValue::Ports(ports) => {
                     for (name, typed) in ports {
@@ -135,7 +134,10 @@ impl<'a> Elab<'a> {
                 let text = format!("`{}` takes an operator, or a body", setting.name.text);
                 let report = Diagnostic::error("train::loss", text, setting.span, "not an operator");
                 let report = self.without_quotes(report, setting);
-                self.report(report.note("for instance `loss cross_entropy`, or `loss { (out, y) |> mse }`"));
+                let name = &setting.name.text;
+                self.report(
+                    report.note(format!("for instance `{name} cross_entropy`, or `{name} {{ (out, y) |> mse }}`")),
+                );
                 (Val::Unknown, String::new())
             }
         };
@@ -172,8 +174,9 @@ impl<'a> Elab<'a> {
                 continue;
             }
             let base = metric_name(setting);
-            let count = metrics.iter().filter(|(name, _)| name.split('_').next() == Some(base.as_str())).count();
-            let name = if count == 0 { base } else { format!("{base}_{}", count + 1) };
+            let taken = |name: &String| metrics.iter().any(|(own, _)| own == name);
+            let numbered = (2..).map(|n| format!("{base}_{n}"));
+            let name = std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(base);
             metrics.push((name, tail));
         }
         if !given && let Some(tail) = loss.and_then(|loss| self.accuracy(loss)) {
@@ -206,10 +209,14 @@ impl<'a> Elab<'a> {
     }
 }
 
-/// `accuracy` of `metric accuracy(axis = 1)`; the name of a body's last value.
+/// `accuracy` of `metric accuracy(axis = 1)`; the last operator of a flow or of a body.
 pub(super) fn metric_name(setting: &ast::Setting) -> String {
     let last = match &setting.value {
         SettingValue::Flow(_, flow) => flow.stages.last(),
+        SettingValue::Body(body) => match body.stmts.last().map(|stmt| &stmt.kind) {
+            Some(StmtKind::Flow(_, flow) | StmtKind::Return(flow)) => flow.stages.last(),
+            _ => None,
+        },
         _ => None,
     };
     match last.map(|stage| &stage.kind) {

@@ -17,12 +17,14 @@ mod coerce;
 mod condition;
 mod contract;
 mod deep;
+mod elements;
 mod exact;
 mod explain;
 mod facts;
 mod fixes;
 mod flow;
 mod foreign;
+mod functions;
 mod inits;
 mod limits;
 mod losses;
@@ -41,13 +43,18 @@ mod residual;
 mod resolve;
 mod rewrite;
 mod scope;
+mod sentences;
 mod sets;
+mod setting_sets;
+mod setting_words;
 mod settings;
 mod signature;
 mod tensor_arguments;
 mod train;
+mod unknown;
 mod value;
 mod words;
+mod wrong;
 
 pub(crate) use foreign::sharpen;
 
@@ -128,6 +135,8 @@ struct Elab<'a> {
     request: &'a Request,
     /// Places of syntax errors.
     faults: &'a [Span],
+    /// Names of several blocks: which one a call means is not known.
+    blocks_twice: std::collections::HashSet<String>,
     /// Words that were reported as dims that nobody declared.
     unknown_dims: Vec<String>,
     /// `--set`, read, and which of them reached something.
@@ -213,6 +222,7 @@ impl<'a> Elab<'a> {
             request,
             sets,
             faults: &[],
+            blocks_twice: Default::default(),
             unknown_dims: vec![],
             used_sets: Default::default(),
             train_attrs: Default::default(),
@@ -400,6 +410,7 @@ impl<'a> Elab<'a> {
             let text = format!("there are two blocks `{}`", name.text);
             let report = Diagnostic::error("name::block_twice", text, name.span, "again here");
             self.report(report.label(first, "first here"));
+            self.blocks_twice.insert(name.text.clone());
             return;
         }
         self.block_names.insert(name.text.clone(), self.blocks.len());

@@ -4,7 +4,6 @@ use super::Elab;
 use super::scope::{FUNCTIONS, Meaning};
 use super::value::{Given, StageValue, Static, Target};
 use crate::diagnostic::Diagnostic;
-use crate::kernels::float::Float;
 use crate::ops;
 use crate::syntax::ast::{Arg, BinOp, Call, Expr, ExprKind, Item, StageKind};
 use crate::text::Span;
@@ -29,11 +28,11 @@ impl<'a> Elab<'a> {
                 Some(args) => self.call(call, args),
             },
             ExprKind::Neg(inner) => {
-                let value = self.eval(inner);
+                let value = self.eval_operand(inner);
                 self.arithmetic(BinOp::Mul, Static::Int(-1), value, expr.span)
             }
             ExprKind::Binary(op, left, right) => {
-                let (left, right) = (self.eval(left), self.eval(right));
+                let (left, right) = (self.eval_operand(left), self.eval_operand(right));
                 self.arithmetic(*op, left, right, expr.span)
             }
             ExprKind::Index(list, index) => self.index(list, index, expr.span),
@@ -215,118 +214,11 @@ impl<'a> Elab<'a> {
                 self.reports.truncate(before);
             }
             let pin = arg.pin.as_ref().map(|pin| self.eval(pin));
-            given.push(Given { name: arg.name.clone(), value, pin, span: arg.span, value_span: arg.value.span, hyper });
+            let items = items(&arg.value);
+            let (name, value_span) = (arg.name.clone(), arg.value.span);
+            given.push(Given { name, value, pin, span: arg.span, value_span, items, hyper });
         }
         given
-    }
-
-    fn function(&mut self, call: &Call, word: &str, values: &[Static]) -> Static {
-        if values.iter().any(|value| matches!(value, Static::Unknown)) {
-            return Static::Unknown;
-        }
-        if matches!(word, "len" | "range") && values.iter().any(|value| self.is_open(value)) {
-            return Static::Unknown;
-        }
-        let span = call.span;
-        match (word, values) {
-            ("floor" | "ceil" | "round", [value]) => self.rounded(word, value, span),
-            ("min" | "max", [Static::List(items)]) if !items.is_empty() => self.extreme(word, items, span),
-            ("min" | "max", [_, _, ..]) => self.extreme(word, values, span),
-            ("len", [Static::List(items)]) => Static::Int(items.len() as i64),
-            ("range", _) => self.range(values, span),
-            ("sqrt", [value]) => self.real(value, span, Float::sqrt),
-            ("log", [value]) => self.real(value, span, Float::ln),
-            _ => {
-                let kinds: Vec<&str> = values.iter().map(Static::kind).collect();
-                let wants = match word {
-                    "min" | "max" => "two or more numbers, or a list",
-                    "len" => "one list",
-                    _ => "one number",
-                };
-                let text = format!("`{word}` takes {wants}, and gets {}", kinds.join(" and "));
-                let report = Diagnostic::error("type::function", text, span, format!("wants {wants}"));
-                let args = call.args.as_deref().unwrap_or_default();
-                self.report(match (word, args) {
-                    ("floor" | "ceil" | "round", [a, b]) => {
-                        let fixed = format!("{word}({} / {})", self.written(a.span), self.written(b.span));
-                        report.fix(span, fixed.clone(), self.mended(span, &fixed))
-                    }
-                    _ => report,
-                });
-                Static::Unknown
-            }
-        }
-    }
-
-    fn real(&mut self, value: &Static, span: Span, apply: fn(f64) -> f64) -> Static {
-        match value.float() {
-            Some(x) => Static::Float(apply(x)),
-            None => self.need_number(value, span),
-        }
-    }
-
-    fn rounded(&mut self, word: &str, value: &Static, span: Span) -> Static {
-        if let Some((n, d)) = value.exact() {
-            let floor = n.div_euclid(d);
-            return Static::Int(match word {
-                "floor" => floor,
-                "ceil" => floor + i64::from(n.rem_euclid(d) != 0),
-                _ => {
-                    let twice = 2 * i128::from(n.rem_euclid(d));
-                    let up = twice > i128::from(d) || (twice == i128::from(d) && floor % 2 != 0);
-                    floor + i64::from(up)
-                }
-            });
-        }
-        match value {
-            Static::Float(x) => {
-                let x = match word {
-                    "floor" => x.floor(),
-                    "ceil" => x.ceil(),
-                    _ => x.round_ties_even(),
-                };
-                if x.abs() < 9e18 { Static::Int(x as i64) } else { self.refuse_overflow(span) }
-            }
-            Static::Dim(_) => value.clone(),
-            other => self.need_number(&other.clone(), span),
-        }
-    }
-
-    fn extreme(&mut self, word: &str, values: &[Static], span: Span) -> Static {
-        let mut best: Option<(f64, Static)> = None;
-        for value in values {
-            let value = self.plain(value);
-            let Some(x) = value.float() else { return self.need_number(&value, span) };
-            if best.as_ref().is_none_or(|(b, _)| if word == "min" { x < *b } else { x > *b }) {
-                best = Some((x, value));
-            }
-        }
-        best.map_or(Static::Unknown, |(_, value)| value)
-    }
-
-    fn range(&mut self, values: &[Static], span: Span) -> Static {
-        let numbers: Option<Vec<i64>> = values.iter().map(|value| self.as_int(value)).collect();
-        let (from, to, step) = match numbers.as_deref() {
-            Some([n]) => (0, *n, 1),
-            Some([from, to]) => (*from, *to, 1),
-            Some([from, to, step]) if *step != 0 => (*from, *to, *step),
-            _ => {
-                let text = "`range` takes one to three integers";
-                self.report(Diagnostic::error("type::function", text, span, "range(n), range(from, to, step)"));
-                return Static::Unknown;
-            }
-        };
-        let count = (i128::from(to) - i128::from(from)).div_euclid(i128::from(step));
-        if count > 1_000_000 {
-            return self.refuse_size(span, "a list of more than 1,000,000 numbers");
-        }
-        let mut list = vec![];
-        let mut at = from;
-        while if step > 0 { at < to } else { at > to } {
-            list.push(Static::Int(at));
-            at = at.saturating_add(step);
-        }
-        Static::List(list)
     }
 
     fn index(&mut self, list: &'a Expr, index: &'a Expr, span: Span) -> Static {
@@ -395,6 +287,14 @@ impl<'a> Elab<'a> {
         }
     }
 
+    /// An operand of `+ - * / % ^`; what is none is told in its own place.
+    fn eval_operand(&mut self, expr: &'a Expr) -> Static {
+        match self.eval(expr) {
+            value @ (Static::Word(_) | Static::Str(_) | Static::None) => self.need_number(&value, expr.span),
+            value => value,
+        }
+    }
+
     /// A number is wanted, and this is none; symbolic sizes are silent while a block is checked for all sizes.
     pub(super) fn need_number(&mut self, value: &Static, span: Span) -> Static {
         match value {
@@ -403,7 +303,8 @@ impl<'a> Elab<'a> {
             Static::Dim(dim) => {
                 let text = format!("`{}` is no number here: it stands for any size", self.shapes.dims.show(*dim));
                 let report = Diagnostic::error("type::symbolic", text, span, "a number is wanted here");
-                self.report(report.note(ONLY_IN_SHAPES));
+                let report = self.with_declaration(report.note(ONLY_IN_SHAPES), span);
+                self.report(report);
             }
             Static::Word(word) => self.unknown_word(&word.clone(), span),
             other => {
@@ -413,35 +314,12 @@ impl<'a> Elab<'a> {
         }
         Static::Unknown
     }
-
-    /// A bare word that names nothing.
-    pub(super) fn unknown_word(&mut self, word: &str, span: Span) {
-        if self.unknown_dims.iter().any(|dim| dim == word) || self.lost_name(word) {
-            return;
-        }
-        let mut report = Diagnostic::error(
-            "name::unknown",
-            format!("there is no hyperparameter, dim or stage `{word}`"),
-            span,
-            "unknown",
-        );
-        if let Some(ours) = other_spelling(word) {
-            report.message = format!("`{word}` is written `{ours}` here");
-            report = self.meant_name(report, span, ours);
-        } else if let Some(meant) = self.meant_number(word).or_else(|| self.meant_stage(word)) {
-            report = self.meant_name(report, span, &meant);
-        }
-        self.report(report);
-    }
 }
 
-/// Our spelling of another language's constant.
-pub(super) fn other_spelling(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "True" | "TRUE" | "yes" | "on" => "true",
-        "False" | "FALSE" | "no" | "off" => "false",
-        "None" | "null" | "nil" | "NULL" | "nothing" => "none",
-        "Inf" | "infinity" | "Infinity" => "inf",
-        _ => return None,
-    })
+/// The items of a list that is written as one.
+fn items(expr: &Expr) -> Vec<Span> {
+    match &expr.kind {
+        ExprKind::List(items) => items.iter().map(Item::span).collect(),
+        _ => vec![],
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Elab;
 use super::apply::Application;
+use super::elements::Taken;
 use super::scope::near;
 use super::value::Val;
 use crate::diagnostic::Diagnostic;
@@ -64,13 +65,49 @@ impl<'a> Elab<'a> {
             let text = format!("`{}` needs `{}`, and nothing flows in for it", app.word, schema.name);
             let report =
                 Diagnostic::error("type::operand_missing", text, app.span, format!("`{}` is missing", schema.name));
-            self.report(report.note(format!("it is written so: {form} |> {}", app.word)));
+            let target = match schema.name {
+                "target" => self.with_target(&report, op, app, &operands),
+                _ => None,
+            };
+            self.report(match target {
+                Some(report) => report,
+                None => report.note(format!("it is written so: {form} |> {}", app.word)),
+            });
             return None;
         }
         while operands.len() > 1 && operands.last() == Some(&None) {
             operands.pop();
         }
         self.check_elements(op, app, &operands).then_some(operands)
+    }
+
+    /// A loss of a train section that has no target: told with the line that is missing.
+    fn with_target(
+        &self,
+        report: &Diagnostic,
+        op: &'static OpDef,
+        app: &Application<'_>,
+        operands: &[Option<ValueId>],
+    ) -> Option<Diagnostic> {
+        let source = self.sources.0.get(usize::from(app.span.file))?;
+        let start = source.text[..app.span.start as usize].rfind('\n').map_or(0, |at| at + 1);
+        let before = &source.text[start..app.span.start as usize];
+        if !matches!(before.trim(), "loss" | "metric") {
+            return None;
+        }
+        let mut report = report.clone();
+        report.message = format!("`{}` compares with a target, and this section has none", app.word);
+        report.labels[0].text = "the target is missing".into();
+        let Some(value) = operands.first().copied().flatten() else { return Some(report) };
+        let ty = self.ty(value);
+        let dims = self.shapes.dims(ty);
+        let classes = op.attrs.iter().any(|def| def.name == "ignore_index");
+        let dims = if classes { &dims[..dims.len().saturating_sub(1)] } else { dims };
+        let sizes: Vec<String> = dims.iter().map(|&dim| self.shapes.dims.show(dim)).collect();
+        let line = format!("target y: {}[{}]", if classes { "i64" } else { "f32" }, sizes.join(", "));
+        let margin = &before[..before.len() - before.trim_start().len()];
+        let place = Span { start: start as u32, end: start as u32, ..app.span };
+        Some(report.fix(place, format!("{margin}{line}\n"), line))
     }
 
     pub(super) fn unknown_operand(
@@ -86,7 +123,11 @@ impl<'a> Elab<'a> {
         let report = match near(name, names.iter().copied()) {
             Some(meant) => {
                 report.labels[0].text = format!("did you mean `{meant}`?");
-                report
+                let place = Span { end: span.start + name.len() as u32, ..span };
+                match self.written(place) == name {
+                    true => report.fix(place, meant, self.mended(place, meant)),
+                    false => report,
+                }
             }
             None => report.note(format!("its operands are {}", names.join(", "))),
         };
@@ -121,7 +162,8 @@ impl<'a> Elab<'a> {
             let Some(schema) = op.operands.get(i).or(op.operands.last()) else { continue };
             let ty = self.ty(*value);
             if !schema.dtype.allow(ty.dtype) {
-                self.report_elements(app.word, app.span, schema.name, schema.dtype, *value);
+                let taken = Taken { op, word: app.word, span: app.span, operands };
+                self.report_operand(taken, i, schema.dtype, *value);
                 return false;
             }
         }

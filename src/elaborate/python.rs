@@ -4,7 +4,7 @@
 //! in; a function (`F.relu(x)`) is a stage with what flows in as its first argument; so is a method. Where it cannot
 //! tell it says nothing, and whatever it says is tried like any other fix.
 
-use crate::ir::attr::AttrDefault;
+use crate::ir::attr::{AttrDefault, AttrKind};
 use crate::ir::op::OpDef;
 use crate::ops;
 use crate::ops::foreign::{self, Fate};
@@ -257,6 +257,7 @@ impl<'t> Reader<'t> {
             self.planned = Some(ours);
         }
         let mut params: Vec<(&str, Fate)> = entry.map(|entry| entry.params().collect()).unwrap_or_default();
+        let all = params.clone();
         let inferred = params.iter().take_while(|(_, fate)| *fate == Fate::Dropped).count();
         let named = |attr: &str| {
             let theirs = params
@@ -277,7 +278,7 @@ impl<'t> Reader<'t> {
         for (word, piece) in args {
             let value = argument(piece);
             let fate = match &word {
-                Some(word) => params.iter().find(|(theirs, _)| theirs == word).map(|(_, fate)| *fate),
+                Some(word) => all.iter().find(|(theirs, _)| theirs == word).map(|(_, fate)| *fate),
                 None => {
                     let at = position.min(params.len().saturating_sub(1));
                     position += 1;
@@ -287,6 +288,9 @@ impl<'t> Reader<'t> {
                 }
             };
             made.add(op, word, value, fate)?;
+        }
+        for (name, value) in entry.into_iter().flat_map(|entry| entry.always()) {
+            made.given.push((name.into(), value.into(), true));
         }
         if matches!(ours, "adaptive_avgpool" | "adaptive_maxpool")
             && made.given.first().is_some_and(|(_, value, _)| value == "1")
@@ -328,6 +332,7 @@ impl Made {
                 positional.get(at)?.name.to_string()
             }
         };
+        let value = if attr == "amount" { in_axis_order(value) } else { option(op, &attr, value) };
         self.given.push((attr, value, named));
         Some(())
     }
@@ -353,6 +358,23 @@ impl Made {
         let call = if args.is_empty() { ours.to_string() } else { format!("{ours}({})", args.join(", ")) };
         std::iter::once(call).chain(self.stages).collect::<Vec<_>>().join(" |> ")
     }
+}
+
+/// A flat list of paddings, last axis first, as pairs in axis order.
+fn in_axis_order(value: String) -> String {
+    let numbers: Option<Vec<i64>> = value
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .and_then(|text| text.split(',').map(|number| number.trim().parse().ok()).collect());
+    numbers.and_then(|numbers| ops::parts::in_axis_order(&numbers)).unwrap_or(value)
+}
+
+/// `"nearest-exact"` of theirs is `"nearest_exact"`, where we have such an option.
+fn option(op: Option<&OpDef>, attr: &str, value: String) -> String {
+    let ours = value.replace('-', "_");
+    let known = |kind: &AttrKind| matches!(kind, AttrKind::Choice(all) if all.contains(&ours.trim_matches('"')));
+    let def = op.and_then(|op| op.attrs.iter().find(|def| def.name == attr));
+    if def.is_some_and(|def| def.kinds.iter().any(known)) { ours } else { value }
 }
 
 /// Whether this version has an operator, optimizer or schedule of that name.

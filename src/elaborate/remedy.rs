@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ir::attr::Attr;
 use crate::ir::dim::Dim;
 use crate::ir::op::{Misfit, MisfitKind, Why};
+use crate::tensor::DType;
 use crate::text::Span;
 
 impl Elab<'_> {
@@ -36,10 +37,22 @@ impl Elab<'_> {
                 report.fix(use_.span, "matmul_nt", self.mended(use_.span, "matmul_nt"))
             }
             MisfitKind::Rank { .. } => match use_.op.operands.get(misfit.operand.unwrap_or(0)) {
-                Some(schema) if schema.name == "target" => {
-                    let report = self.with_target_fix(report, use_, misfit);
-                    report.note("classes are i64, one number for each row; floats are one probability for each class")
+                Some(schema)
+                    if schema.name == "target" && !use_.op.attrs.iter().any(|def| def.name == "ignore_index") =>
+                {
+                    self.with_equal_target(report, use_, misfit)
                 }
+                Some(schema) if schema.name == "target" && use_.op.name != "ctc" => {
+                    let report = self.with_target_fix(report, use_, misfit);
+                    match schema.dtype.allow(DType::I64) {
+                        true => report.note(
+                            "classes are i64, one number for each row; floats are one probability for each class",
+                        ),
+                        false => report.note("a target of floats has the shape of what it is compared with"),
+                    }
+                }
+                _ if self.lacks_batch(use_, misfit) => report
+                    .note("its first axis is the batch: `dim batch` at the top, and `[batch, …]` in the signature"),
                 _ => report.note(format!("the shapes of `{}`: {}", use_.word, use_.op.shape)),
             },
             MisfitKind::TooSmall(Why::Table) => {
@@ -51,7 +64,12 @@ impl Elab<'_> {
                     _ => report,
                 }
             }
+            MisfitKind::Attribute(_) => match (misfit.meant.clone(), place_of(use_, misfit)) {
+                (Some(meant), Some(place)) => report.fix(place, meant.clone(), self.mended(place, &meant)),
+                _ => report,
+            },
             MisfitKind::Count => self.with_count_fix(report, use_, misfit),
+            MisfitKind::Size(Why::Other) if use_.op.name == "squeeze" => self.with_squeezed_axis(report, use_),
             MisfitKind::Size(Why::Concat) => self.with_axis_fix(report, use_, misfit),
             MisfitKind::Divides(Why::Pairs) => match self.even_heads(use_) {
                 Some(note) => report.note(note),
@@ -97,6 +115,42 @@ impl Elab<'_> {
         }
     }
 
+    /// Whether what flows in has one axis too few for an operator that begins with a batch.
+    fn lacks_batch(&self, use_: &Use<'_>, misfit: &Misfit) -> bool {
+        let MisfitKind::Rank { least, .. } = misfit.kind else { return false };
+        let value = use_.operands.first().copied().flatten();
+        // Where the first axis is a dim it is the batch already.
+        let few = |value| {
+            let dims = self.shapes.dims(self.ty(value));
+            dims.len() + 1 == least && dims.first().is_none_or(|&first| self.shapes.dims.as_const(first).is_some())
+        };
+        misfit.operand.unwrap_or(0) == 0 && use_.op.shape.starts_with("[B, c") && value.is_some_and(few)
+    }
+
+    /// Proposes to drop the axis of size 1.
+    fn with_squeezed_axis(&self, report: Diagnostic, use_: &Use<'_>) -> Diagnostic {
+        let Some(value) = use_.operands.first().copied().flatten() else { return report };
+        let dims = self.shapes.dims(self.ty(value));
+        let Some(at) = dims.iter().rposition(|&dim| self.shapes.dims.as_const(dim) == Some(1)) else { return report };
+        let axis = if at + 1 == dims.len() { -1 } else { at as i64 };
+        let fixed = format!("{}({axis})", use_.word);
+        report.fix(use_.span, fixed.clone(), self.mended(use_.span, &fixed))
+    }
+
+    /// Proposes a target of the shape that the loss compares it with.
+    fn with_equal_target(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
+        let report = report.note(format!("`{}` compares two values of one shape", use_.word));
+        let target = misfit.operand.and_then(|index| use_.operands.get(index).copied().flatten());
+        let place = target.and_then(|value| self.culprit(value)).filter(|place| self.is_input(*place));
+        match (place, use_.operands.first().copied().flatten()) {
+            (Some(place), Some(value)) => {
+                let fixed = self.shapes.show(self.ty(value));
+                report.fix(place, fixed.clone(), self.mended(place, &fixed))
+            }
+            _ => report,
+        }
+    }
+
     /// Proposes to join along the axis in which the values differ.
     fn with_axis_fix(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
         let named = |arg: &&Given| arg.name.as_ref().is_none_or(|name| name.text == "axis");
@@ -123,7 +177,8 @@ impl Elab<'_> {
         let written = self.written(place).to_string();
         let classes = written.strip_prefix("f32").map(|rest| format!("i64{rest}"));
         let shorter = written.rfind(',').map(|at| format!("{}]", &written[..at]));
-        let fixes = classes.into_iter().chain(shorter);
+        let compared = use_.operands.first().copied().flatten().map(|value| self.shapes.show(self.ty(value)));
+        let fixes = classes.into_iter().chain(shorter).chain(compared);
         fixes.fold(report, |report, fixed| report.fix(place, fixed.clone(), self.mended(place, &fixed)))
     }
 
@@ -137,6 +192,9 @@ impl Elab<'_> {
     fn with_count_fix(&self, report: Diagnostic, use_: &Use<'_>, misfit: &Misfit) -> Diagnostic {
         let Some((wanted, found)) = self.reduced_counts(misfit) else { return report };
         let (Ok(flows), Ok(asked)) = (wanted.parse::<i64>(), found.parse::<i64>()) else {
+            if wanted == "1" || found == "1" {
+                return report.note("`-1` stands for what is left: `reshape([-1, 64])` joins all axes before the last");
+            }
             let fact = format!("{wanted} == {found}");
             let report = report.note(format!("it fits where `{fact}`, which is not known"));
             return self.with_fact_fix(report, &fact);
@@ -169,4 +227,19 @@ pub(super) fn divided_by(size: i64) -> String {
 fn some(numbers: impl Iterator<Item = i64>) -> String {
     let all: Vec<String> = numbers.take(10).map(|n| n.to_string()).collect();
     if all.len() > 9 { format!("{}, …", all[..8].join(", ")) } else { all.join(", ") }
+}
+
+/// Where the value of the attribute stands that does not fit: by its name, or in front, perhaps without its brackets.
+fn place_of(use_: &Use<'_>, misfit: &Misfit) -> Option<Span> {
+    let name = misfit.attr?;
+    let named = use_.given.iter().find(|arg| arg.name.as_ref().is_some_and(|own| own.text == name));
+    let first = use_.op.attrs.iter().find(|def| def.positional).is_some_and(|def| def.name == name);
+    let front: Vec<&Given> = use_.given.iter().take_while(|arg| arg.name.is_none()).filter(|_| first).collect();
+    let items = |attr: &Attr| if let Attr::List(items) = attr { items.len() } else { 1 };
+    let ends = match front[..] {
+        [one] => Some((one, one)),
+        [first, .., last] if front.len() == items(use_.attrs.get(name)) => Some((first, last)),
+        _ => None,
+    };
+    named.map(|arg| arg.value_span).or(ends.map(|(first, last)| first.value_span.to(last.value_span)))
 }

@@ -182,7 +182,30 @@ impl<'a> Elab<'a> {
                 let same = report.places.iter().filter(|(_, message)| *message == diagnostic.message);
                 fix.also.extend(same.map(|(place, _)| (*place, fix.replacement.clone())));
             }
-            if !report.places.is_empty() {
+            if let Some(fix) =
+                diagnostic.fixes.first_mut().filter(|fix| !fix.also.is_empty() && diagnostic.code == "type::dtype")
+            {
+                let said = sources.text(fix.span);
+                fix.shown = with_word(&fix.shown, said, &fix.replacement);
+            }
+            if diagnostic.code == "name::dim" && diagnostic.fixes.is_empty() {
+                let mut told: Vec<&String> = vec![&diagnostic.message];
+                let mut labels = vec![];
+                for (place, message) in &report.places {
+                    let near = place.file == diagnostic.labels[0].span.file && labels.len() < 3;
+                    if near && !told.contains(&message) {
+                        told.push(message);
+                        labels.push(Label { span: *place, text: "not declared".into() });
+                    }
+                }
+                if !labels.is_empty() {
+                    let names: Vec<&str> = told.iter().filter_map(|told| told.split('`').nth(1)).collect();
+                    let (last, rest) = names.split_last().expect("the first name is there");
+                    let rest: Vec<String> = rest.iter().map(|name| format!("`{name}`")).collect();
+                    diagnostic.message = format!("there are no dims {} and `{last}`", rest.join(", "));
+                    diagnostic.labels.extend(labels);
+                }
+            } else if !report.places.is_empty() {
                 let mut lines = vec![];
                 let mut messages: Vec<String> = vec![];
                 for (place, message) in &report.places {
@@ -201,8 +224,9 @@ impl<'a> Elab<'a> {
                 }
             }
             if diagnostic.code == "name::dim" && diagnostic.fixes.is_empty() {
-                let told = std::iter::once(&diagnostic.message).chain(report.places.iter().map(|(_, told)| told));
-                let mut names: Vec<&str> = told.filter_map(|told| told.split('`').nth(1)).collect();
+                let first = sources.text(diagnostic.labels[0].span);
+                let told = report.places.iter().filter_map(|(_, told)| told.split('`').nth(1));
+                let mut names: Vec<&str> = std::iter::once(first).chain(told).collect();
                 let mut seen = std::collections::HashSet::new();
                 names.retain(|name| seen.insert(*name));
                 let line = format!("dim {}", names.join(", "));
@@ -216,6 +240,24 @@ impl<'a> Elab<'a> {
         };
         reports.into_iter().map(finish).collect()
     }
+}
+
+/// A line with a word replaced wherever it still stands.
+fn with_word(line: &str, word: &str, by: &str) -> String {
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if word.is_empty() || !word.chars().all(letter) {
+        return line.to_string();
+    }
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find(word) {
+        let end = at + word.len();
+        let whole = !rest[..at].ends_with(letter) && !rest[end..].starts_with(letter);
+        out.push_str(&rest[..at]);
+        out.push_str(if whole { by } else { word });
+        rest = &rest[end..];
+    }
+    out + rest
 }
 
 fn last_block(chain: &[Frame]) -> Option<&Frame> {

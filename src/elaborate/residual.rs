@@ -249,7 +249,13 @@ impl<'a> Elab<'a> {
         ends: Type,
         projected: Option<ValueId>,
     ) {
-        let place = self.culprit(branch).or_else(|| self.origin(branch)).unwrap_or(head);
+        let width = self.shapes.dims(skip).last() != self.shapes.dims(ends).last();
+        let made = if width && self.shapes.rank(ends) == self.shapes.rank(skip) {
+            self.sizer(branch)
+        } else {
+            self.culprit(branch)
+        };
+        let place = made.or_else(|| self.origin(branch)).unwrap_or(head);
         let text = "the branch of a residual must end with the shape it started with";
         let ends_as = format!("the branch ends as {}", self.shapes.show(ends));
         let carries = format!("the skip carries {}", self.shown_type(skip));
@@ -264,6 +270,10 @@ impl<'a> Elab<'a> {
             report = report.note(format!("equal where `{fact}`"));
             report = self.with_fact_fix(report, &fact);
         } else {
+            // Two layers that agree on another width meant it.
+            if width && self.culprit(branch).is_some_and(|first| first != place) {
+                report = self.with_projection_fix(report, place, &wanted, &found);
+            }
             report = self.with_size_fix(report, place, &wanted, &found);
             report = self.with_pad_fix(report, place, &wanted, &found);
             report = self.with_projection_fix(report, place, &wanted, &found);

@@ -98,6 +98,9 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn resolve_named(&mut self, call: &'a Call, word: &str, given: Vec<Given>) -> Resolved {
+        if self.blocks_twice.contains(word) {
+            return Resolved::Broken;
+        }
         if let Some(&block) = self.block_names.get(word) {
             return Resolved::Stage(Target::Block(block), given);
         }

@@ -111,6 +111,14 @@ impl Elab<'_> {
         report.fix(Span { end, ..name.span }, "", shown)
     }
 
+    /// With the place where the dim that is written there was declared.
+    pub(super) fn with_declaration(&self, report: Diagnostic, span: Span) -> Diagnostic {
+        match self.declared().get(self.written(span).trim()) {
+            Some(&declared) => report.label(declared, "declared as a dim here"),
+            None => report,
+        }
+    }
+
     /// A report on an unknown name, with the one that was probably meant.
     pub(super) fn meant_name(&self, mut report: Diagnostic, span: Span, meant: &str) -> Diagnostic {
         report.labels[0].text = format!("did you mean `{meant}`?");

@@ -7,12 +7,12 @@ use super::sets::Set;
 use super::value::{Elem, Static};
 use crate::data;
 use crate::diagnostic::Diagnostic;
-use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind};
 use crate::ir::structured::{PortDef, Region};
 use crate::ir::training::{Call, Clip, Group, Length, Valid};
 use crate::ops::foreign;
 use crate::optim;
-use crate::syntax::ast::{self, Expr, ExprKind, Flow, Name, SettingValue, StageKind};
+use crate::syntax::ast::{self, Expr, ExprKind, Flow, SettingValue, StageKind};
 use crate::text::Span;
 use indexmap::IndexMap;
 
@@ -37,6 +37,11 @@ pub(super) const SETTINGS: &[&str] = &[
     "save",
     "eval_every",
 ];
+
+/// Whether a setting is a target, perhaps by another word for it.
+pub(super) fn is_target(name: &str) -> bool {
+    name == "target" || foreign::listed(foreign::SETTINGS, name) == Some("target")
+}
 
 /// Settings that may stand several times.
 pub(super) const MANY: &[&str] = &["target", "metric", "optimizer", "freeze", "watch"];
@@ -106,6 +111,10 @@ impl<'a> Elab<'a> {
                 if !self.unknown_dims.iter().any(|dim| dim == name) && !self.faulty(setting.span) {
                     self.report_setting(setting);
                 }
+                if is_target(name) {
+                    // It is read as what it was meant to be: the loss has its target.
+                    settings.push((setting, None));
+                }
                 continue;
             }
             if self.faulty(setting.span) {
@@ -138,55 +147,6 @@ impl<'a> Elab<'a> {
         settings
     }
 
-    pub(super) fn report_setting(&mut self, setting: &ast::Setting) {
-        let name = &setting.name;
-        let text = format!("a train section has no setting `{}`", name.text);
-        let report = Diagnostic::error("train::setting", text, name.span, "unknown");
-        let dims = self.declared().keys().map(String::as_str);
-        let listed = foreign::listed(foreign::SETTINGS, &name.text);
-        let elsewhere = foreign::listed(foreign::ELSEWHERE, &name.text);
-        let near = || near(&name.text, SETTINGS.iter().copied().chain(dims));
-        let report = match (listed, elsewhere) {
-            (Some(meant), _) => self.setting_by_other_name(report, setting, meant),
-            (None, Some(where_)) => self.setting_elsewhere(report, setting, where_),
-            (None, None) => match near() {
-                Some(meant) => self.meant_name(report, name.span, meant),
-                None => report.note(format!("its settings are {}, and any declared dim", SETTINGS.join(", "))),
-            },
-        };
-        self.report(report);
-    }
-
-    /// What a setting is given, without a sign, brackets and quotes that only other languages write.
-    fn plain_value(&self, setting: &ast::Setting) -> String {
-        let written = self.written(setting.span);
-        let value = written.get(setting.name.text.len()..).unwrap_or("").trim_start_matches([' ', '=', ':']).trim();
-        let inner = value.trim_matches(['[', ']', '"', '\'', ' ']);
-        let word = !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if word { inner.to_string() } else { value.to_string() }
-    }
-
-    fn setting_by_other_name(&self, mut report: Diagnostic, setting: &ast::Setting, meant: &str) -> Diagnostic {
-        let value = self.plain_value(setting);
-        report.labels[0].text = format!("here it is `{meant}`");
-        let line = format!("{meant} {value}");
-        report.fix(setting.span, line.trim_end(), line.trim_end())
-    }
-
-    fn setting_elsewhere(&self, report: Diagnostic, setting: &ast::Setting, told: &str) -> Diagnostic {
-        let report = report.note(told);
-        if told.ends_with("leave it out") {
-            let text = self.sources.0.get(usize::from(setting.span.file)).map_or("", |source| &source.text);
-            return super::foreign::without(report, setting.span, text);
-        }
-        let value = self.plain_value(setting);
-        if told.contains("clip norm(1.0)") && value.parse::<f64>().is_ok() {
-            let line = format!("clip norm({value})");
-            return report.fix(setting.span, line.clone(), line);
-        }
-        report
-    }
-
     pub(super) fn plain_settings(&mut self, settings: &[(&'a ast::Setting, Option<Span>)], section: &mut Section) {
         for &(setting, at) in settings {
             let outer = std::mem::replace(&mut self.report_at, at);
@@ -206,7 +166,8 @@ impl<'a> Elab<'a> {
                 .report_value(setting, "no text: only `optimizer`, `freeze` and `watch` take a pattern of paths");
         }
         match setting.name.text.as_str() {
-            "target" | "loss" | "metric" => {}
+            "loss" | "metric" => {}
+            name if is_target(name) => {}
             "optimizer" => {
                 if let Some(optimizer) = self.catalogue_call(setting, "optimizer", Table::Optimizers)
                     && self.sound_optimizer(&optimizer)
@@ -241,46 +202,6 @@ impl<'a> Elab<'a> {
                 }
             }
         }
-    }
-
-    pub(super) fn report_value(&mut self, setting: &ast::Setting, wants: &str) {
-        if !matches!(setting.value, SettingValue::Broken) {
-            let text = format!("`{}` takes {wants}", setting.name.text);
-            let report = Diagnostic::error("train::value", text, setting.span, "does not fit");
-            self.report(self.without_quotes(report, setting));
-        }
-    }
-
-    /// With the fix for a name, or a file, that stands in quotes where a call is wanted.
-    pub(super) fn without_quotes(&self, report: Diagnostic, setting: &ast::Setting) -> Diagnostic {
-        if NO_VALUE.contains(&setting.name.text.as_str()) && setting.pattern.is_none() {
-            let word = self.plain_value(setting);
-            let fixed = format!("{} \"{word}.*\"", setting.name.text);
-            return if word.is_empty() { report } else { report.fix(setting.span, fixed.clone(), fixed) };
-        }
-        if setting.name.text == "clip" {
-            let value = self.plain_value(setting);
-            let inner = value.find('(').map_or(value.as_str(), |at| value[at + 1..].trim_end_matches(')'));
-            let kind = if value.starts_with('v') { "value" } else { "norm" };
-            let fixed = format!("clip {kind}({inner})");
-            return if inner.parse::<f64>().is_ok() { report.fix(setting.span, fixed.clone(), fixed) } else { report };
-        }
-        let (Some((text, span)), SettingValue::None) = (&setting.pattern, &setting.value) else { return report };
-        let reader = match text.rsplit_once('.').map(|(_, end)| end) {
-            Some("csv") => "csv",
-            Some("npz") => "npz",
-            Some("safetensors") => "safetensors",
-            Some("txt") => "text",
-            Some(_) | None => "",
-        };
-        let ours = foreign::find(text).map_or(text.to_lowercase(), |entry| entry.ours.to_string());
-        let fixed = match (setting.name.text.as_str(), reader) {
-            ("data" | "valid", "") => ours,
-            ("data" | "valid", reader) => format!("{reader}(\"{text}\")"),
-            ("loss" | "metric" | "optimizer" | "schedule", _) => ours,
-            _ => return report,
-        };
-        report.fix(*span, fixed.clone(), format!("{} {fixed}", setting.name.text))
     }
 
     /// The one expression that a setting is given.
@@ -339,7 +260,7 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn length(&mut self, setting: &'a ast::Setting, made: &mut Made, length: fn(u64) -> Length) {
-        let count = self.count(setting, 0);
+        let count = self.count(setting, 1);
         // What comes from outside replaces what stands in the file.
         if made.length.is_some() && self.report_at.is_none() {
             let text = "`steps` and `epochs` both say how long: one is enough";
@@ -350,12 +271,16 @@ impl<'a> Elab<'a> {
     }
 
     pub(super) fn valid(&mut self, setting: &'a ast::Setting) -> Option<Valid> {
-        let expr = self.expression(setting)?;
+        let wants = "a fraction between 0 and 1, or a source";
+        let Some(expr) = self.expression(setting) else {
+            self.report_value(setting, wants);
+            return None;
+        };
         if matches!(expr.kind, ExprKind::Int(_) | ExprKind::Float(_)) {
             let value = self.eval(expr);
-            let share = value.float().filter(|x| (0.0..1.0).contains(x));
+            let share = value.float().filter(|x| *x > 0.0 && *x < 1.0);
             if share.is_none() {
-                self.report_value(setting, "a fraction between 0 and 1, or a source");
+                self.report_value(setting, wants);
             }
             return share.map(Valid::Fraction);
         }
@@ -491,66 +416,6 @@ impl<'a> Elab<'a> {
             }
         }
         calls
-    }
-
-    /// `--set train.lr=…`: an attribute of the optimizers, else of the schedules.
-    pub(super) fn set_optimizer_attrs(&mut self, made: &mut Made) {
-        let sets: &'a [Set] = self.sets;
-        for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.train) {
-            let known = SETTINGS.contains(&set.key.as_str()) || self.declared().contains_key(&set.key);
-            if known || set.key.starts_with('.') {
-                continue;
-            }
-            if made.optimizers.is_empty()
-                && let Some(def) = optim::find_optimizer("adamw")
-            {
-                let attrs = Attrs::with(def.attrs, &[("lr", Attr::Float(1e-3))]);
-                let optimizer = Call { name: def.name.into(), attrs, span: Span::default() };
-                made.optimizers.push(Group { pattern: None, optimizer });
-            }
-            let has = |call: &Call| call.attrs.defs().iter().any(|def| def.name == set.key);
-            let optimizers = made.optimizers.iter_mut().map(|group| &mut group.optimizer);
-            let mut calls: Vec<&mut Call> = optimizers.filter(|call| has(call)).collect();
-            if calls.is_empty() {
-                calls = made.schedule.iter_mut().filter(|call| has(call)).collect();
-            }
-            for call in calls {
-                self.used_sets.insert(index);
-                self.set_attr(set, call);
-            }
-        }
-    }
-
-    pub(super) fn set_attr(&mut self, set: &'a Set, call: &mut Call) {
-        let expr = set.setting.as_ref().and_then(|setting| self.expression(setting));
-        let outer = self.report_at.replace(call.span);
-        match expr {
-            Some(expr) => {
-                let value = self.eval(expr);
-                let name = Name { text: set.key.clone(), span: expr.span };
-                let given = super::value::Given {
-                    name: Some(name),
-                    value,
-                    pin: None,
-                    span: expr.span,
-                    value_span: expr.span,
-                    hyper: false,
-                };
-                let defs = call.attrs.defs();
-                if let Some(attr) = self.one_attr(defs, &call.name, given) {
-                    call.attrs = call.attrs.replaced(&set.key, attr);
-                    let sound = self.plain_numbers(call);
-                    if sound && optim::find_optimizer(&call.name).is_some() {
-                        self.sound_optimizer(call);
-                    }
-                }
-            }
-            None => {
-                let text = format!("`--set train.{}={}` cannot be read", set.key, set.text);
-                self.report(Diagnostic::error("attr::set", text, call.span, "set from outside"));
-            }
-        }
-        self.report_at = outer;
     }
 }
 

@@ -24,6 +24,27 @@ impl<'a> Elab<'a> {
         if !known && ops::foreign::advice(word).is_some() {
             return self.report_foreign(call);
         }
+        if self.report_table(call, first) {
+            return true;
+        }
+        if let ExprKind::Call(Call { name, args: Some(inner), .. }) = &first.value.kind
+            && let ("len", [one]) = (name.text.as_str(), inner.as_slice())
+        {
+            let value = self.written(one.span);
+            let text = format!("the length of `{value}` is not read from it: its axes have names");
+            let report = Diagnostic::error("type::tensor_as_number", text, first.value.span, "a size has a name");
+            let axes = match self.inst.lookup(value).map(|bound| bound.what.clone()) {
+                Some(Meaning::Value(val)) => val.single().map(|value| self.shapes.dims(self.ty(value)).to_vec()),
+                _ => None,
+            };
+            let named: Vec<String> = axes.unwrap_or_default().iter().map(|&dim| self.shapes.dims.show(dim)).collect();
+            let report = match named.get(1).or(named.first()) {
+                Some(axis) => report.fix(first.value.span, axis.clone(), self.mended(first.value.span, axis)),
+                None => report,
+            };
+            self.report(report);
+            return true;
+        }
         let flow = self.call_as_flow(call, args);
         let message = format!("a tensor is no argument: what `{word}` works on flows in");
         let report = Diagnostic::error("type::tensor_as_number", message, first.value.span, "a value of the flow");
@@ -36,6 +57,28 @@ impl<'a> Elab<'a> {
             None => report,
         };
         self.report(report.note("parentheses after a name hold numbers and options, tensors come by the flow"));
+        true
+    }
+
+    /// `unembed(e)`, where `e` is what an embedding has made and not the embedding.
+    fn report_table(&mut self, call: &Call, arg: &Arg) -> bool {
+        let word = call.name.text.as_str();
+        let layer = |def: &&crate::ir::attr::AttrDef| def.kinds.contains(&crate::ir::attr::AttrKind::Layer);
+        let Some(attr) = ops::find(word).and_then(|op| op.attrs.iter().find(layer)) else { return false };
+        let ExprKind::Call(Call { name, args: None, .. }) = &arg.value.kind else { return false };
+        let Some(bound) = self.inst.lookup(&name.text).map(|bound| bound.span) else { return false };
+        let name = &name.text;
+        let text = format!("`{}` of `{word}` is a declared layer, and `{name}` is what one has made", attr.name);
+        let report = Diagnostic::error("type::tensor_as_number", text, arg.value.span, "a value of the flow");
+        let report = report.label(bound, "made here");
+        let text = &self.sources.of(bound).text;
+        let end =
+            text[bound.end as usize..].find(['\n', ';', '}']).map_or(text.len(), |at| bound.end as usize + at) as u32;
+        let line = self.written(Span { end, ..bound }).trim_end();
+        let start = Span { end: bound.start, ..bound };
+        let end = Span { start: bound.start + line.len() as u32, end: bound.start + line.len() as u32, ..bound };
+        let shown = format!("layer {line}; {name}");
+        self.report(report.fix(start, "layer ", shown).also(end, format!("; {name}")));
         true
     }
 

@@ -53,6 +53,7 @@ impl<'a> Elab<'a> {
         self.regions.push(body);
         let mut structured = self.close_model(&model.name.text, read);
         self.check_patterns(&settings, &structured);
+        self.check_dims(&settings, &section.made.sizes, &structured);
         self.settle_reports();
         if self.reports.len() > before || !sound {
             return None;
@@ -64,6 +65,30 @@ impl<'a> Elab<'a> {
         }
         structured.name.clone_from(&model.name.text);
         Some(self.finished(train, structured, section, loss, metrics))
+    }
+
+    /// A size of a dim that the model does not have does nothing.
+    fn check_dims(
+        &mut self,
+        settings: &[(&'a ast::Setting, Option<Span>)],
+        sizes: &[(String, u64)],
+        model: &crate::ir::structured::Structured,
+    ) {
+        let dims = &model.shapes.dims;
+        let has = |name: &str| {
+            let mut all = model.values.iter().flat_map(|value| model.shapes.dims(value.ty));
+            all.any(|&dim| dims.symbols(dim).contains(name))
+        };
+        for (setting, at) in settings {
+            let name = setting.name.text.as_str();
+            if !sizes.iter().any(|(own, _)| own == name) || has(name) {
+                continue;
+            }
+            let text = format!("the model has no axis `{name}`: its size would say nothing");
+            let report = Diagnostic::error("train::setting", text, at.unwrap_or(setting.span), "says nothing");
+            let text = self.sources.0.get(usize::from(setting.span.file)).map_or("", |source| source.text.as_str());
+            self.report(if at.is_none() { super::foreign::without(report, setting.span, text) } else { report });
+        }
     }
 
     /// A pattern that no parameter fits does nothing.

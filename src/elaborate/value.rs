@@ -72,8 +72,17 @@ pub(super) struct Given {
     pub span: Span,
     /// The value alone.
     pub value_span: Span,
+    /// The items of a list, where it is written as one.
+    pub items: Vec<Span>,
     /// It is written as the bare name of a hyperparameter.
     pub hyper: bool,
+}
+
+impl Given {
+    /// One item of a list, as if it stood alone.
+    pub(super) fn item(&self, value: Static, span: Span) -> Given {
+        Given { value, pin: None, span, value_span: span, items: vec![], hyper: false, name: self.name.clone() }
+    }
 }
 
 /// A value of the tensor world.

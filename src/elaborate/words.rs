@@ -148,6 +148,9 @@ pub(super) fn shown_init(init: &Init) -> String {
         Init::UniformFan(fan) => format!("uniform_fan({fan})"),
         Init::Orthogonal(gain) => format!("orthogonal({gain})"),
         Init::Eye => "eye".into(),
+        Init::Sparse(share, std) => format!("sparse({share}, {std})"),
+        Init::Dirac(groups) => format!("dirac({groups})"),
+        Init::NormsOf(name, ..) => format!("norms of {name}"),
         Init::Blocks(blocks) => blocks.first().map_or_else(String::new, |(_, init)| shown_init(init)),
     }
 }

@@ -6,7 +6,22 @@ use crate::kernels::random::{fill_normal, fill_uniform, path_key};
 
 /// Fills a parameter of these sizes.
 pub fn fill<T: Float>(dst: &mut [T], shape: &[usize], init: &Init, seed: u64, path: &str) {
+    if let Init::NormsOf(name, other, sizes) = init {
+        let sizes: Vec<usize> = sizes.iter().map(|&size| size.max(0) as usize).collect();
+        let own = path.rfind('.').map_or("", |dot| &path[..=dot]);
+        return norms(dst, &sizes, other, seed, &format!("{own}{name}"));
+    }
     fill_part(dst, 0, shape, init, seed, path_key(path));
+}
+
+/// The lengths of the rows of a parameter beside this one.
+fn norms<T: Float>(dst: &mut [T], sizes: &[usize], init: &Init, seed: u64, path: &str) {
+    let mut values = vec![0f64; sizes.iter().product()];
+    fill(&mut values, sizes, init, seed, path);
+    let row = sizes.iter().skip(1).product::<usize>().max(1);
+    for (to, row) in dst.iter_mut().zip(values.chunks_exact(row)) {
+        *to = T::of(row.iter().map(|x| x * x).sum::<f64>().sqrt());
+    }
 }
 
 /// Fills the elements from `first` on, of a matrix of these sizes.
@@ -48,6 +63,12 @@ fn fill_part<T: Float>(dst: &mut [T], first: u64, shape: &[usize], init: &Init, 
                 .enumerate()
                 .for_each(|(i, x)| *x = if i / columns == i % columns { T::ONE } else { T::ZERO });
         }
+        Init::Sparse(share, std) => {
+            normal(dst, *std, 0.0);
+            thin_out(dst, shape, *share, seed, key);
+        }
+        Init::Dirac(groups) => dirac(dst, shape, (*groups).max(1) as usize),
+        Init::NormsOf(..) => dst.fill(T::ONE),
         Init::Blocks(blocks) => {
             let row: usize = shape.iter().skip(1).product();
             let mut at = 0;
@@ -81,6 +102,32 @@ fn truncated<T: Float>(dst: &mut [T], first: u64, (std, low, high): (f64, f64, f
             value = one[0].to_f64() * std;
         }
         *x = T::of(value.clamp(low, high));
+    }
+}
+
+/// Zeros in a share of the rows, of each column other ones.
+fn thin_out<T: Float>(dst: &mut [T], shape: &[usize], share: f64, seed: u64, key: u64) {
+    let rows = shape.first().copied().unwrap_or(1);
+    let columns = dst.len() / rows.max(1);
+    let zeros = (share * rows as f64).ceil() as usize;
+    let mut draws = vec![0f64; dst.len()];
+    fill_uniform(&mut draws, 0, seed, key);
+    for column in 0..columns {
+        let mut order: Vec<usize> = (0..rows).collect();
+        order.sort_by(|&a, &b| draws[a * columns + column].total_cmp(&draws[b * columns + column]));
+        order.iter().take(zeros).for_each(|row| dst[row * columns + column] = T::ZERO);
+    }
+}
+
+/// Filters that hand channels on: 1 in the middle of the window of channel i for the i-th filter of each group.
+fn dirac<T: Float>(dst: &mut [T], shape: &[usize], groups: usize) {
+    dst.fill(T::ZERO);
+    let (out, input) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
+    let window = shape.get(2..).unwrap_or(&[]);
+    let middle = window.iter().fold(0, |at, &size| at * size + size / 2);
+    let (each, size) = (out / groups, window.iter().product::<usize>());
+    for (group, i) in (0..groups).flat_map(|group| (0..each.min(input)).map(move |i| (group, i))) {
+        dst[((group * each + i) * input + i) * size + middle] = T::ONE;
     }
 }
 

@@ -57,6 +57,16 @@ pub enum RunError {
         /// What was given.
         found: Vec<usize>,
     },
+    /// A tensor holds other elements than its parameter.
+    #[error("`{name}` is {wanted}, and what is given is {found}")]
+    WeightType {
+        /// Which.
+        name: String,
+        /// Its elements.
+        wanted: DType,
+        /// Those that were given.
+        found: DType,
+    },
     /// There is no such parameter.
     #[error("there is no parameter `{0}`")]
     NoWeight(String),
@@ -70,7 +80,7 @@ impl RunError {
             RunError::Plan(_) => "data::sizes",
             RunError::Memory(_) | RunError::TooMuch { .. } => "limit::memory",
             RunError::Fault(_) => "data::value",
-            RunError::Weight { .. } | RunError::NoWeight(_) => "weights::fit",
+            RunError::Weight { .. } | RunError::WeightType { .. } | RunError::NoWeight(_) => "weights::fit",
         }
     }
 }
@@ -97,7 +107,9 @@ fn show_fault(fault: &FaultReport) -> String {
         },
         FaultKind::LossNotFinite => "the loss is not finite".into(),
         FaultKind::GradientNotFinite => format!("the gradient of {path} is not finite"),
+        FaultKind::UpdateNotFinite => format!("{path} or what its optimizer keeps is not finite after the update"),
         FaultKind::CastOutOfRange => format!("{path}: a value that is no integer was cast to one"),
+        FaultKind::LengthOutOfRange => format!("{path}: a length is negative, or larger than its sequence"),
     }
 }
 
@@ -239,6 +251,10 @@ impl Session {
             let (wanted, found) = (place.shape.clone(), value.shape().to_vec());
             return Err(RunError::Weight { name: name.into(), wanted, found });
         }
+        let (wanted, found) = (place.dtype, value.dtype());
+        if wanted != found && !(wanted.is_float() && found.is_float()) {
+            return Err(RunError::WeightType { name: name.into(), wanted, found });
+        }
         write(&self.view(place), value);
         Ok(())
     }
@@ -246,6 +262,20 @@ impl Session {
     /// A copy of a parameter, statistic or slot.
     pub fn get(&self, name: &str) -> Option<Tensor> {
         self.layout.places.get(name).map(|place| read(&self.view(place)))
+    }
+
+    /// Whether all numbers of a parameter, statistic or slot are finite. Allocates nothing.
+    pub fn is_finite(&self, name: &str) -> bool {
+        let Some(place) = self.layout.places.get(name) else { return true };
+        let view = self.view(place);
+        // SAFETY: places are dense, live and of this type; no plan runs while the session is borrowed.
+        unsafe {
+            match place.dtype {
+                DType::F32 => view.slice::<f32>(0, view.len()).iter().all(|x| x.is_finite()),
+                DType::F64 => view.slice::<f64>(0, view.len()).iter().all(|x| x.is_finite()),
+                DType::I64 | DType::Bool => true,
+            }
+        }
     }
 
     /// Makes the plan of a graph for these sizes, if there is none yet.

@@ -284,8 +284,8 @@ impl std::error::Error for WeightsError {}
 
 /// The tensors that a model needs, in its order, out of what a file holds; nothing may be left over or missing.
 ///
-/// A prefix that a framework put before every name (`model.`, `module.`) is taken off; floats change their width. Both
-/// are noted.
+/// A prefix that a framework put before every name (`model.`, `module.`) is taken off; a matrix that the model has and the
+/// file holds under one more name (tied weights) is read once; floats change their width. All that is noted.
 pub fn match_weights(expected: &[Expected], mut found: Weights) -> Result<(Vec<Tensor>, Vec<String>), WeightsError> {
     let mut notes = std::mem::take(&mut found.notes);
     let file = found.file.clone();
@@ -293,8 +293,11 @@ pub fn match_weights(expected: &[Expected], mut found: Weights) -> Result<(Vec<T
         let stripped = |path: &str| found.tensors.contains_key(&format!("{strip}{path}"));
         expected.iter().filter(|want| stripped(&want.path)).count()
     };
-    let usual = |prefix: &&&str| found.tensors.keys().all(|name| name.starts_with(**prefix));
-    if let Some(prefix) = PREFIXES.iter().filter(usual).find(|prefix| fitting(prefix) > fitting("")) {
+    // One, or two of them: `module.model.`.
+    let pairs = PREFIXES.iter().flat_map(|outer| PREFIXES.iter().map(move |inner| format!("{outer}{inner}")));
+    let prefixes: Vec<String> = PREFIXES.iter().map(|prefix| prefix.to_string()).chain(pairs).collect();
+    let usual = |prefix: &&String| found.tensors.keys().all(|name| name.starts_with(prefix.as_str()));
+    if let Some(prefix) = prefixes.iter().filter(usual).find(|prefix| fitting(prefix) > fitting("")) {
         notes.push(format!("{file}: the prefix `{prefix}` was taken off every name"));
         let stripped = found.tensors.drain(..).map(|(name, tensor)| (name[prefix.len()..].to_string(), tensor));
         found.tensors = stripped.collect();
@@ -316,6 +319,30 @@ pub fn match_weights(expected: &[Expected], mut found: Weights) -> Result<(Vec<T
             Err(error) => problems.push(Problem::Type { path: want.path.clone(), reason: error.reason }),
         }
     }
+    // A tied tensor stands in a file once, or under each of its names.
+    let same = |tensor: &Tensor| {
+        let own = |(want, own): (&Expected, &Tensor)| {
+            let tensor = convert(tensor.clone(), want.dtype, &file, &want.path, &mut vec![]).ok()?;
+            (tensor == *own).then(|| want.path.clone())
+        };
+        let fits = |want: &&Expected| want.shape == tensor.shape();
+        expected.iter().zip(&matched).filter(|(want, _)| fits(want)).find_map(own)
+    };
+    // Tensors of one number are equal by chance.
+    let large = |tensor: &Tensor| tensor.shape().len() > 1 && tensor.len() > 1;
+    let aliases: Vec<(String, String)> = match matched.len() == expected.len() {
+        true => found
+            .tensors
+            .iter()
+            .filter(|(_, tensor)| large(tensor))
+            .filter_map(|(name, tensor)| Some((name.clone(), same(tensor)?)))
+            .collect(),
+        false => vec![],
+    };
+    for (name, path) in aliases {
+        notes.push(format!("{file}: `{name}` is another name of `{path}`, with the same numbers"));
+        found.tensors.shift_remove(&name);
+    }
     // Near names are sought among what is left on the other side.
     let missing: Vec<String> = problems
         .iter()
@@ -323,10 +350,14 @@ pub fn match_weights(expected: &[Expected], mut found: Weights) -> Result<(Vec<T
         .collect();
     let left: Vec<&str> = found.tensors.keys().map(String::as_str).take(1000).collect();
     for (i, problem) in problems.iter_mut().enumerate().take(1000) {
-        if let Problem::Missing { path, near, .. } = problem
+        if let Problem::Missing { path, near, shape } = problem
             && i < SHOWN
         {
-            *near = nearest(path, left.iter().copied()).map(String::from);
+            let alone = || {
+                let mut same = found.tensors.iter().filter(|(_, tensor)| tensor.shape() == shape.as_slice());
+                same.next().filter(|_| same.next().is_none()).map(|(name, _)| name.as_str())
+            };
+            *near = nearest(path, left.iter().copied()).or_else(alone).map(String::from);
         }
     }
     for (name, tensor) in &found.tensors {
@@ -442,5 +473,31 @@ mod tests {
         let (tensors, notes) = matched(found).expect("they fit");
         assert_eq!(tensors[0], weight.1);
         assert!(notes[0].contains("`model.`") && notes[1].contains("narrowed"), "{notes:?}");
+    }
+
+    #[test]
+    fn tied_weights_are_read_once_and_strangers_are_not_taken_for_them() {
+        let [weight, bias, state] = weights();
+        let alias = ("lm_head.weight", weight.1.clone());
+        let (_, notes) = matched(vec![weight.clone(), alias, bias.clone(), state.clone()]).expect("an alias");
+        assert!(notes[0].contains("`lm_head.weight` is another name of `head.weight`"), "{notes:?}");
+        let other = Tensor::F32(array![[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]].into_dyn());
+        let said =
+            matched(vec![weight.clone(), ("lm_head.weight", other), bias.clone(), state.clone()]).expect_err("other");
+        assert!(said.contains("1 unexpected"), "{said}");
+        // One vector more is no tied matrix, whatever it holds.
+        let said = matched(vec![weight.clone(), ("b", bias.1.clone()), bias.clone(), state.clone()]).expect_err("b");
+        assert!(said.contains("unexpected  b [3]"), "{said}");
+        // Only the other name: by its shape it may be meant.
+        let said = matched(vec![("out_of_reach", weight.1), bias, state]).expect_err("missing");
+        assert!(said.contains("missing     head.weight [3, 2]   (the file has `out_of_reach`)"), "{said}");
+    }
+
+    #[test]
+    fn two_prefixes_are_taken_off() {
+        let named = weights().map(|(name, tensor)| (format!("module.model.{name}"), tensor));
+        let found = named.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+        let (_, notes) = matched(found).expect("they fit");
+        assert!(notes[0].contains("`module.model.`"), "{notes:?}");
     }
 }

@@ -75,6 +75,12 @@ pub enum Init {
     Orthogonal(f64),
     /// The identity matrix.
     Eye,
+    /// N(0, std) with a share of zeros in each column (Martens 2010): share, std.
+    Sparse(f64, f64),
+    /// Of each of so many groups of filters the i-th hands on channel i.
+    Dirac(i64),
+    /// The length of each row of another parameter as it begins: its name, how it is drawn, its sizes.
+    NormsOf(&'static str, Box<Init>, Vec<i64>),
     /// Rows by blocks, each initialised as a matrix of its own (queries, keys, values).
     Blocks(Vec<(i64, Init)>),
 }
@@ -113,6 +119,8 @@ pub enum AttrKind {
     Shape,
     /// A list of numbers, also nested.
     Numbers,
+    /// A list of `true` and `false`.
+    Bools,
     /// An initialiser.
     Init,
     /// A stage: an operator, perhaps with arguments.

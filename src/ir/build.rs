@@ -85,6 +85,16 @@ impl Builder {
         *self.params.borrow_mut() = Params { ports };
     }
 
+    /// Builds with the parameters below a name only, as if the layer that is expanded stood there.
+    pub fn below<T>(&self, name: &str, build: impl FnOnce() -> T) -> T {
+        let own = std::mem::take(&mut self.params.borrow_mut().ports);
+        let short = |own: &str| own.strip_prefix(name)?.strip_prefix('.').map(str::to_string);
+        self.with_params(own.iter().filter_map(|(own, index, port)| Some((short(own)?, *index, *port))).collect());
+        let built = build();
+        self.with_params(own);
+        built
+    }
+
     /// A handle on a value.
     pub fn var(&self, port: Port) -> Var<'_> {
         Var { builder: self, port }
@@ -209,14 +219,20 @@ impl<'g> ExpandCx<'_, 'g> {
 
     /// The value of a running statistic after this step; a second use in the same graph starts from it.
     pub fn set_state(&self, name: &str, value: Var<'g>) {
+        let role = self.set(name, value);
+        debug_assert_eq!(role, Role::State, "a learned parameter is moved by the optimizer");
+    }
+
+    /// The same of any parameter: a learned one is so before the optimizer moves it.
+    pub fn set(&self, name: &str, value: Var<'g>) -> Role {
         let mut params = self.builder.params.borrow_mut();
         let entry = params.ports.iter_mut().find(|(own, ..)| own == name);
         let (_, index, port) = entry.expect("a layer moves only statistics that it declares");
         *port = value.port;
         let mut graph = self.builder.graph.borrow_mut();
         let param = &mut graph.params[*index as usize];
-        debug_assert_eq!(param.role, Role::State, "only statistics move by themselves");
         param.next = Some(value.port);
+        param.role
     }
 }
 

@@ -19,7 +19,9 @@ pub struct OpDef {
     pub doc: &'static str,
     /// The definition, as a formula.
     pub formula: &'static str,
-    /// The derivative, as a formula, where it says something.
+    /// The derivative, in clauses with `; ` between them: formulas (`dx = dy * (1 - y^2)`, of operands and parameters),
+    /// names of their parts (`s = sigmoid(x)`), the option that a formula is for (`tanh: dx = …`), and words. A law
+    /// computes the formulas. Empty: nothing flows back.
     pub derivative: &'static str,
     /// What flows in and out, for readers: `[.., in] -> [.., out]`.
     pub shape: &'static str,
@@ -79,7 +81,9 @@ impl OpDef {
 
     /// Whether a use with these attributes acts differently in train and eval: not where nothing is dropped.
     pub fn acts_by_mode(&self, attrs: &Attrs) -> bool {
-        self.facts.by_mode && ["dropout", "p"].iter().all(|rate| attrs.float(rate) != Some(0.0))
+        let drops = || ["dropout", "p", "std"].iter().all(|rate| attrs.float(rate) != Some(0.0));
+        // Power iteration goes on in training only.
+        self.facts.by_mode && drops() || attrs.str("reparam") == Some("spectral_norm")
     }
 
     /// Whether a `.model` file may use it.
@@ -520,12 +524,14 @@ pub struct Misfit {
     pub wanted: Option<Dim>,
     /// The size that was found.
     pub found: Option<Dim>,
+    /// What may have been meant as the value of `attr`, as it is written.
+    pub meant: Option<String>,
 }
 
 impl Misfit {
     /// A misfit of this kind, its details to be filled in.
     pub fn of(kind: MisfitKind) -> Misfit {
-        Misfit { kind, operand: None, axis: None, attr: None, wanted: None, found: None }
+        Misfit { kind, operand: None, axis: None, attr: None, wanted: None, found: None, meant: None }
     }
 }
 
@@ -602,6 +608,10 @@ pub enum Why {
     Mask,
     /// Keys and values.
     Keys,
+    /// The state that a recurrent layer begins from.
+    State,
+    /// The lengths of sequences, one a sample.
+    Lengths,
     /// Anything else: the operator's own text says it.
     Other,
 }

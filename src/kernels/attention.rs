@@ -25,7 +25,7 @@ pub(super) const ROWS: usize = 32;
 /// Operands: q `[B, h, q, e]`, k `[B, hk, k, e]`, v `[B, hk, k, f]` (any strides; fast if the last axis is contiguous),
 /// mask bool `[B, h, q, k]` or none (true: may be looked at), bias `[B, h, q, k]` or none; both may have strides of 0.
 /// Outputs: y `[B, h, q, f]` (any strides, so it may be a view of `[B, q, h, f]`), lse `[B, h, q]`: log-sum-exp of each
-/// row's scores. `ints[0]` causal: row i looks at j <= i; `ints[1]` window: at j > i - window (0: none); `nums[0]` scale.
+/// row's scores. `ints[0]` causal: row i looks at j <= i; `ints[1]` window: where |i - j| < window (0: everywhere); `nums[0]` scale.
 /// Query head i uses key head i / (h / hk). A row that may look at nothing gives y = 0, lse = +inf.
 ///
 /// Order of sums: q·k as a product; p = exp(s - max), their sum l in 64 lanes by key; Σ p v over the keys as a product
@@ -202,7 +202,11 @@ impl<T: Float> Scores<T> {
 
     /// Where a row may look, before the mask.
     fn limits(&self, row: usize) -> Range<usize> {
-        let end = if self.causal { self.k.dim[2].min(row + 1) } else { self.k.dim[2] };
+        let end = match (self.causal, self.window) {
+            (true, _) => self.k.dim[2].min(row + 1),
+            (false, 0) => self.k.dim[2],
+            (false, window) => self.k.dim[2].min(row + window),
+        };
         let start = if self.window > 0 { (row + 1).saturating_sub(self.window).min(end) } else { 0 };
         start..end
     }

@@ -224,6 +224,10 @@ pub enum FaultKind {
     GradientNotFinite = 3,
     /// A cast of NaN, or of a value outside the integers.
     CastOutOfRange = 4,
+    /// A parameter, or a slot of its optimizer, is not finite any more.
+    UpdateNotFinite = 5,
+    /// A length of a sequence that is negative, or beyond its steps; the kernel used the nearest.
+    LengthOutOfRange = 6,
 }
 
 /// The first fault of a run, and whether the run must stop.
@@ -251,7 +255,9 @@ impl Fault {
             1 => FaultKind::IndexOutOfRange,
             2 => FaultKind::LossNotFinite,
             3 => FaultKind::GradientNotFinite,
-            _ => FaultKind::CastOutOfRange,
+            4 => FaultKind::CastOutOfRange,
+            5 => FaultKind::UpdateNotFinite,
+            _ => FaultKind::LengthOutOfRange,
         };
         Some(((code >> 8) as u32, kind))
     }

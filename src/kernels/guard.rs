@@ -5,6 +5,10 @@ use super::float::Float;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
+/// Whether numbers are looked at for being finite: always, but in a build that measures what looking costs
+/// (`RUSTFLAGS="--cfg wythe_unchecked"`, see `benches/checks.sh`).
+pub const CHECKED: bool = !cfg!(wythe_unchecked);
+
 /// (loss []) → the same. If it is not finite the run stops here, before anything is changed.
 pub static GUARD: Kernel = Kernel {
     name: "guard",
@@ -26,7 +30,7 @@ unsafe fn guard<T: Float>(call: &Call, worker: &mut Worker<'_>, range: Range<usi
         *call.output(0).as_ptr::<T>() = loss;
         loss
     };
-    if !loss.finite() {
+    if CHECKED && !loss.finite() {
         worker.report(FaultKind::LossNotFinite);
         worker.fault.stop.store(true, Ordering::Release);
     }

@@ -13,7 +13,8 @@ const WIDTH: usize = 64;
 /// Operand: x `[B, c, S…]` (any strides). Outputs: y `[B, c, S'…]`, indices i64 of the same shape: the flat position in
 /// the plane of x. `ints[0..3]` window, `[3..6]` stride, `[6..9]` padding in front, `[9..12]` dilation (the first
 /// entries for fewer axes); the output's size says how many windows there are. Positions outside x are never chosen.
-/// A tie takes the first; a NaN wins (the last one's index); only -inf: the first position inside.
+/// A tie takes the first; a NaN wins (the last one's index); only -inf: the first position inside. `[13]` = 1: no windows
+/// are said, that of output i of n over h places is `i·h/n .. ceil((i + 1)·h/n)`.
 pub static MAXPOOL: Kernel = Kernel {
     name: "maxpool",
     run: [maxpool::<f32>, maxpool::<f64>],
@@ -125,6 +126,11 @@ impl<'a> Windows<'a> {
         let spans = std::array::from_fn(|axis| {
             let spans = work.take::<Span>(to[axis]);
             for (o, span) in spans.iter_mut().enumerate() {
+                if args.ints[13] != 0 {
+                    let (first, end) = (o * from[axis] / to[axis], ((o + 1) * from[axis]).div_ceil(to[axis]));
+                    *span = Span { taps: (end - first) as u32, at: first as u32, count: (end - first) as u32 };
+                    continue;
+                }
                 let (start, pad, step) = (o * stride[axis], pad[axis], dilation[axis]);
                 let first = pad.saturating_sub(start).div_ceil(step).min(size[axis]);
                 let last = (from[axis] + pad).saturating_sub(start).div_ceil(step).min(size[axis]).max(first);
@@ -200,7 +206,10 @@ unsafe fn maxpool<T: Float>(call: &Call, worker: &mut Worker<'_>, units: Range<u
             let plane = x.load(unit / x.channels, unit % x.channels, buffer);
             let y = call.outs[0].as_ref().map(|y| y.slice_mut::<T>(unit * len, len));
             let indices = call.outs.get(1).and_then(Option::as_ref).map(|i| i.slice_mut::<i64>(unit * len, len));
-            max_plane(plane, y, indices, &windows);
+            match call.args.ints[13] {
+                0 => max_plane(plane, y, indices, &windows),
+                _ => max_of_spans(plane, y, indices, &windows),
+            }
         }
     }
 }
@@ -229,6 +238,32 @@ multiversion! {
                         *to = i64::from(chosen.max(0));
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The same where windows follow no stride.
+fn max_of_spans<T: Float>(x: &[T], mut y: Option<&mut [T]>, mut indices: Option<&mut [i64]>, windows: &Windows<'_>) {
+    let [_, rows, columns] = windows.from;
+    for (deep, high, at) in windows.lines() {
+        for (i, wide) in windows.spans[2].iter().enumerate() {
+            let (mut best, mut chosen) = (T::NEG_INF, None);
+            for d in deep.at..deep.at + deep.taps {
+                for h in high.at..high.at + high.taps {
+                    let first = (d as usize * rows + h as usize) * columns + wide.at as usize;
+                    for (k, &value) in x[first..first + wide.taps as usize].iter().enumerate() {
+                        if value > best || value.nan() || chosen.is_none() {
+                            (best, chosen) = (value, Some(first + k));
+                        }
+                    }
+                }
+            }
+            if let Some(y) = &mut y {
+                y[at + i] = best;
+            }
+            if let Some(indices) = &mut indices {
+                indices[at + i] = chosen.unwrap_or(0) as i64;
             }
         }
     }

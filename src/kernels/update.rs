@@ -16,13 +16,15 @@
 //! such a part, without output 4 a row of p (an element, if p has one axis). Every output may be its operand's memory.
 //!
 //! An element whose gradient is not finite (after the factor) is left alone, its slots too, and reported
-//! (`GradientNotFinite`). Elements do not depend on each other.
+//! (`GradientNotFinite`). One that becomes something not finite itself, or a slot of it, is written and reported
+//! (`UpdateNotFinite`). Elements do not depend on each other.
 
 // Loops over the indices of several arrays of one length are the ones that vectorise.
 #![allow(clippy::needless_range_loop)]
 
 use super::call::{Access, Call, FaultKind, Kernel, Layout, View, Worker, no_work};
 use super::float::Float;
+use super::guard::CHECKED;
 use super::lanes::{LANES, load, load_part, store, store_part, tree};
 use std::ops::Range;
 
@@ -138,7 +140,16 @@ impl<T: Float> Hyper<T> {
     }
 }
 
-/// Calls `update(start, length, wants the sum of squares)`, which returns whether a gradient was not finite and that sum,
+/// What was not finite.
+#[derive(Clone, Copy, Default)]
+struct Bad {
+    /// A gradient: nothing was made of it.
+    gradient: bool,
+    /// A parameter or a slot, after the update.
+    update: bool,
+}
+
+/// Calls `update(start, length, wants the sum of squares)`, which returns what was not finite and that sum,
 /// for the parts of this range: one after the other if their sums are wanted.
 ///
 /// # Safety
@@ -147,30 +158,32 @@ unsafe fn each_part(
     call: &Call,
     worker: &Worker<'_>,
     range: Range<usize>,
-    mut update: impl FnMut(usize, usize, bool) -> (bool, f64),
+    mut update: impl FnMut(usize, usize, bool) -> (Bad, f64),
 ) {
     let n = call.input(0).len() / parts(call).max(1);
-    let mut bad = false;
+    let mut bad = Bad::default();
     match call.outs.get(4).and_then(|squares| squares.as_ref().map(View::as_ptr::<f64>)) {
         None => bad = update(range.start * n, range.len() * n, false).0,
         Some(squares) => {
             for part in range {
                 let (part_bad, sum) = update(part * n, n, true);
-                bad |= part_bad;
+                bad = Bad { gradient: bad.gradient | part_bad.gradient, update: bad.update | part_bad.update };
                 // SAFETY: the part's sum is this range's.
                 unsafe { *squares.add(part) = sum };
             }
         }
     }
-    if bad {
+    if bad.gradient {
         worker.report(FaultKind::GradientNotFinite);
+    } else if bad.update {
+        worker.report(FaultKind::UpdateNotFinite);
     }
 }
 
 /// Elements in registers at once.
 const CHUNK: usize = 16;
 
-/// `(p, slots) = f(p, g, slots)` for n elements, g clipped: whether a gradient was not finite, and the sum of squares.
+/// `(p, slots) = f(p, g, slots)` for n elements, g clipped: what was not finite, and the sum of squares.
 ///
 /// # Safety
 /// n elements of each may be read and written; outputs are the operands themselves or overlap nothing.
@@ -180,9 +193,9 @@ unsafe fn walk<T: Float, const SLOTS: usize, const SQUARES: bool>(
     memory: Memory<T, SLOTS>,
     clip: Clip<T>,
     f: impl Fn(T, T, [T; SLOTS]) -> (T, [T; SLOTS]),
-) -> (bool, f64) {
+) -> (Bad, f64) {
     let mut squares = [0.0f64; LANES];
-    let mut bad = false;
+    let mut bad = Bad::default();
     let whole = n - n % CHUNK;
     let mut at = 0;
     while at < whole {
@@ -193,7 +206,7 @@ unsafe fn walk<T: Float, const SLOTS: usize, const SQUARES: bool>(
             // SAFETY: as above.
             slots[k] = unsafe { load(memory.slots[k]) };
         }
-        let (new_p, new_slots) = chunk(p, g, slots, clip, &f, &mut bad);
+        let (new_p, new_slots) = chunk(CHUNK, p, g, slots, clip, &f, &mut bad);
         // SAFETY: as above.
         unsafe { store(memory.new_p, new_p) };
         for k in 0..SLOTS {
@@ -215,7 +228,7 @@ unsafe fn walk<T: Float, const SLOTS: usize, const SQUARES: bool>(
             // SAFETY: as above.
             slots[k] = unsafe { load_part(memory.slots[k], rest, T::ZERO) };
         }
-        let (new_p, new_slots) = chunk(p, g, slots, clip, &f, &mut bad);
+        let (new_p, new_slots) = chunk(rest, p, g, slots, clip, &f, &mut bad);
         // SAFETY: as above.
         unsafe { store_part(memory.new_p, new_p, rest) };
         for k in 0..SLOTS {
@@ -229,34 +242,40 @@ unsafe fn walk<T: Float, const SLOTS: usize, const SQUARES: bool>(
     (bad, tree(squares, |a, b| a + b))
 }
 
+/// The first `n` of a chunk's elements are no padding.
 #[inline(always)]
 fn chunk<T: Float, const SLOTS: usize>(
+    n: usize,
     p: [T; CHUNK],
     g: [T; CHUNK],
     slots: [[T; CHUNK]; SLOTS],
     clip: Clip<T>,
     f: impl Fn(T, T, [T; SLOTS]) -> (T, [T; SLOTS]),
-    bad: &mut bool,
+    bad: &mut Bad,
 ) -> ([T; CHUNK], [[T; CHUNK]; SLOTS]) {
     let (mut new_p, mut new_slots) = (p, slots);
-    let mut finite = true;
+    let (mut gradients, mut updates) = (true, true);
     for j in 0..CHUNK {
         let mut old = [T::ZERO; SLOTS];
         for k in 0..SLOTS {
             old[k] = slots[k][j];
         }
         let g = g[j] * clip.scale;
-        let keep = g.finite();
-        finite &= keep;
+        let keep = !CHECKED || g.finite();
+        gradients &= keep;
         let g = if g > clip.limit { clip.limit } else { g };
         let g = if g < -clip.limit { -clip.limit } else { g };
         let (p_of_g, slots_of_g) = f(p[j], g, old);
         new_p[j] = if keep { p_of_g } else { p[j] };
+        let mut sound = new_p[j].finite();
         for k in 0..SLOTS {
             new_slots[k][j] = if keep { slots_of_g[k] } else { old[k] };
+            sound &= new_slots[k][j].finite();
         }
+        updates &= !CHECKED | sound | (j >= n);
     }
-    *bad |= !finite;
+    bad.gradient |= !gradients;
+    bad.update |= !updates;
     (new_p, new_slots)
 }
 
@@ -300,7 +319,7 @@ unsafe fn drive<R: Rule<SLOTS>, const SLOTS: usize>(
 multiversion! {
     fn by_rule<R: Rule<SLOTS>, const SLOTS: usize, const SQUARES: bool>(
         n: usize, memory: Memory<R::T, SLOTS>, clip: Clip<R::T>, rule: R
-    ) -> (bool, f64) {
+    ) -> (Bad, f64) {
         // SAFETY: these n elements are this range's, as the caller of `run` promises.
         unsafe { walk::<R::T, SLOTS, SQUARES>(n, memory, clip, |p, g, slots| rule.update(p, g, slots)) }
     }
@@ -344,7 +363,7 @@ unsafe fn sgd<T: Float>(call: &Call, worker: &mut Worker<'_>, range: Range<usize
 
 multiversion! {
     fn sgd_plain<T: Float, const SQUARES: bool>(n: usize, memory: Memory<T, 0>, clip: Clip<T>, s: Sgd<T>)
-        -> (bool, f64) {
+        -> (Bad, f64) {
         // SAFETY: these n elements are this range's, as the caller of `run` promises.
         unsafe { walk::<T, 0, SQUARES>(n, memory, clip, |p, g, _| ((-s.lr).mul_add(s.decay.mul_add(p, g), p), [])) }
     }
@@ -352,7 +371,7 @@ multiversion! {
 
 multiversion! {
     fn sgd_momentum<T: Float, const SQUARES: bool>(n: usize, memory: Memory<T, 1>, clip: Clip<T>, s: Sgd<T>)
-        -> (bool, f64) {
+        -> (Bad, f64) {
         let update = |p: T, g: T, [b]: [T; 1]| {
             let g = s.decay.mul_add(p, g);
             let b = if s.first { g } else { s.damped.mul_add(g, b * s.momentum) };
@@ -433,7 +452,7 @@ impl<T: Float> Adam<T> {
 
 multiversion! {
     fn adam_plain<T: Float, const SQUARES: bool>(n: usize, memory: Memory<T, 2>, clip: Clip<T>, s: Adam<T>)
-        -> (bool, f64) {
+        -> (Bad, f64) {
         let update = |p: T, g: T, [m, v]: [T; 2]| {
             let (m, v) = s.moments(p, g, m, v);
             (s.step(p, m, v), [m, v])
@@ -445,7 +464,7 @@ multiversion! {
 
 multiversion! {
     fn adam_largest<T: Float, const SQUARES: bool>(n: usize, memory: Memory<T, 3>, clip: Clip<T>, s: Adam<T>)
-        -> (bool, f64) {
+        -> (Bad, f64) {
         let update = |p: T, g: T, [m, v, largest]: [T; 3]| {
             let (m, v) = s.moments(p, g, m, v);
             let largest = if v > largest { v } else { largest };

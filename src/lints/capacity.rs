@@ -205,8 +205,12 @@ fn report_collapse(cx: &mut Cx<'_>, first: Site, second: Site, [input, width, ou
     let way =
         if first == second { "put an activation into the copy" } else { "put an activation between, or leave one out" };
     let mut report = report.note(match narrow {
-        true => format!("{pair} weights in the place of {one}: a low-rank factorisation, if it is meant"),
-        false => format!("{pair} weights where {one} express the same: {way}"),
+        true => format!(
+            "{} weights in the place of {}: a low-rank factorisation, if it is meant",
+            grouped(pair),
+            grouped(one)
+        ),
+        false => format!("{} weights where {} express the same: {way}", grouped(pair), grouped(one)),
     });
     if narrow {
         report.severity = Severity::Info;
@@ -259,7 +263,8 @@ fn head_size(cx: &mut Cx<'_>) {
         let width = flow.dims_in(site).get(2).and_then(|&dim| flow.size(dim));
         let heads = attrs.int("heads").filter(|&heads| heads > 0);
         let size = attrs.int("head_dim").or(width.zip(heads).map(|(width, heads)| width / heads));
-        if let Some(size) = size.filter(|size| size % 8 != 0) {
+        // Heads of one number are told by another lint.
+        if let Some(size) = size.filter(|size| size % 8 != 0 && *size > 1) {
             cx.found(cx.at(site, format!("heads of width {size}, no multiple of 8"), format!("{size} wide")));
         }
     }
@@ -280,7 +285,21 @@ fn giant_flatten(cx: &mut Cx<'_>) {
         let behind = flow.before(site).filter(|&before| flow.is(before, &["flatten", "reshape"]));
         let Some(flatten) = behind.filter(|_| flow.op(site).path == large.path) else { continue };
         let share = 100.0 * large.count.unwrap_or(0) as f64 / total as f64;
-        let text = format!("one layer behind a flatten holds {:.0} % of {total} parameters", share.floor());
+        let text =
+            format!("one layer behind a flatten holds {:.0} % of {} parameters", share.floor(), grouped(total as i64));
         cx.found(cx.at(site, text, "reads every pixel").label(flow.span(flatten), "flattened here"));
     }
+}
+
+/// A number with its thousands apart: 33,558,154.
+fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }

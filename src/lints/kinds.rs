@@ -31,9 +31,10 @@ impl Flow<'_> {
         self.op(site).op.facts.view
     }
 
-    /// A dropout that drops something.
+    /// A dropout that drops something of each sample; what leaves out whole branches is another matter.
     pub fn drops(&self, site: Site) -> Option<f64> {
-        self.op(site).attrs.float("p").filter(|&p| p > 0.0 && self.is_dropout(site))
+        let parts = self.is_dropout(site) && !self.is(site, &["drop_path"]);
+        self.op(site).attrs.float("p").filter(|&p| p > 0.0 && parts)
     }
 
     /// What draws random numbers in training and does nothing in eval.

@@ -16,6 +16,7 @@ macro_rules! lints {
 mod activations;
 mod allow;
 mod capacity;
+mod confused;
 mod edit;
 mod flow;
 mod kinds;
@@ -92,6 +93,7 @@ pub fn all() -> impl Iterator<Item = &'static Lint> {
         residual::LINTS,
         activations::LINTS,
         capacity::LINTS,
+        confused::LINTS,
         sequence::LINTS,
         unused::LINTS,
         allow::LINTS,

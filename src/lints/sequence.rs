@@ -5,6 +5,7 @@ use crate::diagnostic::Severity;
 use crate::ir::attr::{Attr, Init};
 use crate::ir::dim::Dim;
 use crate::ir::structured::ValueId;
+use crate::tensor::DType;
 
 lints! { LINTS;
 
@@ -106,11 +107,17 @@ model m : (tokens: i64[batch, seq]) -> f32[batch, seq, 1000] {
 
 }
 
-/// Whether a value was made of the tokens, and which stage let a position see later ones.
+/// What is known of a value on its way to the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Seen {
+    /// It was made of the tokens.
     tokens: bool,
+    /// It was made of the next tokens.
+    next: bool,
+    /// A stage has let its positions see later ones.
     leak: Option<Site>,
+    /// Such a value was compared with the next tokens.
+    spoiled: Option<Site>,
 }
 
 fn future_leak(cx: &mut Cx<'_>) {
@@ -126,21 +133,36 @@ fn future_leak(cx: &mut Cx<'_>) {
                 let before = |index: usize| -> Seen { known.operand(index) };
                 let here = |index: usize| before(index).tokens || of_tokens(site, index);
                 let count = flow.op(site).operands.len();
-                let leak = (0..count).find_map(|index| before(index).leak);
-                let leak = leak.or_else(|| looks_ahead(flow, site, seq, here).then_some(site));
-                Seen { tokens: (0..count).any(here) && site != next, leak }
+                let mut leak = (0..count).find_map(|index| before(index).leak);
+                let compared = flow.in_loss(site) && (0..count).any(|index| before(index).next);
+                let spoiled = (0..count).find_map(|index| before(index).spoiled).or(leak.filter(|_| compared));
+                if !flow.in_loss(site) && leak.is_none() {
+                    leak = looks_ahead(flow, site, seq, here).then_some(site);
+                }
+                // What only says where something is true holds no tokens.
+                let says = flow
+                    .op(site)
+                    .outs
+                    .first()
+                    .is_some_and(|&out| flow.model.values[out.0 as usize].ty.dtype == DType::Bool);
+                let tokens = (0..count).any(here) && site != next && !says;
+                Seen { tokens, next: site == next || (0..count).any(|index| before(index).next), leak, spoiled }
             },
             |_, two, _| *two,
         );
-        if let Some(leak) = known[training.loss.result.0 as usize].leak {
+        if let Some(leak) = known[training.loss.result.0 as usize].spoiled {
             let word = flow.op(leak).op.name;
             let text =
                 format!("`{word}` lets a position see the tokens that follow it, and the target is the next one");
             let report = cx.at(leak, text, "sees later positions").label(flow.span(next), "predicts the next token");
             let report = match word {
                 "attention" | "sdpa" => cx.with_argument(report, leak, "causal", "true"),
+                "rnn" | "lstm" | "gru" => cx.with_argument(report, leak, "bidirectional", "false"),
                 "conv" if flow.op(leak).attrs.int("dilation").is_some() => {
                     cx.with_argument(report, leak, "pad", "\"causal\"")
+                }
+                _ if flow.op(leak).attrs.flag("bidirectional") => {
+                    cx.with_argument(report, leak, "bidirectional", "false")
                 }
                 _ => report,
             };
@@ -149,6 +171,30 @@ fn future_leak(cx: &mut Cx<'_>) {
     }
 }
 
+/// Stages that make one number, or another order, of all places along their axes.
+const ALONG: &[&str] = &[
+    "sum",
+    "mean",
+    "prod",
+    "max",
+    "min",
+    "var",
+    "std",
+    "norm",
+    "logsumexp",
+    "median",
+    "argmax",
+    "argmin",
+    "softmax",
+    "log_softmax",
+    "softmin",
+    "sort",
+    "argsort",
+    "topk",
+    "topk_mask",
+    "flip",
+];
+
 /// Whether a stage lets a position along `seq` see later ones, of an operand that was made of the tokens.
 fn looks_ahead(flow: &Flow<'_>, site: Site, seq: Dim, made_of_tokens: impl Fn(usize) -> bool) -> bool {
     let attrs = &flow.op(site).attrs;
@@ -156,6 +202,9 @@ fn looks_ahead(flow: &Flow<'_>, site: Site, seq: Dim, made_of_tokens: impl Fn(us
     let along = |index: usize, axis: usize| {
         flow.operand(site, index).is_some_and(|value| flow.dims(value).get(axis) == Some(&seq)) && made_of_tokens(index)
     };
+    // Where two axes have one size, which of them is the sequence is not known.
+    let dims = flow.dims_in(site);
+    let only = || dims.iter().position(|dim| *dim == seq).filter(|at| !dims[at + 1..].contains(&seq));
     match flow.op(site).op.name {
         "attention" => {
             let keys = if rank(1).is_some() { 1 } else { 0 };
@@ -163,12 +212,31 @@ fn looks_ahead(flow: &Flow<'_>, site: Site, seq: Dim, made_of_tokens: impl Fn(us
             let masked = rank(3).is_some_and(|rank| rank > 2) || rank(4).is_some();
             along(keys, 1) && !attrs.flag("causal") && !masked
         }
+        "rnn" | "lstm" | "gru" => along(0, 1) && attrs.flag("bidirectional"),
         "sdpa" => along(1, 2) && !attrs.flag("causal") && rank(3).is_none() && rank(4).is_none(),
         "conv" => {
             let same = flow.dims_out(site).get(2) == Some(&seq) && flow.dims_out(site).len() == 3;
             same && along(0, 2) && reach_ahead(flow, site).is_some_and(|ahead| ahead > 0)
         }
-        _ => false,
+        "avgpool_global" | "maxpool_global" => only().is_some_and(|at| at >= 2 && along(0, at)),
+        name if ALONG.contains(&name) => only().is_some_and(|at| along(0, at) && axes(flow, site).contains(&at)),
+        _ => attrs.flag("bidirectional") && only().is_some_and(|at| along(0, at)),
+    }
+}
+
+/// The axes that a stage names, from the first; all of them where it names none.
+fn axes(flow: &Flow<'_>, site: Site) -> Vec<usize> {
+    let (attrs, rank) = (&flow.op(site).attrs, flow.dims_in(site).len());
+    let named = if *attrs.get("axis") == Attr::None { attrs.get("axes") } else { attrs.get("axis") };
+    let one = |attr: &Attr| match attr {
+        Attr::Int(axis) if *axis < 0 => usize::try_from(*axis + rank as i64).ok(),
+        Attr::Int(axis) => usize::try_from(*axis).ok(),
+        _ => None,
+    };
+    match named {
+        Attr::None => (0..rank).collect(),
+        Attr::List(items) => items.iter().filter_map(one).collect(),
+        other => one(other).into_iter().collect(),
     }
 }
 
@@ -205,7 +273,9 @@ fn order_blind(cx: &mut Cx<'_>) {
                 "embedding" => embedded(flow, site),
                 "attention" => {
                     let plain = flow.operand(site, 1).is_none() && flow.operand(site, 4).is_none();
-                    let bare = !op.attrs.flag("causal") && *op.attrs.get("rope") == Attr::None && plain;
+                    let none = |name: &str| *op.attrs.get(name) == Attr::None;
+                    let near = op.attrs.flag("causal") || op.attrs.flag("alibi") || !none("window");
+                    let bare = !near && none("rope") && plain;
                     if bare && first.tokens.is_some() && !first.told {
                         blind = blind.or(Some(site));
                     }

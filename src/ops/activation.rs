@@ -64,6 +64,7 @@ ops! { OPS;
 ///
 /// Cheap, and the reason that deep plain networks began to train; a unit whose input is always negative learns nothing.
 RELU = OpDef {
+    derivative: "dx = dy if x > 0, else 0",
     formula: "max(0, x)",
     source: "Nair and Hinton 2010",
     torch: "nn.ReLU",
@@ -75,6 +76,7 @@ RELU = OpDef {
 
 /// x between two limits, which cut it off; its gradient at and beyond them is 0.
 HARDTANH = OpDef {
+    derivative: "dx = dy if min < x < max, else 0",
     name: "hardtanh",
     formula: "min(max(x, min), max)",
     torch: "nn.Hardtanh",
@@ -96,6 +98,7 @@ HARDTANH = OpDef {
 
 /// relu, cut off at 6. Its gradient at both kinks is 0. (Texts that give 6 for negative x are wrong.)
 RELU6 = OpDef {
+    derivative: "dx = dy if 0 < x < 6, else 0",
     name: "relu6",
     formula: "min(max(0, x), 6)",
     source: "Krizhevsky 2010; Howard et al. 2017",
@@ -108,6 +111,7 @@ RELU6 = OpDef {
 
 /// One half of an axis, opened and closed by the sigmoid of the other. The *second* half is the gate, as in PyTorch.
 GLU = OpDef {
+    derivative: "da = dy * s; db = dy * a * s * (1 - s); s = sigmoid(b)",
     source: "Dauphin et al. 2016",
     torch: "nn.GLU",
     example: "x: f32[2] = [3, 0] -> [1.5]",
@@ -120,6 +124,7 @@ GLU = OpDef {
 
 /// One half of an axis times the gelu of the other. The *first* half is the gate (**differs** from `glu`).
 GEGLU = OpDef {
+    derivative: "da = dy * b * (Phi(a) + a * phi(a)); db = dy * gelu(a)",
     source: "Shazeer 2020",
     example: "x: f32[2] = [1, 2] -> [1.6826895]",
     body: Body::Expand(|cx| gate_first(cx, &GELU_EXACT)),
@@ -128,6 +133,7 @@ GEGLU = OpDef {
 
 /// One half of an axis times the silu of the other. The *first* half is the gate (**differs** from `glu`).
 SWIGLU = OpDef {
+    derivative: "da = dy * b * s * (1 + a * (1 - s)); db = dy * silu(a); s = sigmoid(a)",
     source: "Shazeer 2020",
     example: "x: f32[2] = [1, 2] -> [1.4621172]",
     body: Body::Expand(|cx| gate_first(cx, &SILU)),
@@ -136,6 +142,7 @@ SWIGLU = OpDef {
 
 /// One half of an axis times the relu of the other. The *first* half is the gate (**differs** from `glu`).
 REGLU = OpDef {
+    derivative: "da = dy * b if a > 0, else 0; db = dy * max(0, a)",
     source: "Shazeer 2020",
     example: "x: f32[2] = [3, 2] -> [6]",
     facts: KINK,
@@ -147,6 +154,7 @@ REGLU = OpDef {
 ///
 /// Saturates on both sides; stacked without residuals its gradients vanish (derivative at most 1/4).
 SIGMOID = OpDef {
+    derivative: "dx = dy * y * (1 - y); at most 1/4, at x = 0",
     formula: "1 / (1 + e^-x)",
     torch: "nn.Sigmoid",
     example: "x: f32[2] = [-1, 0] -> [0.26894142, 0.5]",
@@ -157,6 +165,7 @@ SIGMOID = OpDef {
 
 /// Squeezes any number into -1…1, odd and zero-centred.
 TANH = OpDef {
+    derivative: "dx = dy * (1 - y^2); at most 1, at x = 0",
     formula: "(e^x - e^-x) / (e^x + e^-x)",
     torch: "nn.Tanh",
     example: "x: f32[2] = [-1, 0] -> [-0.7615942, 0]",
@@ -167,6 +176,7 @@ TANH = OpDef {
 
 /// x times its sigmoid: smooth, slightly negative for negative x. Also called swish.
 SILU = OpDef {
+    derivative: "dx = dy * s * (1 + x * (1 - s)); s = sigmoid(x)",
     formula: "x * sigmoid(x)",
     source: "Elfwing et al. 2017",
     torch: "nn.SiLU",
@@ -182,6 +192,10 @@ SILU = OpDef {
 /// x = 2.70); `"sigmoid"` is x·sigmoid(1.702 x). The constant is sqrt(2/π): texts that write sqrt(π/2) are wrong by up to
 /// 0.092.
 GELU = OpDef {
+    derivative: "dx = dy * (Phi(x) + x * phi(x)); tanh: dx = dy / 2 * (1 + t + x * (1 - t^2) * sqrt(2 / pi) * (1 + \
+        0.134145 * x^2)); t = tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)); sigmoid: dx = dy * s * (1 + 1.702 \
+        * x * (1 - s)); s = sigmoid(1.702 * x); Phi and phi are the distribution and density of a standard \
+        normal",
     name: "gelu",
     formula: "x * Phi(x) = x / 2 * (1 + erf(x / sqrt(2)))",
     source: "Hendrycks and Gimpel 2016",

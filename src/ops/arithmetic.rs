@@ -179,6 +179,7 @@ MAP_REM = OpDef {
 
 /// The sum of two or more values, elementwise; infix `a + b`. Missing leading axes are allowed, sizes are never stretched.
 ADD = OpDef {
+    derivative: "da = dy; db = dy; summed over leading axes that were missing",
     example: "a: f32[2] = [1, 2], b: f32[2] = [10, 20] -> [11, 22]",
     torch: "torch.add",
     body: Body::Expand(|cx| fold(cx, &MAP_ADD)),
@@ -187,6 +188,7 @@ ADD = OpDef {
 
 /// The difference of two values, elementwise; infix `a - b`.
 SUB = OpDef {
+    derivative: "da = dy; db = -dy; summed over leading axes that were missing",
     example: "a: f32[2] = [1, 2], b: f32[2] = [10, 20] -> [-9, -18]",
     torch: "torch.sub",
     body: Body::Expand(|cx| fold(cx, &MAP_SUB)),
@@ -195,6 +197,7 @@ SUB = OpDef {
 
 /// The product of two or more values, elementwise; infix `a * b`.
 MUL = OpDef {
+    derivative: "da = dy * b; db = dy * a; summed over leading axes that were missing",
     example: "a: f32[2] = [1, 2], b: f32[2] = [10, 20] -> [10, 40]",
     torch: "torch.mul",
     body: Body::Expand(|cx| fold(cx, &MAP_MUL)),
@@ -205,6 +208,7 @@ MUL = OpDef {
 ///
 /// Rounded down or towards 0 with `rounding`: no gradient flows back then.
 DIV = OpDef {
+    derivative: "da = dy / b; db = -dy * y / b; with `rounding` 0: its steps are flat",
     example: "a: f32[2] = [1, 2], b: f32[2] = [4, 5] -> [0.25, 0.4]",
     torch: "torch.div",
     attrs: DIVISION,
@@ -221,6 +225,7 @@ DIV = OpDef {
 
 /// The remainder of a division, with the divisor's sign; infix `a % b`.
 REM = OpDef {
+    derivative: "da = dy; db = -dy * floor(a / b); the jumps count as none",
     example: "a: f32[2] = [7, -7], b: f32[2] = [4, 4] -> [3, 1]",
     torch: "torch.remainder",
     body: Body::Expand(|cx| fold(cx, &MAP_REM)),
@@ -281,6 +286,7 @@ MAP_MINIMUM = OpDef {
 
 /// Elements as another type: "f32", "i64", "bool". Nothing else casts. To bool: what is not 0; to i64: cut towards 0, NaN or a value out of range is an error at run time.
 CAST = OpDef {
+    derivative: "dx = dy; between floats only: nothing flows back through integers or bools",
     name: "cast",
     formula: "x",
     torch: "Tensor.to",
@@ -308,6 +314,7 @@ MAP_CAST = OpDef {
 
 /// Nothing happens.
 IDENTITY = OpDef {
+    derivative: "dx = dy",
     name: "identity",
     formula: "x",
     torch: "nn.Identity",
@@ -354,6 +361,7 @@ RESIDUAL_ADD = OpDef {
 
 /// The value with its sign changed; prefix `-x`.
 NEG = OpDef {
+    derivative: "dx = -dy",
     formula: "-x",
     example: "x: f32[2] = [1, -2] -> [-1, 2]",
     gradient: Gradient::Formula(|cx| vec![Some(-cx.dy())]),
@@ -362,6 +370,7 @@ NEG = OpDef {
 
 /// The absolute value; gradient 0 at 0.
 ABS = OpDef {
+    derivative: "dx = dy * sign(x); 0 at 0",
     formula: "|x|",
     example: "x: f32[2] = [1, -2] -> [1, 2]",
     facts: Facts { kinks: &[0.0], range: Facts::NOT_NEGATIVE, fixed: Some(Facts::NOT_NEGATIVE), ..Facts::NONE },
@@ -371,6 +380,7 @@ ABS = OpDef {
 
 /// e to the power x.
 EXP = OpDef {
+    derivative: "dx = dy * y",
     formula: "e^x",
     example: "x: f32[2] = [0, 1] -> [1, 2.7182817]",
     facts: Facts { domain: (-80.0, 80.0), range: Facts::NOT_NEGATIVE, ..Facts::NONE },
@@ -380,6 +390,7 @@ EXP = OpDef {
 
 /// The natural logarithm.
 LOG = OpDef {
+    derivative: "dx = dy / x",
     formula: "ln x",
     example: "x: f32[2] = [1, 2] -> [0, 0.6931472]",
     facts: POSITIVE,
@@ -389,6 +400,7 @@ LOG = OpDef {
 
 /// The square root.
 SQRT = OpDef {
+    derivative: "dx = dy / (2 * y); infinite at 0",
     formula: "x^(1/2)",
     example: "x: f32[2] = [4, 9] -> [2, 3]",
     facts: Facts { range: Facts::NOT_NEGATIVE, ..POSITIVE },
@@ -398,6 +410,7 @@ SQRT = OpDef {
 
 /// One over the square root.
 RSQRT = OpDef {
+    derivative: "dx = -dy * y / (2 * x)",
     formula: "x^(-1/2)",
     example: "x: f32[2] = [4, 16] -> [0.5, 0.25]",
     facts: Facts { range: Facts::NOT_NEGATIVE, ..POSITIVE },
@@ -407,6 +420,7 @@ RSQRT = OpDef {
 
 /// The square.
 SQUARE = OpDef {
+    derivative: "dx = 2 * dy * x",
     formula: "x^2",
     example: "x: f32[2] = [3, -2] -> [9, 4]",
     facts: Facts { range: Facts::NOT_NEGATIVE, ..Facts::NONE },
@@ -416,6 +430,7 @@ SQUARE = OpDef {
 
 /// One over x.
 RECIPROCAL = OpDef {
+    derivative: "dx = -dy * y^2",
     formula: "1 / x",
     example: "x: f32[2] = [4, -2] -> [0.25, -0.5]",
     facts: POSITIVE,
@@ -425,6 +440,7 @@ RECIPROCAL = OpDef {
 
 /// The sine.
 SIN = OpDef {
+    derivative: "dx = dy * cos(x)",
     formula: "sin x",
     example: "x: f32[2] = [0, 1] -> [0, 0.841471]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0).op(&COS))]),
@@ -434,6 +450,7 @@ SIN = OpDef {
 
 /// The cosine.
 COS = OpDef {
+    derivative: "dx = -dy * sin(x)",
     formula: "cos x",
     example: "x: f32[2] = [0, 1] -> [1, 0.5403023]",
     gradient: Gradient::Formula(|cx| vec![Some(-(cx.dy() * cx.x(0).op(&SIN)))]),

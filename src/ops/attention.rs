@@ -1,37 +1,18 @@
-//! Attention.
+//! Attention: projections in and out around the scaled dot product.
 
-use super::arithmetic::RSQRT;
-use super::linear::{BMM, affine};
-use super::logic::{AND, GE, choose, number};
-use super::movement::split;
-use super::random::dropped;
-use super::reduce::SOFTMAX_LAST;
-use super::source::RANGE;
-use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init};
-use crate::ir::build::{ExpandCx, GradCx, Var};
+use super::linear::affine;
+use super::movement::{concat, split};
+use super::parts::filled;
+use super::position::ROPE_OP;
+use super::sdpa::{ALIBI, CAUSAL, DROPOUT, DROPS, Parts, SCALE, SOFTCAP, WINDOW, attend, mask_fits, spread_mask};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain, Init, Stage};
+use crate::ir::build::{ExpandCx, Var};
 use crate::ir::dim::{Dim, Dims};
 use crate::ir::op::{
-    ArgsCx, Body, CostCx, Facts, Gradient, Misfit, MisfitKind, OpDef, Operand, Output, ParamCx, ParamDef, RuleCx, Why,
-    size_of,
+    Body, CostCx, Misfit, MisfitKind, OpDef, Operand, Output, ParamCx, ParamDef, Role, RuleCx, Why, size_of,
 };
-use crate::kernels::attention;
-use crate::kernels::call::{Args, View};
-
-const CAUSAL: AttrDef =
-    AttrDef::new("causal", &[AttrKind::Bool], AttrDefault::Bool(false), "position i looks at j ≤ i only")
-        .torch("is_causal");
-const SCALE: AttrDef =
-    AttrDef::new("scale", &[AttrKind::Number], AttrDefault::None, "of the scores; head_dim^-½ otherwise")
-        .within(Domain::Positive);
-
-const DROPOUT: AttrDef = AttrDef::new(
-    "dropout",
-    &[AttrKind::Number],
-    AttrDefault::Float(0.0),
-    "the share of weights that become zero in training",
-)
-.within(Domain::Probability)
-.torch("dropout_p");
+use crate::ir::shape::{Shapes, Type};
+use crate::tensor::DType;
 
 const ATTRS: &[AttrDef] = &[
     AttrDef::required("heads", &[AttrKind::Size], "how many").torch("num_heads"),
@@ -43,16 +24,47 @@ const ATTRS: &[AttrDef] = &[
     ),
     CAUSAL,
     AttrDef::new("head_dim", &[AttrKind::Size], AttrDefault::None, "the width of a head; d / heads otherwise"),
+    WINDOW,
     AttrDef::new(
         "rope",
         &[AttrKind::Stage, AttrKind::Nothing],
         AttrDefault::None,
         "rotary positions for queries and keys",
     ),
-    AttrDef::new("bias", &[AttrKind::Bool], AttrDefault::Bool(true), "of the input projections"),
-    AttrDef::new("out_bias", &[AttrKind::Bool], AttrDefault::Same("bias"), "of the output projection"),
+    ALIBI,
+    AttrDef::new(
+        "bias",
+        &[AttrKind::Bool, AttrKind::Bools],
+        AttrDefault::Bool(true),
+        "of the input projections; `[true, false, true]`: of queries, keys, values",
+    ),
+    AttrDef::new(
+        "out_bias",
+        &[AttrKind::Bool],
+        AttrDefault::Same("bias"),
+        "of the output projection; where `bias` is a list, whether one of it is true",
+    ),
     DROPOUT,
+    AttrDef::new(
+        "qk_norm",
+        &[AttrKind::Stage, AttrKind::Nothing],
+        AttrDefault::None,
+        "a norm for each head of queries and keys, before `rope`",
+    ),
     SCALE,
+    SOFTCAP,
+    AttrDef::new(
+        "add_bias_kv",
+        &[AttrKind::Bool],
+        AttrDefault::Bool(false),
+        "a learned key and value more, which every query may look at",
+    ),
+    AttrDef::new(
+        "add_zero_attn",
+        &[AttrKind::Bool],
+        AttrDefault::Bool(false),
+        "a key and value of zeros more: a way to look at nothing",
+    ),
     AttrDef::new("gain", &[AttrKind::Number], AttrDefault::None, "1: stand aside from deep norm's initial gain")
         .within(Domain::Unit)
         .named(),
@@ -71,7 +83,7 @@ struct Sizes {
     value: Dim,
 }
 
-fn sizes(shapes: &mut crate::ir::shape::Shapes, attrs: &Attrs, ins: [Option<Dim>; 3]) -> Option<Sizes> {
+fn sizes(shapes: &mut Shapes, attrs: &Attrs, ins: [Option<Dim>; 3]) -> Option<Sizes> {
     let d = ins[0]?;
     let heads = size_of(shapes, attrs.get("heads"))?;
     let kv_heads = size_of(shapes, attrs.get("kv_heads")).unwrap_or(heads);
@@ -85,11 +97,18 @@ fn sizes(shapes: &mut crate::ir::shape::Shapes, attrs: &Attrs, ins: [Option<Dim>
 
 impl Sizes {
     /// Whether the three projections are one matrix, as in PyTorch.
-    fn joint(&self, attrs: &Attrs) -> bool {
-        self.heads == self.kv_heads
-            && *attrs.get("head_dim") == Attr::None
-            && self.memory == self.d
-            && self.value == self.d
+    fn joint(&self, attrs: &Attrs, dims: &mut Dims) -> bool {
+        let [q, k, _] = self.widths(dims);
+        let whole = q == self.d || *attrs.get("head_dim") == Attr::None;
+        q == k && whole && self.memory == self.d && self.value == self.d && !matches!(attrs.get("bias"), Attr::List(_))
+    }
+
+    /// The types of the heads of queries and of keys.
+    fn heads(&self, shapes: &mut Shapes, x: &[Dim], memory: &[Dim]) -> [Type; 2] {
+        let [queries, keys] = [x, memory].map(|dims| dims.get(1).copied().unwrap_or(Dims::ONE));
+        let batch = x.first().copied().unwrap_or(Dims::ONE);
+        [(self.heads, queries), (self.kv_heads, keys)]
+            .map(|(heads, seq)| shapes.ty(DType::F32, &[batch, heads, seq, self.head_dim]))
     }
 
     /// Widths of q, k and v.
@@ -98,6 +117,55 @@ impl Sizes {
         let k = dims.mul(self.kv_heads, self.head_dim);
         [q, k, k]
     }
+}
+
+/// Which of the projections of q, k and v have a bias of their own.
+fn own_biases(attrs: &Attrs) -> Option<[bool; 3]> {
+    let Attr::List(items) = attrs.get("bias") else { return None };
+    let yes = |i: usize| items.get(i) == Some(&Attr::Bool(true));
+    Some([yes(0), yes(1), yes(2)])
+}
+
+fn out_bias(attrs: &Attrs) -> bool {
+    match attrs.get("out_bias") {
+        Attr::List(items) => items.contains(&Attr::Bool(true)),
+        other => *other == Attr::Bool(true),
+    }
+}
+
+fn stage<'a>(attrs: &'a Attrs, name: &str) -> Option<&'a Stage> {
+    match attrs.get(name) {
+        Attr::Stage(stage) => Some(stage),
+        _ => None,
+    }
+}
+
+/// Keys behind those of the sequence: learned, and zero.
+fn more_keys(attrs: &Attrs) -> i64 {
+    ["add_bias_kv", "add_zero_attn"].iter().map(|name| i64::from(attrs.flag(name))).sum()
+}
+
+/// A stage for the heads keeps their shape, and remembers nothing.
+fn stage_fits(cx: &mut RuleCx<'_>, name: &'static str, heads: [Type; 2]) -> Result<(), Misfit> {
+    let Some(stage) = stage(cx.attrs, name) else { return Ok(()) };
+    if name == "rope" && !std::ptr::eq(stage.op, &ROPE_OP) {
+        return Err(cx.bad_attr(name, "must be `rope`, perhaps with arguments: `rope(base = 1e6)`"));
+    }
+    for ty in heads {
+        let ins = [Some(ty)];
+        let mut inner = RuleCx::new(cx.shapes, &stage.attrs, &ins);
+        let fits = (stage.op.rule)(&mut inner).is_ok() && inner.outs == [ty] && inner.needs.is_empty();
+        let params = (stage.op.params)(&mut ParamCx { shapes: cx.shapes, attrs: &stage.attrs, ins: &ins, gain: None });
+        if !fits {
+            let width = cx.shapes.dims(ty)[3];
+            let width = cx.shapes.dims.show(width);
+            return Err(cx.bad_attr(name, format!("must fit a head, whose width is {width}, and keep its shape")));
+        }
+        if params.iter().any(|param| param.role == Role::State) {
+            return Err(cx.bad_attr(name, "must be a norm of single positions: this one keeps statistics"));
+        }
+    }
+    Ok(())
 }
 
 fn last_dims(cx: &RuleCx<'_>) -> [Option<Dim>; 3] {
@@ -124,11 +192,23 @@ fn attention_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
         let two = cx.shapes.dims.constant(2);
         cx.divides(0, 2, sizes.head_dim, two, Why::Pairs)?;
     }
+    if let Attr::List(items) = cx.attrs.get("bias")
+        && items.len() != 3
+    {
+        return Err(
+            cx.bad_attr("bias", format!("is a list of three, for queries, keys and values, and has {}", items.len()))
+        );
+    }
     let keys = keys_of(cx, &dims)?;
+    let heads_of = sizes.heads(cx.shapes, &dims, &[dims[0], keys]);
+    stage_fits(cx, "qk_norm", heads_of)?;
+    stage_fits(cx, "rope", heads_of)?;
     mask_fits(cx, 3, &[dims[0], heads, dims[1], keys], true)?;
     mask_fits(cx, 4, &[dims[0], heads, dims[1], keys], false)?;
     let ty = cx.operand(0)?;
     cx.out(ty);
+    let more = cx.shapes.dims.constant(more_keys(cx.attrs));
+    let keys = cx.shapes.dims.add(keys, more);
     cx.out_of(ty.dtype, &[dims[0], heads, dims[1], keys]);
     Ok(())
 }
@@ -150,33 +230,6 @@ fn keys_of(cx: &mut RuleCx<'_>, dims: &[Dim]) -> Result<Dim, Misfit> {
     Ok(keys)
 }
 
-/// Where the axes of a mask or bias stand in [B, h, q, k].
-fn mask_axes(rank: usize, keys_only: bool) -> Vec<usize> {
-    match (rank, keys_only) {
-        (2, true) => vec![0, 3],
-        (3, true) => vec![0, 2, 3],
-        _ => (4 - rank.min(4)..4).collect(),
-    }
-}
-
-fn mask_fits(cx: &mut RuleCx<'_>, index: usize, full: &[Dim; 4], keys_only: bool) -> Result<(), Misfit> {
-    if cx.ins.get(index).copied().flatten().is_none() {
-        return Ok(());
-    }
-    let dims = cx.rank(index, 2, 4)?;
-    for (axis, &at) in mask_axes(dims.len(), keys_only).iter().enumerate() {
-        cx.equal(index, axis, dims[axis], full[at], Why::Mask)?;
-    }
-    Ok(())
-}
-
-fn spread_mask<'g>(mask: Option<Var<'g>>, full: &[Dim; 4], keys_only: bool) -> Option<Var<'g>> {
-    let mask = mask?;
-    let own = mask_axes(mask.rank(), keys_only);
-    let new: Vec<usize> = (0..4).filter(|axis| !own.contains(axis)).collect();
-    Some(mask.spread(full, &new))
-}
-
 fn attention_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     let last = [0, 1, 2].map(|i| cx.dims(i).last().copied());
     let Some(sizes) = sizes(cx.shapes, cx.attrs, last) else { return vec![] };
@@ -190,7 +243,7 @@ fn attention_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     let deep = gain.map_or(plain.clone(), Init::XavierNormal);
     let fixed = |cx: &ParamCx<'_>, init: Init| cx.init("init", init);
     let mut params = vec![];
-    if sizes.joint(cx.attrs) {
+    if sizes.joint(cx.attrs, &mut cx.shapes.dims) {
         let rows = |dim: Dim| cx.shapes.dims.as_const(dim).unwrap_or(0);
         let init = match gain {
             Some(_) => Init::Blocks(vec![(rows(q), plain.clone()), (rows(k), plain), (rows(v), deep.clone())]),
@@ -205,18 +258,41 @@ fn attention_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     if cx.attrs.flag("bias") {
         params.push(ParamDef::other("in_proj_bias", &[all], Init::Zeros));
     }
+    let own = own_biases(cx.attrs).unwrap_or([false; 3]);
+    for ((name, width), own) in [("q_proj_bias", q), ("k_proj_bias", k), ("v_proj_bias", v)].into_iter().zip(own) {
+        params.extend(own.then(|| ParamDef::other(name, &[width], Init::Zeros)));
+    }
+    if cx.attrs.flag("add_bias_kv") {
+        for (name, width) in [("bias_k", k), ("bias_v", v)] {
+            params.push(ParamDef::other(name, &[Dims::ONE, Dims::ONE, width], Init::XavierNormal(1.0)));
+        }
+    }
+    params.extend(norm_params(cx, &sizes));
     let fan = cx.shapes.dims.as_const(q).unwrap_or(1);
     let out = fixed(cx, gain.map_or(Init::UniformFan(fan), Init::XavierNormal));
     let out = cx.init("out_init", out);
     params.push(ParamDef::weight("out_proj.weight", &[sizes.d, q], out));
-    if cx.attrs.flag("out_bias") {
+    if out_bias(cx.attrs) {
         params.push(ParamDef::other("out_proj.bias", &[sizes.d], Init::Zeros));
     }
     params
 }
 
+/// What the norms of queries and keys own: `q_norm.weight`, `k_norm.weight`.
+fn norm_params(cx: &mut ParamCx<'_>, sizes: &Sizes) -> Vec<ParamDef> {
+    let Some(stage) = stage(cx.attrs, "qk_norm") else { return vec![] };
+    let (x, memory) = (cx.dims(0), cx.dims(1));
+    let heads = sizes.heads(cx.shapes, &x, if memory.is_empty() { &x } else { &memory });
+    let below = |(name, ty): (&str, Type)| {
+        let ins = [Some(ty)];
+        let own = (stage.op.params)(&mut ParamCx { shapes: cx.shapes, attrs: &stage.attrs, ins: &ins, gain: None });
+        own.into_iter().map(|def| ParamDef { name: format!("{name}.{}", def.name), ..def }).collect::<Vec<_>>()
+    };
+    ["q_norm", "k_norm"].into_iter().zip(heads).flat_map(below).collect()
+}
+
 /// Queries, keys and values, each [B, S, width].
-fn project<'g>(cx: &ExpandCx<'_, 'g>, sizes: &Sizes, widths: &[Dim; 3]) -> [Var<'g>; 3] {
+fn project<'g>(cx: &ExpandCx<'_, 'g>, widths: &[Dim; 3]) -> [Var<'g>; 3] {
     let x = cx.x(0);
     let memory = cx.maybe(1).unwrap_or(x);
     let sources = [x, memory, cx.maybe(2).unwrap_or(memory)];
@@ -230,9 +306,11 @@ fn project<'g>(cx: &ExpandCx<'_, 'g>, sizes: &Sizes, widths: &[Dim; 3]) -> [Var<
         Some(weight) => split(weight, 0, widths),
         None => ["q_proj_weight", "k_proj_weight", "v_proj_weight"].iter().filter_map(|name| cx.param(name)).collect(),
     };
-    let biases = bias.map(|bias| split(bias, 0, widths));
-    debug_assert_eq!(sizes.joint(cx.attrs), joint.is_some(), "names follow from the sizes");
-    [0, 1, 2].map(|i| affine(sources[i], weights[i], biases.as_ref().map(|parts| parts[i])))
+    let biases: Vec<Option<Var<'g>>> = match bias {
+        Some(bias) => split(bias, 0, widths).into_iter().map(Some).collect(),
+        None => ["q_proj_bias", "k_proj_bias", "v_proj_bias"].iter().map(|name| cx.param(name)).collect(),
+    };
+    [0, 1, 2].map(|i| affine(sources[i], weights[i], biases[i]))
 }
 
 fn heads<'g>(x: Var<'g>, heads: Dim, head_dim: Dim) -> Var<'g> {
@@ -240,148 +318,44 @@ fn heads<'g>(x: Var<'g>, heads: Dim, head_dim: Dim) -> Var<'g> {
     x.reshape(&[dims[0], dims[1], heads, head_dim]).swap(1, 2)
 }
 
-fn attend<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
+/// A stage on the heads of queries and keys, with the parameters that stand below these names.
+fn staged<'g>(cx: &ExpandCx<'_, 'g>, name: &str, below: [&str; 2], heads: [Var<'g>; 2]) -> [Var<'g>; 2] {
+    let Some(stage) = stage(cx.attrs, name) else { return heads };
+    let one = |i: usize| cx.builder.below(below[i], || cx.builder.one(stage.op, stage.attrs.clone(), &[heads[i]]));
+    [one(0), one(1)]
+}
+
+/// Heads with those behind them that belong to no position: a learned one, and one of zeros.
+fn extended<'g>(cx: &ExpandCx<'_, 'g>, own: Var<'g>, learned: &str) -> Var<'g> {
+    let mut dims = own.dims();
+    dims[2] = Dims::ONE;
+    let learned = cx.param(learned).map(|row| {
+        let row = row.reshape(&[dims[1], Dims::ONE, dims[3]]);
+        row.spread(&dims, &[0])
+    });
+    let zeros = cx.attrs.flag("add_zero_attn").then(|| filled(own, &dims, 0.0));
+    let parts: Vec<Var<'g>> = [Some(own), learned, zeros].into_iter().flatten().collect();
+    concat(&parts, 2)
+}
+
+fn expand<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
     let dims = cx.x(0).dims();
     let last = [0, 1, 2].map(|i| cx.maybe(i).and_then(|var| var.dims().last().copied()));
     let found = sizes(&mut cx.builder.graph.borrow_mut().shapes, cx.attrs, last);
     let sizes = found.expect("elaborate refuses an attention without heads");
     let widths = sizes.widths(&mut cx.builder.graph.borrow_mut().shapes.dims);
-    let [q, k, v] = project(cx, &sizes, &widths);
-    let (mut q, mut k) = (heads(q, sizes.heads, sizes.head_dim), heads(k, sizes.kv_heads, sizes.head_dim));
+    let [q, k, v] = project(cx, &widths);
+    let own = [heads(q, sizes.heads, sizes.head_dim), heads(k, sizes.kv_heads, sizes.head_dim)];
+    let own = staged(cx, "qk_norm", ["q_norm", "k_norm"], own);
+    let [q, k] = staged(cx, "rope", ["", ""], own);
     let v = heads(v, sizes.kv_heads, sizes.head_dim);
-    if let Attr::Stage(stage) = cx.attrs.get("rope") {
-        q = cx.builder.one(stage.op, stage.attrs.clone(), &[q]);
-        k = cx.builder.one(stage.op, stage.attrs.clone(), &[k]);
-    }
     let full = [dims[0], sizes.heads, dims[1], k.dims()[2]];
     let (mask, bias) = (spread_mask(cx.maybe(3), &full, true), spread_mask(cx.maybe(4), &full, false));
-    let weights = weights(cx, q, k, mask, bias);
-    let y = match drops(cx) {
-        true => means(weights, v).swap(1, 2),
-        false => core(cx.builder, cx.attrs, [q, k, v], mask, bias),
-    };
+    let (k, v, more) = (extended(cx, k, "bias_k"), extended(cx, v, "bias_v"), more_keys(cx.attrs));
+    let [y, weights] = attend(cx, Parts { q, k, v, mask, bias, more });
     let y = y.reshape(&[dims[0], dims[1], widths[0]]);
     let out = cx.param("out_proj.weight").expect("attention declares its output projection");
     vec![affine(y, out, cx.param("out_proj.bias")), weights]
-}
-
-/// Whether this graph drops weights: then they are written out, for the kernel never has them.
-fn drops(cx: &ExpandCx<'_, '_>) -> bool {
-    cx.train() && cx.attrs.float("dropout").is_some_and(|p| p > 0.0)
-}
-
-/// Key heads, each repeated for the queries that share it.
-fn shared<'g>(keys: Var<'g>, heads: Dim) -> Var<'g> {
-    let dims = keys.dims();
-    if dims[1] == heads {
-        return keys;
-    }
-    let group = keys.builder.graph.borrow_mut().shapes.dims.floor_div(heads, dims[1]);
-    let spread = keys.spread(&[dims[0], dims[1], group, dims[2], dims[3]], &[2]);
-    spread.reshape(&[dims[0], heads, dims[2], dims[3]])
-}
-
-/// The mean of the values under weights: [B, h, q, f].
-fn means<'g>(weights: Var<'g>, v: Var<'g>) -> Var<'g> {
-    weights.with(shared(v, weights.dims()[1]), &BMM, &[])
-}
-
-/// What the kernel never shows: the weight of every key for every query, [B, h, q, k], after dropout in training.
-fn weights<'g>(cx: &ExpandCx<'_, 'g>, q: Var<'g>, k: Var<'g>, mask: Option<Var<'g>>, bias: Option<Var<'g>>) -> Var<'g> {
-    let (heads, keys, width) = (q.dims()[1], k.dims()[2], q.dims()[3]);
-    let dtype = q.dtype();
-    let scores = q.with(shared(k, heads).t(), &BMM, &[]);
-    let scores = match cx.attrs.float("scale") {
-        Some(scale) => scores * scale,
-        None => scores * q.size(width).op(&RSQRT),
-    };
-    let scores = bias.map_or(scores, |bias| scores + bias);
-    let causal = cx.attrs.flag("causal").then(|| earlier(cx, q.dims()[2], keys));
-    let may = match (mask, causal) {
-        (Some(mask), Some(causal)) => Some(mask.with(causal, &AND, &[])),
-        (mask, causal) => mask.or(causal),
-    };
-    let weights = match may {
-        None => scores.op(&SOFTMAX_LAST),
-        // What is hidden is far below all else; a row that sees nothing is zero.
-        Some(may) => {
-            let hidden = choose(may, scores, number(cx.builder, dtype, -1e30));
-            choose(may, hidden.op(&SOFTMAX_LAST), number(cx.builder, dtype, 0.0))
-        }
-    };
-    if drops(cx) { dropped(weights, cx.attrs.float("dropout").unwrap_or(0.0)) } else { weights }
-}
-
-/// Whether key j is not behind query i: [q, k].
-fn earlier<'g>(cx: &ExpandCx<'_, 'g>, queries: Dim, keys: Dim) -> Var<'g> {
-    let range = |length: Dim| {
-        let attrs = Attrs::with(RANGE.attrs, &[("from", Attr::Dim(length))]);
-        cx.builder.one(&RANGE, attrs, &[])
-    };
-    let full = [queries, keys];
-    range(queries).spread(&full, &[1]).with(range(keys).spread(&full, &[0]), &GE, &[])
-}
-
-/// Scaled dot-product attention; the result has its heads behind: [B, q, h, f].
-fn core<'g>(
-    builder: &'g crate::ir::build::Builder,
-    attrs: &Attrs,
-    qkv: [Var<'g>; 3],
-    mask: Option<Var<'g>>,
-    bias: Option<Var<'g>>,
-) -> Var<'g> {
-    let given = ["causal", "scale"].map(|name| (name, attrs.get(name).clone()));
-    let given: Vec<_> = given.into_iter().filter(|(_, value)| *value != Attr::None).collect();
-    let ins = [Some(qkv[0]), Some(qkv[1]), Some(qkv[2]), mask, bias];
-    builder.apply(&SDPA_PLAIN, Attrs::with(PLAIN, &given), &ins)[0]
-}
-
-const PLAIN: &[AttrDef] = &[CAUSAL, SCALE];
-const SDPA_ATTRS: &[AttrDef] = &[CAUSAL, SCALE, DROPOUT];
-
-/// The sizes of q, k and v.
-fn sdpa_shapes(cx: &mut RuleCx<'_>) -> Result<[Vec<Dim>; 3], Misfit> {
-    let (q, k, v) = (cx.rank(0, 4, 4)?, cx.rank(1, 4, 4)?, cx.rank(2, 4, 4)?);
-    cx.equal(1, 0, k[0], q[0], Why::Leading)?;
-    cx.equal(1, 3, k[3], q[3], Why::Inner)?;
-    for axis in 0..3 {
-        cx.equal(2, axis, v[axis], k[axis], Why::Keys)?;
-    }
-    let misfit = Misfit {
-        operand: Some(1),
-        axis: Some(1),
-        wanted: Some(k[1]),
-        found: Some(q[1]),
-        ..Misfit::of(MisfitKind::Divides(Why::KeyHeads))
-    };
-    cx.need(crate::ir::op::Condition::Divides { what: q[1], by: k[1] }, misfit)?;
-    let full = [q[0], q[1], q[2], k[2]];
-    mask_fits(cx, 3, &full, false)?;
-    mask_fits(cx, 4, &full, false)?;
-    Ok([q, k, v])
-}
-
-fn sdpa_args(cx: &mut ArgsCx<'_>) -> Args {
-    let mut args = Args::default();
-    args.ints[0] = i32::from(cx.attrs.flag("causal"));
-    let e = cx.ins[0].as_ref().map_or(1, |q| q.dim(3)) as f64;
-    args.nums[0] = cx.attrs.float("scale").unwrap_or_else(|| 1.0 / e.sqrt());
-    args
-}
-
-/// [B, q, h, f] seen as [B, h, q, f].
-fn heads_forward(view: &mut Option<View>) {
-    if let Some(view) = view {
-        view.dims.swap(1, 2);
-        view.strides.swap(1, 2);
-    }
-}
-
-fn sdpa_gradient<'g>(cx: &GradCx<'_, 'g>) -> Vec<Option<Var<'g>>> {
-    let ins = [cx.ins[0], cx.ins[1], cx.ins[2], cx.maybe(3), cx.maybe(4), Some(cx.y(0)), Some(cx.y(1)), Some(cx.dy())];
-    let grads = cx.builder.apply(&SDPA_GRAD, cx.attrs.clone(), &ins);
-    let pick = |i: usize, from: usize| cx.wants(i).then(|| grads[from]);
-    vec![pick(0, 0), pick(1, 1), pick(2, 2), None, pick(4, 3)]
 }
 
 fn attention_flops(cx: &mut CostCx<'_>) -> Dim {
@@ -392,14 +366,16 @@ fn attention_flops(cx: &mut CostCx<'_>) -> Dim {
     let Some(sizes) = sizes(cx.shapes, cx.attrs, last) else { return Dims::ZERO };
     let table = &mut cx.shapes.dims;
     let [q, k, v] = sizes.widths(table);
+    let more = table.constant(more_keys(cx.attrs));
+    let seen = table.add(keys, more);
     let mut sum = Dims::ZERO;
     let products = [
         [x[1], sizes.d, q],
         [keys, sizes.memory, k],
         [keys, sizes.value, v],
         [x[1], q, sizes.d],
-        [x[1], keys, q],
-        [x[1], keys, q],
+        [x[1], seen, q],
+        [x[1], seen, q],
     ];
     for product in products {
         let product = table.product(&product);
@@ -409,36 +385,26 @@ fn attention_flops(cx: &mut CostCx<'_>) -> Dim {
     table.mul(sum, x[0])
 }
 
-/// Two products, scores and mean of the values; on the way back two and a half times that.
-fn core_flops(cx: &mut CostCx<'_>, halves: i64) -> Dim {
-    let dims = |cx: &CostCx<'_>, i: usize| cx.ins.get(i).copied().flatten().map(|ty| cx.shapes.dims(ty).to_vec());
-    let (Some(q), Some(v)) = (dims(cx, 0), dims(cx, 2)) else { return Dims::ZERO };
-    let table = &mut cx.shapes.dims;
-    let width = table.add(q[3], v[3]);
-    let product = table.product(&[q[0], q[1], q[2], v[2], width]);
-    table.scale(product, halves)
-}
-
-/// Dropout, where there is any, acts in training only.
-const DROPS: Facts = Facts { by_mode: true, random: true, ..Facts::NONE };
-
-const QKV: &[Operand] = &[
-    Operand::float("q"),
-    Operand::float("k"),
-    Operand::float("v"),
-    Operand::bool("mask").optional(),
-    Operand::float("bias").optional(),
-];
-
 ops! { OPS;
 
 /// Every position looks at all others (or at a memory) and takes a weighted mean of what it finds.
 ///
-/// Projections in and out included. `causal`: at earlier positions only. `kv_heads`: key heads shared by groups of heads.
-/// mask: true = may be looked at (**differs** from MultiheadAttention's, which mark what is hidden); [B, k] (padding of
-/// keys), [B, q, k] or [B, h, q, k]. The heads must divide the width. The weights, where something reads them, are
-/// computed once more beside the kernel, which never holds them; in training they are those after dropout.
+/// Projections in and out included. Keys come from `memory`, values from `value`, where these flow in; else from x.
+/// `causal`: at earlier positions only. `kv_heads`: key heads shared by groups of heads. mask: true = may be looked at
+/// (**differs** from MultiheadAttention's, which mark what is hidden); [B, k] (padding of keys), [B, q, k] or
+/// [B, h, q, k]. bias: added to the scores; [q, k], [h, q, k] or [B, h, q, k]. The heads must divide the width.
+///
+/// Parameters: `in_proj_weight` (queries, keys, values in rows) and `in_proj_bias`; where kv_heads or head_dim make them
+/// of unequal widths, memory or value has another width, or `bias` is a list: `q_proj_weight`, `k_proj_weight`,
+/// `v_proj_weight`, and with a list `q_proj_bias` and so on; `out_proj.weight`, `out_proj.bias`; of `add_bias_kv` `bias_k`
+/// and `bias_v`; of `qk_norm` those of the norm, below `q_norm` and `k_norm` (rope turns what is normed). A key of
+/// `add_bias_kv` or `add_zero_attn` stands behind the others at no position: every query may look at it, without norm,
+/// turn or bias.
+///
+/// The weights, where something reads them, are computed once more beside the kernel, which never holds them; in training
+/// they are those after dropout. They are not averaged over the heads.
 ATTENTION = OpDef {
+    derivative: "that of sdpa between those of the linear layers around it",
     name: "attention",
     formula: "softmax(q kᵀ / sqrt(e) + bias) v, a head",
     shape: "(x [B, q, d][, memory [B, k, d']][, value][, mask][, bias]) -> ([B, q, d], weights [B, h, q, k])",
@@ -454,96 +420,8 @@ ATTENTION = OpDef {
     rule: attention_rule,
     params: attention_params,
     facts: DROPS,
-    body: Body::Expand(attend),
+    body: Body::Expand(expand),
     flops: Some(attention_flops),
-    ..OpDef::DEFAULT
-};
-
-/// Scaled dot-product attention without projections.
-///
-/// Query head i uses key head i / (h / hk). A row that may look at nothing gives 0. mask and bias: [q, k], [B, h, q, k], or
-/// without leading axes.
-SDPA = OpDef {
-    name: "sdpa",
-    formula: "softmax(q kᵀ · scale + bias) v",
-    shape: "(q [B, h, q, e], k [B, hk, k, e], v [B, hk, k, f][, mask][, bias]) -> [B, h, q, f]",
-    torch: "F.scaled_dot_product_attention",
-    example: "q: f32[1, 1, 1, 1] = [1], k: f32[1, 1, 2, 1] = [0, 0], v: f32[1, 1, 2, 1] = [1, 3] -> [2]",
-    attrs: SDPA_ATTRS,
-    operands: QKV,
-    facts: DROPS,
-    rule: |cx| {
-        let [q, _, v] = sdpa_shapes(cx)?;
-        let dtype = cx.operand(0)?.dtype;
-        cx.out_of(dtype, &[q[0], q[1], q[2], v[3]]);
-        Ok(())
-    },
-    body: Body::Expand(|cx| {
-        let (q, k) = (cx.x(0).dims(), cx.x(1).dims());
-        let full = [q[0], q[1], q[2], k[2]];
-        let (mask, bias) = (spread_mask(cx.maybe(3), &full, false), spread_mask(cx.maybe(4), &full, false));
-        vec![match drops(cx) {
-            true => means(weights(cx, cx.x(0), cx.x(1), mask, bias), cx.x(2)),
-            false => core(cx.builder, cx.attrs, [cx.x(0), cx.x(1), cx.x(2)], mask, bias).swap(1, 2),
-        }]
-    }),
-    flops: Some(|cx| core_flops(cx, 2)),
-    ..OpDef::DEFAULT
-};
-
-/// The kernel's form: heads behind in the result, and the log-sum-exp of each row.
-SDPA_PLAIN = OpDef {
-    name: "attention.sdpa",
-    attrs: PLAIN,
-    operands: QKV,
-    outputs: &[Output::main("y"), Output::saved("lse")],
-    rule: |cx| {
-        let [q, _, v] = sdpa_shapes(cx)?;
-        let dtype = cx.operand(0)?.dtype;
-        cx.out_of(dtype, &[q[0], q[2], q[1], v[3]]);
-        cx.out_of(dtype, &q[..3]);
-        Ok(())
-    },
-    body: Body::Kernel {
-        kernel: &attention::SDPA,
-        args: |cx| {
-            heads_forward(&mut cx.outs[0]);
-            sdpa_args(cx)
-        },
-    },
-    gradient: Gradient::Formula(sdpa_gradient),
-    flops: Some(|cx| core_flops(cx, 2)),
-    ..OpDef::DEFAULT
-};
-
-/// Its gradients.
-SDPA_GRAD = OpDef {
-    name: "attention.sdpa'",
-    attrs: PLAIN,
-    operands: &[
-        Operand::float("q"), Operand::float("k"), Operand::float("v"), Operand::bool("mask").optional(),
-        Operand::float("bias").optional(), Operand::float("y"), Operand::float("lse"), Operand::float("dy"),
-    ],
-    outputs: &[Output::main("dq"), Output::main("dk"), Output::main("dv"), Output::main("dbias")],
-    rule: |cx| {
-        let dtype = cx.operand(0)?.dtype;
-        let (q, k, v) = (cx.dims(0)?, cx.dims(1)?, cx.dims(2)?);
-        for dims in [&q, &k, &v] {
-            cx.out_of(dtype, dims);
-        }
-        cx.out_of(dtype, &[q[0], q[1], q[2], k[2]]);
-        Ok(())
-    },
-    body: Body::Kernel {
-        kernel: &attention::SDPA_GRAD,
-        args: |cx| {
-            heads_forward(&mut cx.ins[5]);
-            heads_forward(&mut cx.ins[7]);
-            sdpa_args(cx)
-        },
-    },
-    gradient: Gradient::Zero,
-    flops: Some(|cx| core_flops(cx, 5)),
     ..OpDef::DEFAULT
 };
 

@@ -1,6 +1,7 @@
 //! Convolution over one to three axes.
 
 use super::linear::{bias_init, check_pin, weight_init};
+use super::reparam::{self, REPARAM};
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::{Dim, Dims};
@@ -38,6 +39,7 @@ const CONV_ATTRS: &[AttrDef] = &[
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
+    REPARAM,
     AttrDef::new("in", &[AttrKind::Size], AttrDefault::None, "the pinned input").named().torch("in_channels"),
 ];
 
@@ -93,21 +95,21 @@ fn conv_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let (kernel, stride) = (per_axis(cx, "kernel", axes)?, per_axis(cx, "stride", axes)?);
     let dilation = per_axis(cx, "dilation", axes)?;
     if cx.attrs.str("pad") == Some("same") && stride.iter().any(|&s| s != 1) {
-        return Err(cx.bad_attr("pad", "can be \"same\" only with stride 1"));
+        // What keeps the size but for the stride; the kernel must have a middle.
+        let both: Vec<i64> = (0..axes).map(|i| dilation[i] * (kernel[i] - 1)).collect();
+        let meant = both.iter().all(|&own| own == both[0] && own % 2 == 0).then(|| (both[0] / 2).to_string());
+        return Err(Misfit { meant, ..cx.bad_attr("pad", "can be \"same\" only with stride 1") });
+    }
+    if cx.attrs.str("pad") == Some("causal") && axes != 1 {
+        let meant = stride.iter().all(|&stride| stride == 1).then(|| "\"same\"".to_string());
+        return Err(Misfit { meant, ..cx.bad_attr("pad", "can be \"causal\" only over one axis, time") });
     }
     let pads = pads(cx.attrs, axes, &kernel, &dilation);
     let pads = pads.ok_or_else(|| cx.bad_attr("pad", format!("must be a number, or a list of {axes}")))?;
     let mut shape = vec![dims[0], out];
     for i in 0..axes {
         let reach = dilation[i] * (kernel[i] - 1);
-        let (most, at) = (pads[i].0.max(pads[i].1), i + 2);
-        let least = match cx.attrs.str("pad_mode") {
-            Some("reflect") if most > 0 => most + 1,
-            Some("circular") => most,
-            _ => 0,
-        };
-        let least = cx.shapes.dims.constant(least);
-        cx.at_least(0, at, dims[at], least, Why::Window)?;
+        super::parts::check_border(cx, "pad", i + 2, pads[i], cx.attrs.str("pad_mode").unwrap_or("zeros"))?;
         shape.push(window_out(cx, i + 2, dims[i + 2], pads[i].0 + pads[i].1, reach, stride[i])?);
     }
     let dtype = cx.operand(0)?.dtype;
@@ -124,7 +126,8 @@ fn conv_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     shape.extend(kernel.iter().map(|&k| cx.shapes.dims.constant(k)));
     let fan = cx.shapes.dims.product(&shape[1..]);
     let fan = cx.shapes.dims.as_const(fan);
-    let mut params = vec![ParamDef::weight("weight", &shape, weight_init(cx, fan))];
+    let init = weight_init(cx, fan);
+    let mut params = reparam::weight_params(cx, &shape, init, 0);
     if cx.attrs.flag("bias") {
         params.push(ParamDef::other("bias", &[out], bias_init(cx, fan)));
     }
@@ -132,7 +135,7 @@ fn conv_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
 }
 
 fn conv<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
-    let (x, weight) = (cx.x(0), cx.param("weight").expect("a convolution declares its weight"));
+    let (x, weight) = (cx.x(0), reparam::weight(cx, 0));
     let axes = x.rank() - 2;
     let list = |name: &str| per_axis_of(cx.attrs, name, axes).unwrap_or_else(|| vec![1; axes]);
     let (kernel, stride, dilation) = (list("kernel"), list("stride"), list("dilation"));
@@ -175,6 +178,7 @@ const TRANSPOSE_ATTRS: &[AttrDef] = &[
         .named(),
     AttrDef::new("init", &[AttrKind::Init], AttrDefault::None, "of the weight").named(),
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
+    REPARAM,
     AttrDef::new("in", &[AttrKind::Size], AttrDefault::None, "the pinned input").named().torch("in_channels"),
 ];
 
@@ -204,7 +208,10 @@ fn transpose_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let mut shape = vec![dims[0], out];
     for i in 0..axes {
         if more[i] >= stride[i].max(dilation[i]) {
-            return Err(cx.bad_attr("output_pad", "must be smaller than the stride, or than the dilation"));
+            let meant = Some((stride[i].max(dilation[i]) - 1).to_string())
+                .filter(|_| axes == 1 || more.iter().all(|&own| own == more[0]));
+            let clause = "must be smaller than the stride, or than the dilation";
+            return Err(Misfit { meant, ..cx.bad_attr("output_pad", clause) });
         }
         let rest = dilation[i] * (kernel[i] - 1) + more[i] + 1 - 2 * pad[i] - stride[i];
         let (apart, rest) = (cx.shapes.dims.scale(dims[i + 2], stride[i]), cx.shapes.dims.constant(rest));
@@ -227,7 +234,8 @@ fn transpose_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     // PyTorch takes the second axis for the fan here too.
     let fan = cx.shapes.dims.product(&shape[1..]);
     let fan = cx.shapes.dims.as_const(fan);
-    let mut params = vec![ParamDef::weight("weight", &shape, weight_init(cx, fan))];
+    let init = weight_init(cx, fan);
+    let mut params = reparam::weight_params(cx, &shape, init, 1);
     if cx.attrs.flag("bias") {
         params.push(ParamDef::other("bias", &[out], bias_init(cx, fan)));
     }
@@ -236,7 +244,7 @@ fn transpose_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
 
 /// What flows in is the gradient of a convolution, what comes out that of its input.
 fn transpose<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
-    let (x, weight) = (cx.x(0), cx.param("weight").expect("a transposed convolution declares its weight"));
+    let (x, weight) = (cx.x(0), reparam::weight(cx, 1));
     let axes = x.rank() - 2;
     let list = |name: &str| per_axis_of(cx.attrs, name, axes).unwrap_or_else(|| vec![1; axes]);
     let ints = |values: Vec<i64>| Attr::List(values.into_iter().map(Attr::Int).collect());
@@ -374,6 +382,8 @@ ops! { OPS;
 /// One to three spatial axes by rank, channels on axis 1. `groups = c` is depthwise. Output sizes are
 /// floor((h + 2·pad - dilation·(kernel - 1) - 1) / stride) + 1.
 CONV = OpDef {
+    derivative: "x gets the transposed convolution of dy with the same weights; weight[o, c, k] gets sum_b,p dy[b, \
+        o, p] * x[b, c, p·stride + k·dilation - pad]; bias[o] the sum of dy[:, o]",
     name: "conv",
     formula: "y[b, o, p] = sum_c,k x[b, c, p·stride + k·dilation - pad] · weight[o, c, k] + bias[o]",
     shape: "[B, c, S…] -> [B, out, S'…]",
@@ -394,6 +404,8 @@ CONV = OpDef {
 /// Output sizes are (h - 1)·stride - 2·pad + dilation·(kernel - 1) + output_pad + 1. A kernel that the stride does not
 /// divide lays unevenly (checkerboards; Odena 2016). Its forward is the gradient of a convolution by its input.
 CONV_TRANSPOSE = OpDef {
+    derivative: "x gets the convolution of dy with the same weights; weight[c, o, k] gets sum_b,p x[b, c, p] * dy[b, \
+        o, p·stride + k·dilation - pad]; bias[o] the sum of dy[:, o]",
     name: "conv_transpose",
     formula: "y[b, o, q] = sum_c,p,k: q = p·stride + k·dilation - pad x[b, c, p] · weight[c, o, k] + bias[o]",
     shape: "[B, c, S…] -> [B, out, S'…]",

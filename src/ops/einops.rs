@@ -217,6 +217,7 @@ ops! { OPS;
 /// Names are local to the pattern; brackets join axes (the first is the outermost); `...` is any number of axes, `1` an
 /// axis of size 1, made or dropped. A size that does not follow is given by its letter. Views where strides allow it.
 REARRANGE = OpDef {
+    derivative: "dy with its axes put back",
     name: "rearrange",
     formula: "the same elements under named axes",
     shape: "[..] -> [..], as the pattern says",
@@ -242,6 +243,7 @@ REARRANGE = OpDef {
 /// Axes reduced by name: what stands on the left of the pattern only is averaged, summed, …:
 /// `reduce("b c h w -> b c", mean)`, or 2 × 2 pooling, `reduce("b c (h i) (w j) -> b c h w", max, i = 2, j = 2)`.
 REDUCE = OpDef {
+    derivative: "that of the reduction: mean, sum, max, min or prod over what the right side lacks",
     name: "reduce",
     formula: "the mean (sum, max, min, prod) over what the right side lacks",
     shape: "[..] -> [..], as the pattern says",

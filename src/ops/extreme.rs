@@ -210,6 +210,8 @@ ops! { OPS;
 ///
 /// Not-a-number wins. All gradient goes to the first of equals. The largest of nothing is an error.
 MAX = OpDef {
+    derivative: "dx = dy if i = first(x = y), else 0; of equals all to the first. Of a tuple: equal values share it \
+        half and half",
     torch: "torch.max",
     example: "x: f32[3] = [1, 3, 2] -> 3",
     outputs: BOTH,
@@ -222,6 +224,8 @@ MAX = OpDef {
 ///
 /// Not-a-number wins. All gradient goes to the first of equals. The smallest of nothing is an error.
 MIN = OpDef {
+    derivative: "dx = dy if i = first(x = y), else 0; of equals all to the first. Of a tuple: equal values share it \
+        half and half",
     torch: "torch.min",
     example: "x: f32[3] = [2, 1, 3] -> 1",
     outputs: BOTH,
@@ -249,6 +253,7 @@ ARGMIN = OpDef {
 /// The product over axes; of a tuple, the product of its elements. Its gradient is that of the others' product, which
 /// zeros do not spoil.
 PROD = OpDef {
+    derivative: "dx_i = dy * the product of the others, which zeros do not spoil",
     torch: "torch.prod",
     example: "x: f32[3] = [2, 3, 4] -> 24",
     // A product of many large numbers is no float any more.

@@ -5,7 +5,8 @@
 //!
 //! * `bias`: the same name; `out_features=out`: another one here;
 //! * `-in_features`: not said here, it is inferred or there is no such thing;
-//! * `activation!`: a stage of its own, after this one.
+//! * `activation!`: a stage of its own, after this one;
+//! * `+mode="reflect"`: an attribute here that their name alone says.
 
 /// A layer, function or method of another library.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,9 @@ const CONV_KERAS: &str = "filters=out kernel_size=kernel strides=stride padding=
                           dilation_rate=dilation groups activation! use_bias=bias";
 const CONV_TRANSPOSE: &str = "-in_channels out_channels=out kernel_size=kernel stride padding=pad \
                               output_padding=output_pad groups bias dilation";
+const LSTM: &str = "-input_size hidden_size=hidden num_layers=layers bias -batch_first dropout bidirectional \
+                    proj_size=proj";
+const CELL: &str = "-input_size hidden_size=hidden bias";
 const POOL: &str = "kernel_size=kernel stride padding=pad dilation -return_indices ceil_mode";
 const POOL_KERAS: &str = "pool_size=kernel strides=stride padding=pad";
 const BATCHNORM: &str = "num_features=channels eps momentum affine track_running_stats=track";
@@ -60,8 +64,17 @@ pub static CALLS: &[Foreign] = &[
     same(&["AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d"], "adaptive_maxpool", "output_size=size"),
     same(&["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool2D", "gap"], "avgpool_global", "-format"),
     same(&["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPool2D"], "maxpool_global", "-format"),
-    same(&["Upsample", "UpSampling2D", "interpolate"], "upsample", "size scale_factor=scale mode align_corners"),
-    same(&["ZeroPad2d", "ZeroPadding2D", "ConstantPad2d"], "pad", "padding=amount value"),
+    same(&["Upsample", "interpolate"], "upsample", "size scale_factor=scale mode align_corners"),
+    same(&["UpSampling2D", "UpSampling1D", "UpSampling3D"], "upsample", "size=scale -data_format interpolation=mode"),
+    same(&["Unfold", "im2col"], "unfold", "kernel_size=kernel dilation padding=pad stride"),
+    same(&["Fold", "col2im"], "fold", "output_size=size kernel_size=kernel dilation padding=pad stride"),
+    same(&["LPPool1d", "LPPool2d", "LPPool3d"], "lp_pool", "norm_type=p kernel_size=kernel stride ceil_mode"),
+    same(&["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"], "maxunpool", "kernel_size=kernel stride padding=pad"),
+    same(&["ZeroPad1d", "ZeroPad2d", "ZeroPad3d", "ZeroPadding1D", "ZeroPadding2D"], "pad", "padding=amount"),
+    same(&["ConstantPad1d", "ConstantPad2d", "ConstantPad3d"], "pad", "padding=amount value"),
+    same(&["ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d"], "pad", "padding=amount +mode=\"reflect\""),
+    same(&["ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d"], "pad", "padding=amount +mode=\"replicate\""),
+    same(&["CircularPad1d", "CircularPad2d", "CircularPad3d"], "pad", "padding=amount +mode=\"circular\""),
     same(&["PixelShuffle"], "pixel_shuffle", "upscale_factor=factor"),
     same(&["PixelUnshuffle"], "pixel_unshuffle", "downscale_factor=factor"),
     same(&["ChannelShuffle"], "channel_shuffle", "groups"),
@@ -75,7 +88,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["GroupNorm", "GroupNormalization"], "groupnorm", "num_groups=groups num_channels=channels eps affine"),
     same(&["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"], "instancenorm", BATCHNORM),
     same(&["LocalResponseNorm"], "local_response_norm", "size alpha beta k"),
-    same(&["normalize", "UnitNormalization"], "l2norm", "-p dim=axis eps"),
+    same(&["normalize", "normalise", "UnitNormalization"], "l2norm", "-p dim=axis eps"),
     // Activations.
     same(&["ReLU", "Relu"], "relu", "-inplace"),
     same(&["ReLU6"], "relu6", "-inplace"),
@@ -106,13 +119,22 @@ pub static CALLS: &[Foreign] = &[
     same(&["LogSoftmax"], "log_softmax", "dim=axis"),
     // Dropout.
     same(&["Dropout"], "dropout", DROPOUT),
-    same(&["Dropout2d", "Dropout1d", "SpatialDropout2D"], "dropout_channels", DROPOUT),
+    same(&["Dropout2d", "Dropout1d", "Dropout3d", "SpatialDropout2D"], "dropout_channels", DROPOUT),
+    same(&["AlphaDropout"], "alpha_dropout", DROPOUT),
+    same(&["FeatureAlphaDropout"], "alpha_dropout_channels", DROPOUT),
+    same(&["GaussianNoise"], "gaussian_noise", "stddev=std"),
     same(&["DropPath", "StochasticDepth"], "drop_path", "drop_prob=p"),
     // Embedding, attention, recurrence.
     same(
         &["Embedding", "Embed", "lookup_table"],
         "embedding",
-        "num_embeddings=vocab embedding_dim=d padding_idx=padding_index",
+        "num_embeddings=vocab embedding_dim=d padding_idx=padding_index max_norm norm_type scale_grad_by_freq -sparse",
+    ),
+    same(
+        &["EmbeddingBag"],
+        "embedding_bag",
+        "num_embeddings=vocab embedding_dim=d max_norm norm_type -scale_grad_by_freq mode -sparse -_weight \
+         -include_last_offset padding_idx=padding_index",
     ),
     same(
         &["MultiheadAttention"],
@@ -125,13 +147,16 @@ pub static CALLS: &[Foreign] = &[
         "num_heads=heads key_dim=head_dim -value_dim dropout use_bias=bias",
     ),
     same(&["scaled_dot_product_attention"], "sdpa", "attn_mask=mask dropout_p=dropout is_causal=causal scale"),
-    same(&["LSTM"], "lstm", "-input_size hidden_size=hidden num_layers=layers bias -batch_first dropout bidirectional"),
+    same(&["LSTM"], "lstm", LSTM),
     same(&["GRU"], "gru", "-input_size hidden_size=hidden num_layers=layers bias -batch_first dropout bidirectional"),
     same(
         &["RNN", "SimpleRNN"],
         "rnn",
-        "-input_size hidden_size=hidden num_layers=layers nonlinearity bias -batch_first",
+        "-input_size hidden_size=hidden num_layers=layers nonlinearity bias -batch_first dropout bidirectional",
     ),
+    same(&["LSTMCell"], "lstm_cell", CELL),
+    same(&["GRUCell"], "gru_cell", CELL),
+    same(&["RNNCell", "SimpleRNNCell"], "rnn_cell", "-input_size hidden_size=hidden bias nonlinearity"),
     // Shapes and reductions.
     same(&["Unflatten"], "unflatten", "dim=axis unflattened_size=sizes"),
     same(&["Flatten"], "flatten", "start_dim=from end_dim=to"),
@@ -149,7 +174,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["Add"], "add", ""),
     same(&["Multiply"], "mul", ""),
     same(&["Identity", "Lambda"], "identity", ""),
-    same(&["arange", "linspace"], "range", ""),
+    same(&["arange"], "range", ""),
     same(&["Parameter"], "parameter", "shape"),
     same(&["float", "float32"], "cast(\"f32\")", ""),
     same(&["long", "int", "int64"], "cast(\"i64\")", ""),
@@ -206,7 +231,7 @@ pub static CALLS: &[Foreign] = &[
     same(&["CosineEmbeddingLoss"], "cosine_embedding", "margin -size_average -reduce reduction"),
     same(&["CosineSimilarity"], "cosine_similarity", "dim=axis eps"),
     same(&["PairwiseDistance"], "pairwise_distance", "p eps keepdim=keep"),
-    same(&["CTCLoss", "ctc_loss"], "ctc", "blank -reduction zero_infinity"),
+    same(&["CTCLoss", "ctc_loss"], "ctc", "blank reduction zero_infinity"),
     // Metrics.
     same(&["Accuracy", "acc", "sparse_categorical_accuracy", "top1"], "accuracy", ""),
 ];
@@ -247,6 +272,10 @@ pub static ADVICE: &[(&[&str], &str)] = &[
         "learned positions are `range(seq) |> embedding(ctx, d)`, added by `+`",
     ),
     (&["print", "summary", "breakpoint"], "`wythe run`, `summary` and `graph` show values and shapes"),
+    (
+        &["linspace"],
+        "numbers in a row are whole, and what they are divided by is arithmetic: `range(9) |> cast(\"f32\")`, then `it / 8`",
+    ),
     (&["pass", "None", "noop"], "what changes nothing is written `it`"),
     (&["end", "endif", "done", "fi"], "a body ends with `}`"),
     (
@@ -355,6 +384,8 @@ pub static ATTRS: &[(&str, &[&str])] = &[
     ("max_norm", &["max"]),
     ("clip_value", &["max"]),
     ("seed", &["seed"]),
+    ("target", &["label"]),
+    ("target_column", &["label"]),
 ];
 
 /// Attributes of others that nothing here corresponds to, and why.
@@ -477,7 +508,8 @@ pub fn attr(word: &str, has: impl Fn(&str) -> bool) -> Option<&'static str> {
 impl Foreign {
     /// Their parameters, each with what becomes of it.
     pub fn params(&self) -> impl Iterator<Item = (&'static str, Fate)> {
-        self.params.split_whitespace().map(|param| match (param.strip_prefix('-'), param.strip_suffix('!')) {
+        let params = self.params.split_whitespace().filter(|param| !param.starts_with('+'));
+        params.map(|param| match (param.strip_prefix('-'), param.strip_suffix('!')) {
             (Some(name), _) => (name, Fate::Dropped),
             (None, Some(name)) => (name, Fate::Stage),
             (None, None) => match param.split_once('=') {
@@ -485,6 +517,11 @@ impl Foreign {
                 None => (param, Fate::Named(param)),
             },
         })
+    }
+
+    /// What their name alone says: our attributes with their values.
+    pub fn always(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.params.split_whitespace().filter_map(|param| param.strip_prefix('+')?.split_once('='))
     }
 }
 
@@ -510,6 +547,8 @@ mod tests {
             let schedule = entry.theirs.iter().any(|name| name.ends_with("LR"));
             let Some(op) = crate::ops::find(entry.ours).filter(|_| !schedule) else { continue };
             for (theirs, fate) in entry.params() {
+                let always = |name| op.attrs.iter().any(|def| def.name == name);
+                assert!(entry.always().all(|(name, _)| always(name)), "{:?}", entry.theirs);
                 if let Fate::Named(ours) = fate
                     && theirs != "momentum"
                     && !op.operands.iter().any(|operand| operand.name == ours)

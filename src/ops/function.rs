@@ -129,6 +129,7 @@ ops! { OPS;
 
 /// The tangent.
 TAN = OpDef {
+    derivative: "dx = dy * (1 + y^2)",
     torch: "torch.tan",
     example: "x: f32[2] = [0, 1] -> [0, 1.5574077]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * (cx.y(0).op(&SQUARE) + 1.0))]),
@@ -137,6 +138,7 @@ TAN = OpDef {
 
 /// The error function: the share of a normal distribution of variance 1/2 within x of its mean.
 ERF = OpDef {
+    derivative: "dx = dy * 2 / sqrt(pi) * e^-x^2",
     torch: "torch.erf",
     example: "x: f32[2] = [0, 1] -> [0, 0.8427008]",
     gradient: Gradient::Formula(|cx| {
@@ -175,6 +177,7 @@ ROUND = OpDef {
 
 /// 2 to the power x.
 EXP2 = OpDef {
+    derivative: "dx = dy * y * ln(2)",
     torch: "torch.exp2",
     example: "x: f32[2] = [3, -1] -> [8, 0.5]",
     facts: SMALL,
@@ -184,6 +187,7 @@ EXP2 = OpDef {
 
 /// The logarithm to base 2.
 LOG2 = OpDef {
+    derivative: "dx = dy / (x * ln(2))",
     torch: "torch.log2",
     example: "x: f32[2] = [8, 0.5] -> [3, -1]",
     facts: POSITIVE,
@@ -193,6 +197,7 @@ LOG2 = OpDef {
 
 /// The logarithm to base 10.
 LOG10 = OpDef {
+    derivative: "dx = dy / (x * ln(10))",
     torch: "torch.log10",
     example: "x: f32[2] = [100, 0.1] -> [2, -1]",
     facts: POSITIVE,
@@ -202,6 +207,7 @@ LOG10 = OpDef {
 
 /// The logarithm of 1 + x, exact for small x.
 LOG1P = OpDef {
+    derivative: "dx = dy / (1 + x)",
     torch: "torch.log1p",
     example: "x: f32[2] = [0, 1] -> [0, 0.6931472]",
     facts: Facts { domain: (-0.999, f64::INFINITY), ..Facts::NONE },
@@ -211,6 +217,7 @@ LOG1P = OpDef {
 
 /// e to the power x, less 1, exact for small x.
 EXPM1 = OpDef {
+    derivative: "dx = dy * (y + 1)",
     torch: "torch.expm1",
     example: "x: f32[2] = [0, 1] -> [0, 1.7182819]",
     facts: SMALL,
@@ -220,10 +227,11 @@ EXPM1 = OpDef {
 
 /// The sine of pi·x over pi·x, 1 at 0: what a perfect low-pass filter looks like.
 SINC = OpDef {
+    derivative: "dx = dy * (cos(pi * x) - y) / x if x ≠ 0, else 0",
     torch: "torch.sinc",
     example: "x: f32[3] = [0, 0.5, 1.5] -> [1, 0.63661975, -0.21220659]",
     gradient: Gradient::Formula(|cx| vec![Some(cx.dy() * cx.x(0).op(&SINC_SLOPE))]),
-    ..one("sinc", "sin(pi * x) / (pi * x)", &map::ops::SINC)
+    ..one("sinc", "sin(pi * x) / (pi * x) if x ≠ 0, else 1", &map::ops::SINC)
 };
 
 /// Whether it is not-a-number.
@@ -249,6 +257,7 @@ ISFINITE = OpDef {
 
 /// The logit of a probability: the inverse of sigmoid. With `eps` x is first kept within eps … 1 - eps.
 LOGIT = OpDef {
+    derivative: "dx = dy / (x * (1 - x)) if eps <= x <= 1 - eps, else 0; without `eps` everywhere",
     name: "logit",
     formula: "ln(x / (1 - x))",
     torch: "torch.logit",
@@ -258,7 +267,8 @@ LOGIT = OpDef {
     body: Body::Expand(|cx| {
         let x = cx.x(0);
         let x = cx.attrs.float("eps").map_or(x, |eps| with_numbers(x, &CLAMP_TO, [eps, 1.0 - eps]));
-        vec![(x / (1.0 - x)).op(&super::arithmetic::LOG)]
+        // Not the logarithm of a quotient, whose gradient at 0 would be no number.
+        vec![x.op(&super::arithmetic::LOG) - (-x).op(&LOG1P)]
     }),
     ..OpDef::DEFAULT
 };
@@ -266,8 +276,9 @@ LOGIT = OpDef {
 /// Numbers in place of not-a-number and the infinities, by default 0 and the largest finite ones. Nothing flows back
 /// where something was replaced.
 NAN_TO_NUM = OpDef {
+    derivative: "dx = dy if |x| < inf, else 0",
     name: "nan_to_num",
-    formula: "nan, max or min where x is NaN, inf or -inf, else x",
+    formula: "nan if x ≠ x, max if x = inf, min if x = -inf, else x",
     torch: "torch.nan_to_num",
     example: "x: f32[4] = [1, nan, inf, -inf], max = 9, min = -9 -> [1, 0, 9, -9]",
     attrs: &[
@@ -286,6 +297,7 @@ NAN_TO_NUM = OpDef {
 ///
 /// A negative x has whole powers only (else NaN). Gradients: p·x^(p-1), and x^p·ln x for the exponent (0 where x = 0).
 POW = OpDef {
+    derivative: "dx = dy * exponent * x^(exponent - 1); dexponent = dy * y * ln(x) if x > 0, else 0",
     name: "pow",
     formula: "x^exponent",
     shape: "[..] -> [..], or ([..], [..]) -> [..]",
@@ -309,6 +321,8 @@ POW = OpDef {
 /// Beyond a limit no gradient flows back to x, but to the limit where that is a value. *At* a limit it is 0 for a number,
 /// and shared half and half with a value, as in PyTorch 2.15 (older ones: 1).
 CLAMP = OpDef {
+    derivative: "dx = dy if min < x < max, else 0; a limit that is a value gets dy where it holds, and half of it \
+        where x is equal",
     name: "clamp",
     formula: "min(max(x, min), max)",
     torch: "torch.clamp",
@@ -326,6 +340,7 @@ CLAMP = OpDef {
 
 /// The larger of two values; not-a-number wins, and equal values share the gradient half and half.
 MAXIMUM = OpDef {
+    derivative: "da = dy if a > b, dy / 2 if a = b, else 0; db = dy if b > a, dy / 2 if a = b, else 0",
     torch: "torch.maximum",
     example: "a: f32[2] = [1, 5], b: f32[2] = [3, 2] -> [3, 5]",
     body: Body::Expand(|cx| vec![cx.x(0).with(cx.x(1), &MAP_MAXIMUM, &[])]),
@@ -334,6 +349,7 @@ MAXIMUM = OpDef {
 
 /// The smaller of two values; not-a-number wins, and equal values share the gradient half and half.
 MINIMUM = OpDef {
+    derivative: "da = dy if a < b, dy / 2 if a = b, else 0; db = dy if b < a, dy / 2 if a = b, else 0",
     torch: "torch.minimum",
     example: "a: f32[2] = [1, 5], b: f32[2] = [3, 2] -> [1, 2]",
     body: Body::Expand(|cx| vec![cx.x(0).with(cx.x(1), &MAP_MINIMUM, &[])]),
@@ -342,6 +358,8 @@ MINIMUM = OpDef {
 
 /// The larger of two values; not-a-number loses, and equal values share the gradient half and half.
 FMAX = OpDef {
+    derivative: "da = dy if a > b, dy / 2 if a = b, else 0; db = dy if b > a, dy / 2 if a = b, else 0; all of it \
+        goes to the number where the other is none",
     torch: "torch.fmax",
     example: "a: f32[3] = [1, 5, nan], b: f32[3] = [3, nan, 2] -> [3, 5, 2]",
     body: Body::Map { op: &map::ops::FMAX, imm: super::arithmetic::plain },
@@ -351,6 +369,8 @@ FMAX = OpDef {
 
 /// The smaller of two values; not-a-number loses, and equal values share the gradient half and half.
 FMIN = OpDef {
+    derivative: "da = dy if a < b, dy / 2 if a = b, else 0; db = dy if b < a, dy / 2 if a = b, else 0; all of it \
+        goes to the number where the other is none",
     torch: "torch.fmin",
     example: "a: f32[3] = [1, 5, nan], b: f32[3] = [3, nan, 2] -> [1, 5, 2]",
     body: Body::Map { op: &map::ops::FMIN, imm: super::arithmetic::plain },
@@ -360,6 +380,7 @@ FMIN = OpDef {
 
 /// The remainder of a division, with the dividend's sign (that of `remainder`, infix `%`, has the divisor's).
 FMOD = OpDef {
+    derivative: "da = dy; db = -dy * trunc(a / b); the jumps count as none",
     torch: "torch.fmod",
     example: "a: f32[2] = [7, -7], b: f32[2] = [4, 4] -> [3, -3]",
     body: Body::Map { op: &map::ops::FMOD, imm: super::arithmetic::plain },
@@ -372,6 +393,7 @@ FMOD = OpDef {
 
 /// The length of the hypotenuse, without overflow. Gradient 0 where both are 0 (PyTorch: NaN).
 HYPOT = OpDef {
+    derivative: "da = dy * a / y if y > 0, else 0; db = dy * b / y if y > 0, else 0",
     torch: "torch.hypot",
     example: "a: f32[2] = [3, 0], b: f32[2] = [4, 0] -> [5, 0]",
     body: Body::Map { op: &map::ops::HYPOT, imm: super::arithmetic::plain },
@@ -381,6 +403,7 @@ HYPOT = OpDef {
 
 /// The logarithm of a sum of two exponentials, without overflow.
 LOGADDEXP = OpDef {
+    derivative: "da = dy * sigmoid(a - b); db = dy * sigmoid(b - a)",
     torch: "torch.logaddexp",
     example: "a: f32[2] = [0, 1000], b: f32[2] = [0, 0] -> [0.6931472, 1000]",
     body: Body::Map { op: &map::ops::LOGADDEXP, imm: super::arithmetic::plain },
@@ -394,6 +417,7 @@ LOGADDEXP = OpDef {
 
 /// A way between two values: a at weight 0, b at 1. The weight is a number, or a value.
 LERP = OpDef {
+    derivative: "da = dy * (1 - weight); db = dy * weight; dweight = dy * (b - a)",
     name: "lerp",
     formula: "a + weight * (b - a)",
     shape: "([..], [..]) -> [..]",

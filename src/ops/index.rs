@@ -96,6 +96,7 @@ ops! { OPS;
 ///
 /// Its gradient adds up what was taken several times. A number outside of the axis is an error at run time.
 GATHER = OpDef {
+    derivative: "dy added to where each element was taken from",
     name: "gather",
     formula: "y[.., i, ..] = x[.., index[.., i, ..], ..]",
     shape: "(x [.., n, ..], index i64[.., m, ..]) -> [.., m, ..]",
@@ -108,8 +109,42 @@ GATHER = OpDef {
     ..OpDef::DEFAULT
 };
 
+/// Rows by number, of each sample its own: row ids[b, j] of x[b].
+///
+/// Picks tokens (the masked ones, the class token's neighbours) out of sequences. A number outside of the axis is an error
+/// at run time.
+GATHER_ROWS = OpDef {
+    name: "gather_rows",
+    formula: "y[b, j, ..] = x[b, ids[b, j], ..]",
+    shape: "(x [B, n, ..], ids i64[B, k]) -> [B, k, ..]",
+    torch: "torch.take_along_dim(x, ids[:, :, None], 1)",
+    example: "x: f32[1, 2, 1] = [5, 6], ids: i64[1, 3] = [1, 1, 0] -> [6, 6, 5]",
+    attrs: &[AttrDef::new("axis", &[AttrKind::Axis], crate::ir::attr::AttrDefault::Int(1), "along which").torch("dim")],
+    operands: &[Operand::any("x"), Operand::int("ids")],
+    rule: |cx| {
+        let (mut dims, ids) = (cx.rank(0, 2, 8)?, cx.rank(1, 2, 2)?);
+        let axis = cx.axis("axis", dims.len())?;
+        if axis == 0 {
+            return Err(cx.bad_attr("axis", "cannot be the first: each sample has ids of its own"));
+        }
+        cx.equal(1, 0, ids[0], dims[0], Why::Leading)?;
+        dims[axis] = ids[1];
+        let dtype = cx.operand(0)?.dtype;
+        cx.out_of(dtype, &dims);
+        Ok(())
+    },
+    body: Body::Expand(|cx| {
+        let (axis, ids, mut dims) = (axis_of(cx), cx.x(1), cx.x(0).dims());
+        dims[axis] = ids.dims()[1];
+        let others: Vec<usize> = (1..dims.len()).filter(|&other| other != axis).collect();
+        vec![taken(cx.x(0), ids.spread(&dims, &others), axis)]
+    }),
+    ..OpDef::DEFAULT
+};
+
 /// Elements by number along an axis, as `gather`; the other sizes of the index are those of x.
 TAKE_ALONG = OpDef {
+    derivative: "dy added to where each element was taken from",
     name: "take_along",
     formula: "y[.., i, ..] = x[.., index[.., i, ..], ..]",
     shape: "(x [.., n, ..], index i64[.., m, ..]) -> [.., m, ..]",
@@ -124,6 +159,7 @@ TAKE_ALONG = OpDef {
 
 /// Whole slices by number along an axis: rows of a table, columns, channels.
 INDEX_SELECT = OpDef {
+    derivative: "dy added to where each slice was taken from",
     name: "index_select",
     formula: "y[.., i, ..] = x[.., index[i], ..]",
     shape: "(x [.., n, ..], index i64[m]) -> [.., m, ..]",
@@ -168,6 +204,7 @@ ONE_HOT = OpDef {
 
 /// Axes the other way round. A copy.
 FLIP = OpDef {
+    derivative: "dy, flipped back",
     name: "flip",
     formula: "y[.., i, ..] = x[.., n - 1 - i, ..]",
     torch: "torch.flip",
@@ -185,6 +222,7 @@ FLIP = OpDef {
 
 /// Axes shifted, what leaves at the end coming in at the front. A copy.
 ROLL = OpDef {
+    derivative: "dy, rolled back",
     name: "roll",
     formula: "y[.., i, ..] = x[.., (i - shift) mod n, ..]",
     torch: "torch.roll",

@@ -18,6 +18,7 @@ const LINEAR_ATTRS: &[AttrDef] = &[
     AttrDef::new("bias_init", &[AttrKind::Init], AttrDefault::None, "of the bias").named(),
     AttrDef::new("rank", &[AttrKind::Size], AttrDefault::None, "two factors of this rank in place of one matrix")
         .named(),
+    super::reparam::REPARAM,
     AttrDef::new("in", &[AttrKind::Size], AttrDefault::None, "the pinned input").named().torch("in_features"),
 ];
 
@@ -33,6 +34,11 @@ fn linear_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
     let mut dims = cx.rank(0, 1, 7)?;
     let last = dims.len() - 1;
     check_pin(cx, last, dims[last])?;
+    if *cx.attrs.get("reparam") != Attr::None && *cx.attrs.get("rank") != Attr::None {
+        return Err(
+            cx.bad_attr("reparam", "is of one weight, and `rank` makes two factors of it: leave one of both out")
+        );
+    }
     dims[last] = cx.size("out").ok_or_else(|| cx.bad_attr("out", "must be given"))?;
     let dtype = cx.operand(0)?.dtype;
     cx.out_of(dtype, &dims);
@@ -62,7 +68,10 @@ fn linear_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
     let mut params = vec![];
     let mut bias_fan = fan;
     match crate::ir::op::size_of(cx.shapes, cx.attrs.get("rank")) {
-        None => params.push(ParamDef::weight("weight", &[out, input], weight_init(cx, fan))),
+        None => {
+            let init = weight_init(cx, fan);
+            params.extend(super::reparam::weight_params(cx, &[out, input], init, 0));
+        }
         Some(rank) => {
             bias_fan = cx.shapes.dims.as_const(rank);
             params.push(ParamDef::weight("down.weight", &[rank, input], weight_init(cx, fan)));
@@ -70,7 +79,7 @@ fn linear_params(cx: &mut ParamCx<'_>) -> Vec<ParamDef> {
         }
     }
     if cx.attrs.flag("bias") {
-        let name = if params.len() == 2 { "up.bias" } else { "bias" };
+        let name = if *cx.attrs.get("rank") == Attr::None { "bias" } else { "up.bias" };
         params.push(ParamDef::other(name, &[out], bias_init(cx, bias_fan)));
     }
     params
@@ -88,7 +97,7 @@ fn linear<'g>(cx: &mut ExpandCx<'_, 'g>) -> Vec<Var<'g>> {
         let low = affine(cx.x(0), need("down.weight"), None);
         return vec![affine(low, need("up.weight"), cx.param("up.bias"))];
     }
-    vec![affine(cx.x(0), need("weight"), cx.param("bias"))]
+    vec![affine(cx.x(0), super::reparam::weight(cx, 0), cx.param("bias"))]
 }
 
 fn affine_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
@@ -249,7 +258,12 @@ ops! { OPS;
 /// Every output is a weighted sum of all inputs, plus a bias.
 ///
 /// `linear(256)` infers its input; `linear(784 -> 256)` checks it; `linear(out, rank = r)` is two factors.
+///
+/// `reparam = "weight_norm"` makes the weight of a length for each output, `weight_g`, and a direction, `weight_v` (Salimans
+/// and Kingma 2016); `"spectral_norm"` divides `weight_orig` by its largest singular value, which a step of power iteration
+/// follows in training, in the running vectors `weight_u` and `weight_v` (Miyato et al. 2018).
 LINEAR = OpDef {
+    derivative: "dx = dy · weight; dweight = dyᵀ · x; the bias gets the sum of dy over all rows",
     name: "linear",
     formula: "x · weightᵀ + bias",
     shape: "[.., in] -> [.., out]",
@@ -265,6 +279,7 @@ LINEAR = OpDef {
 
 /// The matrix product of two values; leading axes broadcast as in NumPy, from 1 too, and so do vectors.
 MATMUL = OpDef {
+    derivative: "da = dy · bᵀ; db = aᵀ · dy; summed over leading axes that were broadcast",
     name: "matmul",
     formula: "y_ij = sum_k a_ik b_kj",
     shape: "(a [.., n, k], b [.., k, m]) -> [.., n, m]",
@@ -279,6 +294,7 @@ MATMUL = OpDef {
 
 /// The matrix product with the second value transposed: all dot products of rows.
 MATMUL_NT = OpDef {
+    derivative: "da = dy · b; db = dyᵀ · a",
     name: "matmul_nt",
     formula: "y_ij = sum_k a_ik b_jk",
     shape: "(a [.., n, k], b [.., m, k]) -> [.., n, m]",
@@ -293,6 +309,8 @@ MATMUL_NT = OpDef {
 
 /// The tied transpose of a declared embedding: logits over its vocabulary, without parameters of their own.
 UNEMBED = OpDef {
+    derivative: "x gets dy · weight; the tied table gets dyᵀ · x, added to what comes from its lookups; the bias the \
+        sum of dy over rows",
     name: "unembed",
     formula: "x · weightᵀ (+ bias)",
     shape: "[.., d] -> [.., vocab]",

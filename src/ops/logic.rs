@@ -174,8 +174,9 @@ NOT = OpDef {
 
 /// The first of two values where a condition holds, the second elsewhere; leading axes may be missing.
 WHERE = OpDef {
+    derivative: "da = dy if cond, else 0; db = 0 if cond, else dy",
     name: "where",
-    formula: "a where cond holds, else b",
+    formula: "a if cond, else b",
     shape: "(cond: bool[..], a [..], b [..]) -> [..]",
     torch: "torch.where",
     example: "cond: bool[2] = [1, 0], a: f32[2] = [1, 2], b: f32[2] = [3, 4] -> [1, 4]",
@@ -188,8 +189,9 @@ WHERE = OpDef {
 /// A number where a mask holds, the value elsewhere. (A mask of attention is the other way round: true = may be looked
 /// at.)
 MASKED_FILL = OpDef {
+    derivative: "dx = 0 if mask, else dy",
     name: "masked_fill",
-    formula: "value where mask holds, else x",
+    formula: "value if mask, else x",
     shape: "(x [..], mask: bool[..]) -> [..]",
     torch: "Tensor.masked_fill",
     example: "x: f32[2] = [1, 2], mask: bool[2] = [1, 0], value = 9 -> [9, 2]",

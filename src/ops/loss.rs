@@ -1,6 +1,8 @@
 //! Losses and metrics.
 
-use super::reduce::bare;
+use super::index::{scattered, taken};
+use super::logic::{EQ, choose, number};
+use super::reduce::{LOG_SOFTMAX_LAST, bare};
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Domain};
 use crate::ir::build::{ExpandCx, GradCx, Var};
 use crate::ir::dim::{Dim, Dims};
@@ -9,6 +11,7 @@ use crate::ir::op::{
 };
 use crate::kernels::call::Args;
 use crate::kernels::{guard, loss};
+use crate::tensor::DType;
 
 const AXIS: AttrDef = AttrDef::new("axis", &[AttrKind::Axis], AttrDefault::Int(-1), "the axis of the classes");
 const IGNORE: AttrDef =
@@ -37,7 +40,7 @@ fn rows_of(dims: &[Dim], axis: usize) -> Vec<Dim> {
 
 pub(super) fn reduced(cx: &mut RuleCx<'_>, rows: &[Dim]) {
     let dims = if cx.attrs.str("reduction") == Some("none") { rows } else { &[] };
-    let dtype = crate::tensor::DType::F32;
+    let dtype = DType::F32;
     let dtype = cx.ins[0].map_or(dtype, |ty| ty.dtype);
     cx.out_of(dtype, dims);
 }
@@ -143,7 +146,7 @@ fn soft_targets<'g>(cx: &ExpandCx<'_, 'g>, logits: Var<'g>, target: Var<'g>, wei
         0.0 => target,
         s => target * (1.0 - s) + s / target.size(dims[last]),
     };
-    let mut terms = target * logits.op(&super::reduce::LOG_SOFTMAX_LAST);
+    let mut terms = target * logits.op(&LOG_SOFTMAX_LAST);
     if let Some(weight) = weight {
         terms = terms * weight;
     }
@@ -170,7 +173,33 @@ fn rows_rule(cx: &mut RuleCx<'_>, outputs: usize) -> Result<(), Misfit> {
 
 fn ce_gradient<'g>(cx: &GradCx<'_, 'g>) -> Vec<Option<Var<'g>>> {
     let ins = [Some(cx.x(0)), Some(cx.x(1)), cx.maybe(2), Some(cx.y(2)), Some(cx.dy())];
-    vec![cx.when(0, || cx.builder.apply(&CE_ROWS_GRAD, cx.attrs.clone(), &ins)[0])]
+    let dlogits = cx.when(0, || cx.builder.apply(&CE_ROWS_GRAD, cx.attrs.clone(), &ins)[0]);
+    let dweight = || {
+        let costs = -cx.x(0).as_rows().op(&LOG_SOFTMAX_LAST);
+        let smoothing = cx.attrs.float("label_smoothing").unwrap_or(0.0);
+        let (own, counted) = class_shares(cx, costs, 1.0 - smoothing);
+        match smoothing {
+            0.0 => own,
+            s => own + (costs * counted.spread(&costs.dims(), &[1])).sum(&[0], false) * s / costs.size(costs.dims()[1]),
+        }
+    };
+    vec![dlogits, None, cx.when(2, dweight)]
+}
+
+/// What the rows say of the weights of their classes, each by its own target; and the gradients of the rows that count.
+///
+/// A row's loss is its weight times `share` of the cost of its class; its weight is an output of its own.
+fn class_shares<'g>(cx: &GradCx<'_, 'g>, costs: Var<'g>, share: f64) -> (Var<'g>, Var<'g>) {
+    let (target, dims, zero) = (cx.x(1).fold_from(0), costs.dims(), number(cx.builder, costs.dtype(), 0.0));
+    let ignored = target.then(&EQ, &[("value", cx.attrs.get("ignore_index").clone())]);
+    // The number of a row that does not count may be none of a class.
+    let class = choose(ignored, number(cx.builder, DType::I64, 0.0), target);
+    let counting = |rows: Var<'g>| choose(ignored, zero, rows.fold_from(0));
+    let dloss = counting(cx.dy());
+    let cost = taken(costs, class.reshape(&[dims[0], Dims::ONE]), 1).reshape(&dims[..1]);
+    let own = dloss * cost * share;
+    let own = cx.grads[1].map_or(own, |dweight| own + counting(dweight));
+    (scattered(class, own, 0, &dims[1..]), dloss)
 }
 
 const ROWS: &[AttrDef] = &[IGNORE, SMOOTHING];
@@ -184,10 +213,12 @@ ops! { OPS;
 ///
 /// Takes *logits*: softmax before it confines the loss. Classes on the last axis (**differs** from PyTorch's axis 1:
 /// `axis = 1` says so). The mean divides by the sum of the targets' weights over what is not ignored. f32 targets are
-/// probabilities; their mean is over rows.
-///
-/// The class weights get no gradient.
+/// probabilities; their mean is over rows. Weights of the classes that are learned have their gradient, which PyTorch
+/// does not give.
 CROSS_ENTROPY = OpDef {
+    derivative: "dlogits = dy * (softmax(logits) - [i = target]); targets that are probabilities: dy * \
+        (softmax(logits) * sum of target - target); of a mean times the row's weight over the sum of \
+        weights; 0 in rows that are ignored",
     name: "cross_entropy",
     formula: "mean_r w_t (lse(z_r) - z_rt)",
     shape: "(logits [.., C], target i64[..]) -> []",
@@ -203,6 +234,8 @@ CROSS_ENTROPY = OpDef {
 
 /// The negative log-likelihood of the true class; takes *log*-probabilities.
 NLL = OpDef {
+    derivative: "dlogprobs = -dy * [i = target]; of a mean times the row's weight over the sum of weights; 0 in rows \
+        that are ignored",
     name: "nll",
     formula: "mean_r -w_t logp_rt",
     shape: "(logprobs [.., C], target i64[..]) -> []",
@@ -223,6 +256,7 @@ NLL = OpDef {
 
 /// The mean squared difference; the two shapes must be equal.
 MSE = OpDef {
+    derivative: "dinput = 2 * dy * (input - target) / n; dtarget = -2 * dy * (input - target) / n",
     name: "mse",
     formula: "mean (input - target)^2",
     shape: "([..], [..]) -> []",
@@ -245,6 +279,7 @@ MSE = OpDef {
 ///
 /// `weight` counts elements, `pos_weight` the yes of each; both have the shape of the logits, or its last axes.
 BCE_WITH_LOGITS = OpDef {
+    derivative: "dlogits = dy * (sigmoid(logits) - target) / n; dtarget = -dy * logits / n",
     name: "bce_with_logits",
     formula: "mean w ((1 - t) z + (1 + (pos_weight - 1) t) ln(1 + e^-z))",
     shape: "(logits [..], target f32[..]) -> []",
@@ -337,7 +372,8 @@ NLL_ROWS = OpDef {
         let shape = crate::ir::build::shape_attr(&cx.x(0).dims());
         let attrs = Attrs::with(NLL_ROWS_GRAD.attrs, &[("ignore_index", cx.attrs.get("ignore_index").clone()), ("shape", shape)]);
         let ins = [Some(cx.x(1)), cx.maybe(2), Some(cx.dy())];
-        vec![cx.when(0, || cx.builder.apply(&NLL_ROWS_GRAD, attrs, &ins)[0])]
+        let dlogprobs = cx.when(0, || cx.builder.apply(&NLL_ROWS_GRAD, attrs, &ins)[0]);
+        vec![dlogprobs, None, cx.when(2, || class_shares(cx, -cx.x(0).as_rows(), 1.0).0)]
     }),
     ..OpDef::DEFAULT
 };

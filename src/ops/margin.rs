@@ -140,6 +140,7 @@ ops! { OPS;
 
 /// x itself for y = 1, the rest of the margin for y = -1: distances of pairs that are alike or not.
 HINGE_EMBEDDING = OpDef {
+    derivative: "dx = dy / n * ([y ≠ -1] - [y ≠ 1] * [x < margin]); of the sign y nothing",
     torch: "nn.HingeEmbeddingLoss",
     example: "x: f32[2] = [0.5, 0.25], y: f32[2] = [1, -1] -> 0.625",
     attrs: &[margin(1.0), REDUCTION],
@@ -154,6 +155,7 @@ HINGE_EMBEDDING = OpDef {
 
 /// The logistic loss of a score and a sign, y = ±1, without overflow.
 SOFT_MARGIN = OpDef {
+    derivative: "dx = -dy * y * sigmoid(-x * y) / n; of the sign y likewise, with x and y exchanged",
     torch: "nn.SoftMarginLoss",
     example: "x: f32[2] = [0, 0], y: f32[2] = [1, -1] -> 0.6931472",
     body: Body::Expand(|cx| finished(cx, (-(cx.x(0) * cx.x(1))).op(&SOFTPLUS_EXACT))),
@@ -162,6 +164,8 @@ SOFT_MARGIN = OpDef {
 
 /// Whether the first should rank above the second (y = 1) or below (y = -1), by a margin.
 MARGIN_RANKING = OpDef {
+    derivative: "dx1 = -dy * y / n if margin - y * (x1 - x2) > 0, else 0; dx2 = dy * y / n if margin - y * (x1 - x2) \
+        > 0, else 0; of the sign y: -dy * (x1 - x2) / n where that holds",
     shape: "(x1 [..], x2 [..], y [..]) -> []",
     torch: "nn.MarginRankingLoss",
     example: "x1: f32[2] = [1, 2], x2: f32[2] = [3, 1], y: f32[2] = [1, 1] -> 1",
@@ -175,6 +179,8 @@ MARGIN_RANKING = OpDef {
 
 /// Every other class must stay a margin below the true one; p = 2 squares what is missing.
 MULTI_MARGIN = OpDef {
+    derivative: "each other class that comes within the margin gets dy * w / C (p = 2: twice what is missing times \
+        that), the true one minus their sum; 0 at the margin",
     shape: "(x [.., C], target i64[..]) -> []",
     source: "Crammer and Singer 2001",
     torch: "nn.MultiMarginLoss",
@@ -190,6 +196,8 @@ MULTI_MARGIN = OpDef {
 
 /// Every labelled class must stay 1 above every other; a row's labels end with the first -1.
 MULTILABEL_MARGIN = OpDef {
+    derivative: "each class that is no label and comes within 1 of a label gets dy / C, the label minus that; 0 at \
+        the margin",
     shape: "(x [.., C], target i64[.., C]) -> []",
     torch: "nn.MultiLabelMarginLoss",
     example: "x: f32[1, 3] = [1, 2, 0.5], target: i64[1, 3] = [0, -1, 2] -> 0.8333333",
@@ -201,6 +209,7 @@ MULTILABEL_MARGIN = OpDef {
 
 /// Binary cross entropy of each class by its logit, averaged over the classes.
 MULTILABEL_SOFT_MARGIN = OpDef {
+    derivative: "dx = dy * (sigmoid(x) - target) / n",
     shape: "(x [.., C], target f32[.., C]) -> []",
     torch: "nn.MultiLabelSoftMarginLoss",
     example: "x: f32[1, 2] = [0, 0], target: f32[1, 2] = [1, 0] -> 0.6931472",
@@ -214,6 +223,8 @@ MULTILABEL_SOFT_MARGIN = OpDef {
 /// An anchor must be a margin nearer to its positive than to its negative. With `swap` the negative's distance from the
 /// positive counts where it is smaller.
 TRIPLET_MARGIN = OpDef {
+    derivative: "where the margin is missed: that of the distance to the positive minus that of the distance to the \
+        negative; 0 where it is kept, and at it",
     shape: "(anchor [.., d], positive [.., d], negative [.., d]) -> []",
     source: "Balntas et al. 2016",
     torch: "nn.TripletMarginLoss",
@@ -232,6 +243,7 @@ TRIPLET_MARGIN = OpDef {
 
 /// One minus the cosine for y = 1, what of it exceeds the margin for y = -1.
 COSINE_EMBEDDING = OpDef {
+    derivative: "minus that of the cosine for y = 1, that of the cosine for y = -1 while it exceeds the margin",
     shape: "(x1 [.., d], x2 [.., d], y [..]) -> []",
     torch: "nn.CosineEmbeddingLoss",
     example: "x1: f32[1, 2] = [1, 0], x2: f32[1, 2] = [0, 1], y: f32[1] = [1] -> 1",

@@ -12,14 +12,18 @@ macro_rules! ops {
 pub mod activation;
 pub mod arithmetic;
 pub mod attention;
+pub mod cell;
 pub mod conv;
+pub mod ctc;
 pub mod distance;
 pub mod einops;
+pub mod einsum;
 pub mod embedding;
 mod expr;
 pub mod extreme;
 pub mod foreign;
 pub mod function;
+pub mod grid;
 pub mod index;
 pub mod linear;
 pub mod logic;
@@ -31,14 +35,21 @@ pub mod norm_groups;
 pub mod order;
 pub mod parts;
 pub mod pool;
+pub mod pool_size;
+pub mod position;
 pub mod random;
 pub mod rectifier;
+pub mod recurrent;
 pub mod reduce;
 pub mod regression;
+pub mod reparam;
+pub mod resample;
 pub mod scan;
+pub mod sdpa;
 pub mod shuffle;
 pub mod source;
 pub mod statistic;
+pub mod window;
 
 use crate::ir::op::OpDef;
 
@@ -55,12 +66,21 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Running sums", ops: scan::OPS },
     Family { title: "Order", ops: order::OPS },
     Family { title: "Linear algebra", ops: linear::OPS },
+    Family { title: "Products by letters", ops: einsum::OPS },
     Family { title: "Convolution", ops: conv::OPS },
     Family { title: "Pooling", ops: pool::OPS },
+    Family { title: "Pooling to a size", ops: pool_size::OPS },
+    Family { title: "Windows", ops: window::OPS },
+    Family { title: "Resampling", ops: resample::OPS },
+    Family { title: "Sampling at points", ops: grid::OPS },
     Family { title: "Normalisation", ops: norm::OPS },
     Family { title: "Normalisation in groups", ops: norm_groups::OPS },
-    Family { title: "Embedding and position", ops: embedding::OPS },
+    Family { title: "Embedding", ops: embedding::OPS },
+    Family { title: "Position", ops: position::OPS },
     Family { title: "Attention", ops: attention::OPS },
+    Family { title: "Recurrence", ops: recurrent::OPS },
+    Family { title: "Recurrent cells", ops: cell::OPS },
+    Family { title: "Attention without projections", ops: sdpa::OPS },
     Family { title: "Randomness", ops: random::OPS },
     Family { title: "Shape", ops: movement::OPS },
     Family { title: "Parts of a value", ops: parts::OPS },
@@ -70,6 +90,7 @@ pub static FAMILIES: &[Family] = &[
     Family { title: "Losses and metrics", ops: loss::OPS },
     Family { title: "Losses of values", ops: regression::OPS },
     Family { title: "Losses with margins", ops: margin::OPS },
+    Family { title: "Losses of sequences", ops: ctc::OPS },
     Family { title: "Distances", ops: distance::OPS },
     Family { title: "Sources", ops: source::OPS },
 ];

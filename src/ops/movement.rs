@@ -251,6 +251,7 @@ ops! { OPS;
 ///
 /// A view where the strides allow it, else a copy.
 RESHAPE = OpDef {
+    derivative: "dy in the shape of x",
     name: "reshape",
     formula: "same elements, other axes",
     shape: "[..] -> [shape]",
@@ -266,6 +267,7 @@ RESHAPE = OpDef {
 
 /// Folds the axes `from` to `to` into one; the batch axis stays unless `from = 0`.
 FLATTEN = OpDef {
+    derivative: "dy in the shape of x",
     name: "flatten",
     formula: "same elements, fewer axes",
     shape: "[.., a, b, ..] -> [.., a * b, ..]",
@@ -298,8 +300,10 @@ FLATTEN = OpDef {
     ..OpDef::DEFAULT
 };
 
-/// The axes in another order: only the strides change, no data moves.
+/// The axes in another order: only the strides change, no data moves. (Texts that say that permute moves data are
+/// wrong: a copy is made where a later operator needs dense rows, and the plan shows it.)
 PERMUTE = OpDef {
+    derivative: "dy with its axes put back",
     name: "permute",
     formula: "y[i_p0, i_p1, …] = x[i_0, i_1, …]",
     torch: "torch.permute",
@@ -319,6 +323,7 @@ PERMUTE = OpDef {
 
 /// Two axes exchanged, by default the last two: only the strides change.
 TRANSPOSE = OpDef {
+    derivative: "dy with its axes put back",
     name: "transpose",
     formula: "y_ji = x_ij",
     torch: "torch.transpose",
@@ -347,6 +352,7 @@ TRANSPOSE = OpDef {
 
 /// Drops axes of size 1; which ones must be said.
 SQUEEZE = OpDef {
+    derivative: "dy in the shape of x",
     name: "squeeze",
     formula: "same elements, fewer axes",
     torch: "torch.squeeze",
@@ -371,6 +377,7 @@ SQUEEZE = OpDef {
 
 /// New axes of size 1, at these places of the result.
 UNSQUEEZE = OpDef {
+    derivative: "dy in the shape of x",
     name: "unsqueeze",
     formula: "same elements, more axes",
     torch: "torch.unsqueeze",
@@ -398,6 +405,7 @@ UNSQUEEZE = OpDef {
 ///
 /// `expand([..., h, w])` shows new axes behind. -1 keeps a size. Its gradient is a sum.
 EXPAND = OpDef {
+    derivative: "dy, summed over what was repeated",
     name: "expand",
     formula: "y[.., i, ..] = x[.., 0, ..]",
     shape: "[..] -> [shape]",
@@ -430,6 +438,7 @@ EXPAND = OpDef {
 
 /// Values laid one behind the other along an axis; all other sizes must be equal.
 CONCAT = OpDef {
+    derivative: "each value gets its part of dy",
     name: "concat",
     formula: "[a, b, …] along axis",
     shape: "([.., n, ..], [.., m, ..], …) -> [.., n + m + …, ..]",
@@ -449,6 +458,7 @@ CONCAT = OpDef {
 
 /// Values of equal shape along a new axis.
 STACK = OpDef {
+    derivative: "each value gets its part of dy",
     name: "stack",
     formula: "[a, b, …] along a new axis",
     torch: "torch.stack",

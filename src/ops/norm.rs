@@ -264,6 +264,8 @@ ops! { OPS;
 /// d parameters. Per position, no statistics of the batch: the same in train and eval. **Differs** from PyTorch's default
 /// eps (that of the element type): 1e-5, inside the root.
 RMSNORM = OpDef {
+    derivative: "dx = (g - h * mean(g * h)) / s; g = dy * (offset + weight); h = x / s; s = sqrt(mean(x^2) + eps); \
+        dweight = dy * h; summed over rows",
     name: "rmsnorm",
     formula: "x / sqrt(mean(x^2) + eps) * (offset + weight)",
     shape: "[.., d] -> [.., d]",
@@ -289,6 +291,8 @@ RMSNORM = OpDef {
 ///
 /// 2d parameters. Biased variance, per sample *and position*: the same in train and eval.
 LAYERNORM = OpDef {
+    derivative: "dx = (g - mean(g) - h * mean(g * h)) / s; g = dy * weight; h = (x - mean(x)) / s; s = sqrt(mean((x \
+        - mean(x))^2) + eps); dweight = dy * h; dbias = dy; summed over rows",
     name: "layernorm",
     formula: "(x - mean) / sqrt(var + eps) * weight + bias",
     shape: "[.., d] -> [.., d]",
@@ -319,6 +323,8 @@ LAYERNORM = OpDef {
 ///
 /// 2d + 1 parameters: one alpha a layer, gain and bias a vector.
 DYT = OpDef {
+    derivative: "dx = dy * weight * alpha * (1 - t^2); t = tanh(alpha * x); dalpha = sum(dy * weight * x * (1 - \
+        t^2)); dweight = dy * t; dbias = dy; summed over rows",
     name: "dyt",
     formula: "weight * tanh(alpha * x) + bias",
     shape: "[.., d] -> [.., d]",
@@ -345,6 +351,7 @@ DYT = OpDef {
 
 /// Divides by the Euclidean length along an axis.
 L2NORM = OpDef {
+    derivative: "dx = (dy - y * sum(dy * y)) / s if s > eps, else dy / eps; s = sqrt(sum(x^2))",
     name: "l2norm",
     formula: "x / max(sqrt(sum x^2), eps)",
     torch: "F.normalize",
@@ -372,6 +379,8 @@ L2NORM = OpDef {
 /// stores the unbiased one: running ← (1 - update)·running + update·batch. `update` is the weight of the *new* value
 /// (PyTorch's momentum; Keras' is that of the old). One value a channel is an error in train.
 BATCHNORM = OpDef {
+    derivative: "train: as layernorm, with means over batch and space of a channel: the gradient goes through the \
+        statistics; eval: dy * weight / sqrt(running_var + eps), the statistics are constants",
     name: "batchnorm",
     formula: "(x - mean) / sqrt(var + eps) * weight + bias",
     shape: "[B, c, S…] -> [B, c, S…]",

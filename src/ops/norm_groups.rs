@@ -128,6 +128,8 @@ ops! { OPS;
 /// 2c parameters. Biased variance, per sample and group: the same in train and eval, for any batch size. One group is a
 /// layer norm over all channels, as many groups as channels an instance norm.
 GROUPNORM = OpDef {
+    derivative: "as layernorm, with means over the group: dx = (g - mean(g) - h mean(g h)) / s, g = dy * weight, h \
+        the normalised x, s its divisor",
     name: "groupnorm",
     formula: "(x - mean) / sqrt(var + eps) * weight + bias",
     shape: "[B, c, S…] -> [B, c, S…]",
@@ -162,6 +164,8 @@ GROUPNORM = OpDef {
 /// No parameters by default (2c with `affine`). With `track` running statistics, means over the batch of the samples'
 /// own, are kept in train and used in eval; the counter stays 0, as PyTorch's.
 INSTANCENORM = OpDef {
+    derivative: "as layernorm, with means over the space of one channel; where running statistics are used (`track`, \
+        eval), dy / s",
     name: "instancenorm",
     formula: "(x - mean) / sqrt(var + eps)",
     shape: "[B, c, S…] -> [B, c, S…]",
@@ -198,6 +202,8 @@ INSTANCENORM = OpDef {
 
 /// Divides by a power of what the neighbouring channels hold: loud channels quieten the ones beside them.
 LOCAL_RESPONSE_NORM = OpDef {
+    derivative: "dx_c = dy_c / d_c^beta - 2 * alpha * beta / size * x_c * sum of dy_j x_j / d_j^(beta + 1) over the \
+        channels j that see c; d = k + alpha * mean",
     name: "local_response_norm",
     formula: "x / (k + alpha * mean of x^2 over size channels)^beta",
     shape: "[B, c, S…] -> [B, c, S…]",

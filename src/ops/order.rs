@@ -99,6 +99,8 @@ ops! { OPS;
 /// An axis in ascending order, and where each element was. Equal elements keep their order; not-a-number comes as the
 /// largest. The gradient goes back to where each element was.
 SORT = OpDef {
+    derivative: "each dy_i goes back to where its value came from; equal values keep their order, so that is defined \
+        for ties, too",
     name: "sort",
     formula: "y_0 <= y_1 <= …, y_i = x_(index_i)",
     torch: "torch.sort",
@@ -126,6 +128,8 @@ ARGSORT = OpDef {
 
 /// The k largest (or smallest) of an axis, in order, and where they were. Of equals the first ones are taken.
 TOPK = OpDef {
+    derivative: "each dy_i goes back to where its value came from, 0 to what was not taken; of equals the first are \
+        taken",
     name: "topk",
     formula: "the first k of x, sorted",
     shape: "[.., n, ..] -> [.., k, ..]",
@@ -170,6 +174,7 @@ TOPK_MASK = OpDef {
 ///
 /// One not-a-number makes it not-a-number. The gradient goes to the element that was found.
 MEDIAN_OP = OpDef {
+    derivative: "all of dy goes to the element that was found, 0 to the others",
     name: "median",
     formula: "the element (n - 1) / 2 of x, sorted",
     shape: "[..] -> [..] without axis",

@@ -10,7 +10,7 @@ use super::source::FILL;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs};
 use crate::ir::build::{ExpandCx, Var, shape_attr};
 use crate::ir::dim::{Dim, Dims};
-use crate::ir::op::{Body, Facts, Misfit, OpDef, Operand, RuleCx, Why, resolve_axis, size_of};
+use crate::ir::op::{Body, Condition, Facts, Misfit, OpDef, Operand, RuleCx, Why, resolve_axis, size_of};
 use crate::tensor::DType;
 
 const VIEW: Facts = Facts { view: true, ..Facts::NONE };
@@ -48,6 +48,9 @@ fn place(cx: &mut RuleCx<'_>, name: &str, size: Dim, otherwise: Dim) -> Dim {
 fn ordered(cx: &mut RuleCx<'_>, axis: usize, attr: &'static str, least: Dim, what: Dim) -> Result<(), Misfit> {
     let (size, difference) = (cx.dims(0)?[axis], cx.shapes.dims.sub(what, least));
     match cx.shapes.dims.as_const(difference) {
+        Some(room) if room < 0 && attr == "from" && least != Dims::ZERO && what != size => {
+            Err(cx.bad_attr(attr, "lies behind `to`"))
+        }
         Some(room) if room < 0 => {
             let size = cx.shapes.dims.show(size);
             Err(cx.bad_attr(attr, format!("lies outside of the axis, which has a size of {size}")))
@@ -64,7 +67,7 @@ fn ends(cx: &mut RuleCx<'_>, axis: usize) -> Result<(Dim, Dim), Misfit> {
     let to = place(cx, "to", size, size);
     ordered(cx, axis, "from", zero, from)?;
     ordered(cx, axis, "to", to, size)?;
-    ordered(cx, axis, "to", from, to)?;
+    ordered(cx, axis, "from", from, to)?;
     Ok((from, to))
 }
 
@@ -194,7 +197,42 @@ fn amounts(cx: &RuleCx<'_>, rank: usize) -> Result<Vec<(i64, i64)>, Misfit> {
         _ => None,
     };
     let clause = "must be a number for every spatial axis, or a pair an axis, for the last axes: `[[1, 1], [2, 2]]`";
-    pairs.filter(|pairs| pairs.len() <= rank).ok_or_else(|| cx.bad_attr("amount", clause))
+    pairs.filter(|pairs| pairs.len() <= rank).ok_or_else(|| {
+        match in_axis_order(&cx.attrs.ints("amount").unwrap_or_default()) {
+            Some(meant) => {
+                let clause = "is a flat list, as PyTorch's, last axis first: here one pair an axis, in axis order";
+                Misfit { meant: Some(meant), ..cx.bad_attr("amount", clause) }
+            }
+            None => cx.bad_attr("amount", clause),
+        }
+    })
+}
+
+/// PyTorch's flat list of paddings, last axis first, as pairs in axis order.
+pub fn in_axis_order(flat: &[i64]) -> Option<String> {
+    let pairs = flat.chunks(2).rev().map(|pair| format!("[{}, {}]", pair[0], pair[1]));
+    (flat.len() > 1 && flat.len().is_multiple_of(2)).then(|| format!("[{}]", pairs.collect::<Vec<_>>().join(", ")))
+}
+
+/// A mirror shows what stands before it, a circle what is there once; the ends must be there to be repeated.
+pub(super) fn check_border(
+    cx: &mut RuleCx<'_>,
+    attr: &'static str,
+    axis: usize,
+    (front, behind): (i64, i64),
+    mode: &str,
+) -> Result<(), Misfit> {
+    let (size, most) = (cx.dims(0)?[axis], front.max(behind).max(0));
+    let (least, clause) = match mode {
+        "reflect" if most > 0 => (most + 1, "a mirror shows all but its last place"),
+        "circular" => (most, "a circle goes around once at most"),
+        "replicate" => (most.min(1), "there is nothing to repeat"),
+        _ => return Ok(()),
+    };
+    let clause = format!("adds {most} to an axis of {} as \"{mode}\": {clause}", cx.shapes.dims.show(size));
+    let misfit = Misfit { operand: Some(0), axis: Some(axis), ..cx.bad_attr(attr, clause) };
+    let least = cx.shapes.dims.constant(least);
+    cx.need(Condition::AtLeast(size, least), misfit)
 }
 
 fn pad_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
@@ -205,15 +243,7 @@ fn pad_rule(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
         // What is cropped must be there.
         let crop = cx.shapes.dims.constant(-front.min(0) - behind.min(0));
         cx.at_least(0, axis, dims[axis], crop, Why::Other)?;
-        // A mirror shows what stands before it, a circle what is there once.
-        let least = match cx.attrs.str("mode") {
-            Some("reflect") => front.max(behind).max(0) + 1,
-            Some("circular") => front.max(behind).max(0),
-            Some("replicate") => 1,
-            _ => 0,
-        };
-        let least = cx.shapes.dims.constant(least);
-        cx.at_least(0, axis, dims[axis], least, Why::Window)?;
+        check_border(cx, "amount", axis, (front, behind), cx.attrs.str("mode").unwrap_or("constant"))?;
         let more = cx.shapes.dims.constant(front + behind);
         dims[axis] = cx.shapes.dims.add(dims[axis], more);
     }
@@ -263,6 +293,7 @@ ops! { OPS;
 
 /// One place of an axis, which goes: the class token is `select(1, 0)`. Negative counts from the end.
 SELECT = OpDef {
+    derivative: "dy at the place that was taken, 0 elsewhere",
     name: "select",
     formula: "y[.., ..] = x[.., index, ..]",
     shape: "[.., n, ..] -> [.., ..]",
@@ -300,6 +331,7 @@ SELECT = OpDef {
 ///
 /// A view; with a step other than 1 what it skips is left out on the way.
 SLICE_OP = OpDef {
+    derivative: "dy at the places that were taken, 0 elsewhere",
     name: "slice",
     formula: "y[.., i, ..] = x[.., from + i * step, ..]",
     shape: "[.., n, ..] -> [.., m, ..]",
@@ -334,6 +366,7 @@ SLICE_OP = OpDef {
 
 /// `length` places of an axis from `start` on.
 NARROW = OpDef {
+    derivative: "dy at the places that were taken, 0 elsewhere",
     name: "narrow",
     formula: "y[.., i, ..] = x[.., start + i, ..]",
     shape: "[.., n, ..] -> [.., length, ..]",
@@ -373,6 +406,7 @@ NARROW = OpDef {
 
 /// Several values, one behind the other on an axis: of `size` each (the last may be smaller), or of the sizes listed.
 SPLIT = OpDef {
+    derivative: "the parts' gradients, one behind the other",
     name: "split",
     formula: "x = [a, b, …] along axis",
     shape: "[.., n + m + …, ..] -> ([.., n, ..], [.., m, ..], …)",
@@ -391,6 +425,7 @@ SPLIT = OpDef {
 
 /// Several values of equal size, one behind the other on an axis.
 CHUNK = OpDef {
+    derivative: "the parts' gradients, one behind the other",
     name: "chunk",
     formula: "x = [a, b, …] along axis",
     shape: "[.., n * m, ..] -> ([.., m, ..], …)",
@@ -413,6 +448,7 @@ CHUNK = OpDef {
 /// A constant, or what the axis holds: mirrored at its ends (without them), its ends repeated, or once more from the
 /// other end. In axis order (**differs** from PyTorch's flat list, which begins with the last axis).
 PAD = OpDef {
+    derivative: "dy without the border; what was mirrored or repeated from x is added to where it came from",
     name: "pad",
     formula: "y[.., front + i, ..] = x[.., i, ..], value elsewhere",
     shape: "[.., n, ..] -> [.., front + n + behind, ..]",

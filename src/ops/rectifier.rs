@@ -106,6 +106,7 @@ ops! { OPS;
 
 /// x where it is positive, a small slope elsewhere: no unit is ever silent. Its gradient at 0 is the slope.
 LEAKY_RELU = OpDef {
+    derivative: "dx = dy if x > 0, else slope * dy",
     formula: "x if x > 0, else slope * x",
     source: "Maas et al. 2013",
     torch: "nn.LeakyReLU",
@@ -121,6 +122,8 @@ LEAKY_RELU = OpDef {
 ///
 /// Channels are axis 1 (axis 0 of a vector). No weight decay on the slopes: it would pull them to relu.
 PRELU = OpDef {
+    derivative: "dx = dy if x > 0, else weight * dy; dweight = sum(0 if x > 0, else dy * x); with a slope a channel, \
+        the sum is over that channel",
     name: "prelu",
     formula: "x if x > 0, else weight * x",
     source: "He et al. 2015",
@@ -142,6 +145,8 @@ PRELU = OpDef {
 
 /// leaky_relu with a random slope: in train each element draws its own, kept for its gradient; in eval their mean.
 RRELU = OpDef {
+    derivative: "dx = dy if x > 0, else dy * (lower + upper) / 2; in train with the slope that was drawn for the \
+        element in place of the mean",
     name: "rrelu",
     formula: "x if x > 0, else a * x, a ~ U[lower, upper]",
     source: "Xu et al. 2015",
@@ -164,6 +169,7 @@ RRELU = OpDef {
 
 /// x where it is positive; for negative x it bends smoothly to -alpha, so that means stay near 0.
 ELU = OpDef {
+    derivative: "dx = dy if x > 0, else dy * alpha * e^x",
     formula: "x if x > 0, else alpha * (e^x - 1)",
     source: "Clevert et al. 2015",
     torch: "nn.ELU",
@@ -177,6 +183,7 @@ ELU = OpDef {
 
 /// elu with a derivative that is continuous for every alpha: `elu` and `celu` are the same for alpha = 1.
 CELU = OpDef {
+    derivative: "dx = dy if x > 0, else dy * e^(x / alpha)",
     formula: "x if x > 0, else alpha * (e^(x / alpha) - 1)",
     source: "Barron 2017",
     torch: "nn.CELU",
@@ -192,6 +199,8 @@ CELU = OpDef {
 ///
 /// lambda = 1.0507009873554805, alpha = 1.6732632423543772. Wants `lecun_normal` weights and `alpha_dropout`.
 SELU = OpDef {
+    derivative: "dx = dy * lambda if x > 0, else dy * lambda * alpha * e^x; lambda = 1.0507009873554805; alpha = \
+        1.6732632423543772",
     name: "selu",
     formula: "lambda * (x if x > 0, else alpha * (e^x - 1))",
     source: "Klambauer et al. 2017",
@@ -206,6 +215,7 @@ SELU = OpDef {
 ///
 /// Its derivative is sigmoid(beta·x).
 SOFTPLUS = OpDef {
+    derivative: "dx = dy * sigmoid(beta * x) if beta * x <= threshold, else dy",
     formula: "ln(1 + e^(beta * x)) / beta",
     source: "Dugas et al. 2000",
     torch: "nn.Softplus",
@@ -222,6 +232,7 @@ SOFTPLUS = OpDef {
 
 /// The logarithm of sigmoid, without its underflow.
 LOGSIGMOID = OpDef {
+    derivative: "dx = dy * sigmoid(-x)",
     name: "logsigmoid",
     formula: "ln sigmoid(x) = -softplus(-x)",
     torch: "nn.LogSigmoid",
@@ -233,6 +244,7 @@ LOGSIGMOID = OpDef {
 
 /// Smooth, self-gated: about 0 for very negative x, about x for large x.
 MISH = OpDef {
+    derivative: "dx = dy * (t + x * (1 - t^2) * sigmoid(x)); t = tanh(softplus(x))",
     name: "mish",
     formula: "x * tanh(softplus(x))",
     source: "Misra 2019",
@@ -245,6 +257,7 @@ MISH = OpDef {
 
 /// x times the sigmoid of beta·x; beta = 1 is `silu`. With `learned = true` beta is a parameter that begins there.
 SWISH = OpDef {
+    derivative: "dx = dy * s * (1 + beta * x * (1 - s)); dbeta = sum(dy * x^2 * s * (1 - s)); s = sigmoid(beta * x)",
     name: "swish",
     formula: "x * sigmoid(beta * x)",
     source: "Ramachandran et al. 2017",
@@ -270,6 +283,7 @@ SWISH = OpDef {
 
 /// sigmoid of straight pieces: 0 up to -3, 1 from 3 on. Its gradient at both kinks is 0.
 HARDSIGMOID = OpDef {
+    derivative: "dx = dy / 6 if -3 < x < 3, else 0",
     name: "hardsigmoid",
     formula: "relu6(x + 3) / 6",
     source: "Courbariaux et al. 2015",
@@ -282,6 +296,7 @@ HARDSIGMOID = OpDef {
 
 /// x times its hardsigmoid: silu of straight pieces, cheap on small machines.
 HARDSWISH = OpDef {
+    derivative: "dx = dy * (x / 3 + 1 / 2) if -3 < x < 3, dy if x >= 3, else 0",
     name: "hardswish",
     formula: "x * relu6(x + 3) / 6",
     source: "Howard et al. 2019",
@@ -294,6 +309,7 @@ HARDSWISH = OpDef {
 
 /// x over one plus its size: like tanh, with slower tails.
 SOFTSIGN = OpDef {
+    derivative: "dx = dy / (1 + |x|)^2",
     name: "softsign",
     formula: "x / (1 + |x|)",
     source: "Bergstra et al. 2009",
@@ -306,6 +322,7 @@ SOFTSIGN = OpDef {
 
 /// What tanh takes away: flat at 0, x ∓ 1 far out.
 TANHSHRINK = OpDef {
+    derivative: "dx = dy * tanh(x)^2",
     name: "tanhshrink",
     formula: "x - tanh(x)",
     torch: "nn.Tanhshrink",
@@ -316,6 +333,7 @@ TANHSHRINK = OpDef {
 
 /// Everything moves towards 0 by lambda, and what is smaller becomes 0: the proximal step of an L1 penalty.
 SOFTSHRINK = OpDef {
+    derivative: "dx = dy if |x| > lambda, else 0",
     name: "softshrink",
     formula: "x - lambda if x > lambda, x + lambda if x < -lambda, else 0",
     torch: "nn.Softshrink",
@@ -331,6 +349,7 @@ SOFTSHRINK = OpDef {
 
 /// What is not larger than lambda in size becomes 0; the rest stays.
 HARDSHRINK = OpDef {
+    derivative: "dx = dy if |x| > lambda, else 0; the jumps have no derivative, and count as none",
     name: "hardshrink",
     formula: "x if |x| > lambda, else 0",
     torch: "nn.Hardshrink",
@@ -346,6 +365,7 @@ HARDSHRINK = OpDef {
 
 /// x above a threshold, a constant elsewhere.
 THRESHOLD = OpDef {
+    derivative: "dx = dy if x > threshold, else 0",
     formula: "x if x > threshold, else value",
     torch: "nn.Threshold",
     example: "x: f32[2] = [1, 3], threshold = 2, value = -1 -> [-1, 3]",
@@ -364,6 +384,7 @@ THRESHOLD = OpDef {
 
 /// x where it is positive, squared: sharper than relu, found by searching among transformers.
 RELU_SQUARED = OpDef {
+    derivative: "dx = 2 * dy * max(0, x)",
     name: "relu_squared",
     formula: "max(0, x)^2",
     source: "So et al. 2021",

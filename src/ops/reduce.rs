@@ -111,6 +111,7 @@ ops! { OPS;
 /// The row's maximum is subtracted first and the sum is computed once a row. The gradient is y ⊙ (g - Σ g ⊙ y): as large
 /// as x, the Jacobian is never built.
 SOFTMAX = OpDef {
+    derivative: "dx = y * (dy - sum(dy * y)); sums along the axis; the Jacobian is never built",
     name: "softmax",
     formula: "e^(x_i - max x) / sum_j e^(x_j - max x)",
     torch: "nn.Softmax",
@@ -124,6 +125,7 @@ SOFTMAX = OpDef {
 
 /// The logarithm of softmax, without its overflow: log-probabilities.
 LOG_SOFTMAX = OpDef {
+    derivative: "dx = dy - e^y * sum(dy); sums along the axis",
     name: "log_softmax",
     formula: "x_i - max x - ln sum_j e^(x_j - max x)",
     torch: "nn.LogSoftmax",
@@ -137,6 +139,7 @@ LOG_SOFTMAX = OpDef {
 
 /// The sum over axes; of a tuple, the sum of its elements. Integers are added exactly up to 2^53.
 SUM = OpDef {
+    derivative: "dx = dy; the same for every element of a sum",
     name: "sum",
     formula: "sum_i x_i",
     shape: "[..] -> [..] without axis",
@@ -161,6 +164,7 @@ SUM = OpDef {
 
 /// The mean over axes: the sum divided by the number; of a tuple, the mean of its elements.
 MEAN = OpDef {
+    derivative: "dx = dy / n",
     name: "mean",
     formula: "sum_i x_i / n",
     shape: "[..] -> [..] without axis",

@@ -113,6 +113,8 @@ ops! { OPS;
 
 /// The mean absolute difference: outliers pull no harder than anything else. Gradient 0 where the two are equal.
 L1 = OpDef {
+    derivative: "dinput = dy * sign(input - target) / n; dtarget = -dy * sign(input - target) / n; 0 where they are \
+        equal",
     torch: "nn.L1Loss",
     example: "input: f32[2] = [1, 2], target: f32[2] = [3, 2] -> 1",
     body: Body::Expand(|cx| finished(cx, (cx.x(0) - cx.x(1)).op(&ABS))),
@@ -121,6 +123,8 @@ L1 = OpDef {
 
 /// Square below beta, absolute above, smooth where they meet. `beta = 0` is `l1`.
 SMOOTH_L1 = OpDef {
+    derivative: "dinput = dy * max(-1, min(d / beta, 1)) / n; dtarget = -dy * max(-1, min(d / beta, 1)) / n; d = \
+        input - target",
     source: "Girshick 2015",
     torch: "nn.SmoothL1Loss",
     example: "input: f32[2] = [0, 3], target: f32[2] = [0.5, 0] -> 1.3125",
@@ -138,6 +142,8 @@ SMOOTH_L1 = OpDef {
 
 /// Square below delta, straight with slope delta above: delta times `smooth_l1(delta)`.
 HUBER = OpDef {
+    derivative: "dinput = dy * max(-delta, min(d, delta)) / n; dtarget = -dy * max(-delta, min(d, delta)) / n; d = \
+        input - target",
     source: "Huber 1964",
     torch: "nn.HuberLoss",
     example: "input: f32[2] = [0, 3], target: f32[2] = [0.5, 0] -> 1.3125",
@@ -153,6 +159,8 @@ HUBER = OpDef {
 ///
 /// `reduction = "batchmean"` divides by the number of samples: the divergence as it is defined.
 KL_DIV = OpDef {
+    derivative: "dlogprobs = -dy * target / n; dtarget = dy * (ln(target) + 1 - logprobs) / n if target > 0, else dy \
+        * (ln(1e-38) - logprobs) / n; with `log_target` e^target takes the target's place",
     torch: "nn.KLDivLoss",
     example: "logprobs: f32[1, 2] = [-0.6931472, -0.6931472], target: f32[1, 2] = [1, 0] -> 0.3465736",
     attrs: &[
@@ -167,6 +175,8 @@ KL_DIV = OpDef {
 
 /// The negative log-likelihood of counts under Poisson distributions; the input is the logarithm of the rate.
 POISSON_NLL = OpDef {
+    derivative: "dinput = dy * (e^input - target) / n; dtarget = -dy * input / n; without `log_input` dy * (1 - \
+        target / (input + eps)) / n",
     torch: "nn.PoissonNLLLoss",
     example: "input: f32[1] = [0], target: f32[1] = [3] -> 1",
     attrs: &[
@@ -184,6 +194,8 @@ POISSON_NLL = OpDef {
 ///
 /// The variance is kept above eps, without a gradient of that.
 GAUSSIAN_NLL = OpDef {
+    derivative: "dmean = dy * (mean - target) / v / n; dtarget = -dy * (mean - target) / v / n; dvar = dy * (1 - \
+        (mean - target)^2 / v) / v / 2 / n; v = max(var, eps)",
     shape: "(mean [..], target [..], var [..]) -> []",
     torch: "nn.GaussianNLLLoss",
     example: "m: f32[1] = [0], t: f32[1] = [2], v: f32[1] = [1] -> 2",
@@ -201,6 +213,8 @@ GAUSSIAN_NLL = OpDef {
 ///
 /// Logarithms are kept above -100, and the gradient's denominator above 1e-12, as in PyTorch.
 BCE = OpDef {
+    derivative: "dp = dy * (p - target) / max(p * (1 - p), 9.99999996e-13) / n; dtarget = dy * (max(ln(1 - p), -100) \
+        - max(ln(p), -100)) / n; the smallest divisor is PyTorch's, 1e-12 as an f32",
     torch: "nn.BCELoss",
     example: "p: f32[2] = [0.5, 0.25], target: f32[2] = [1, 0] -> 0.49041462",
     rule: bce_rule,

@@ -71,6 +71,7 @@ ops! { OPS;
 
 /// Running sums along an axis, one after another.
 CUMSUM = OpDef {
+    derivative: "dx = suffix_sum(dy); dx_i = dy_i + dy_(i + 1) + …",
     torch: "torch.cumsum",
     example: "x: f32[3] = [1, 2, 3] -> [1, 3, 6]",
     body: Body::Expand(|cx| along(cx, &CUMSUM_LAST)),
@@ -79,6 +80,7 @@ CUMSUM = OpDef {
 
 /// Running products along an axis, one after another. Zeros do not spoil its gradient.
 CUMPROD = OpDef {
+    derivative: "dx_i = sum_(j >= i) dy_j * x_0 * … * x_j without x_i, which zeros do not spoil",
     torch: "torch.cumprod",
     example: "x: f32[3] = [1, 2, 3] -> [1, 2, 6]",
     // A product of many large numbers is no float any more.
@@ -89,6 +91,7 @@ CUMPROD = OpDef {
 
 /// The logarithm of running sums of exponentials along an axis, without overflow.
 LOGCUMSUMEXP = OpDef {
+    derivative: "dx = e^x * suffix_sum(dy * e^-y); dx_i = sum_(j >= i) dy_j e^(x_i - y_j)",
     torch: "torch.logcumsumexp",
     example: "x: f32[2] = [0, 0] -> [0, 0.6931472]",
     body: Body::Expand(|cx| along(cx, &LOGCUMSUMEXP_LAST)),
@@ -97,6 +100,7 @@ LOGCUMSUMEXP = OpDef {
 
 /// The largest so far along an axis, and where it is: of equals the last. Not-a-number wins from where it stands.
 CUMMAX = OpDef {
+    derivative: "each dy_i goes to the element that was the largest up to i: of equals the last",
     torch: "torch.cummax",
     example: "x: f32[3] = [2, 1, 3] -> [2, 2, 3]",
     outputs: BOTH,
@@ -107,6 +111,7 @@ CUMMAX = OpDef {
 
 /// The smallest so far along an axis, and where it is: of equals the last. Not-a-number wins from where it stands.
 CUMMIN = OpDef {
+    derivative: "each dy_i goes to the element that was the smallest up to i: of equals the last",
     torch: "torch.cummin",
     example: "x: f32[3] = [2, 3, 1] -> [2, 2, 1]",
     outputs: BOTH,

@@ -8,7 +8,9 @@ use super::source::shape_dims;
 use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind};
 use crate::ir::build::{ExpandCx, Var};
 use crate::ir::dim::{Dim, Dims};
-use crate::ir::op::{Body, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why, resolve_axis, same_as_first};
+use crate::ir::op::{
+    Body, Condition, Facts, Misfit, MisfitKind, OpDef, Operand, RuleCx, Why, resolve_axis, same_as_first,
+};
 use crate::tensor::DType;
 
 const VIEWED: Facts = Facts { view: true, ..Facts::NONE };
@@ -168,13 +170,18 @@ fn pixels(cx: &mut RuleCx<'_>, shuffle: bool) -> Result<(Vec<Dim>, Vec<Dim>), Mi
     let square = cx.shapes.dims.product(&[f, f]);
     let [b, c, h, w] = [dims[0], dims[1], dims[2], dims[3]];
     if shuffle {
-        cx.divides(0, 1, c, square, Why::Groups)?;
+        let [side, all, own] = [f, square, c].map(|dim| cx.shapes.dims.show(dim));
+        let clause = format!("makes {side} by {side} pixels of {all} channels, and {own} are no multiple of that");
+        cx.need(Condition::Divides { what: c, by: square }, cx.bad_attr("factor", clause))?;
         let c = cx.shapes.dims.floor_div(c, square);
         let out = vec![b, c, cx.shapes.dims.product(&[h, f]), cx.shapes.dims.product(&[w, f])];
         return Ok((vec![b, c, f, f, h, w], out));
     }
-    cx.divides(0, 2, h, f, Why::Window)?;
-    cx.divides(0, 3, w, f, Why::Window)?;
+    for size in [h, w] {
+        let [side, own] = [f, size].map(|dim| cx.shapes.dims.show(dim));
+        let clause = format!("takes squares of {side} by {side} pixels, and an axis of {own} is no multiple of that");
+        cx.need(Condition::Divides { what: size, by: f }, cx.bad_attr("factor", clause))?;
+    }
     let (h, w) = (cx.shapes.dims.floor_div(h, f), cx.shapes.dims.floor_div(w, f));
     let out = vec![b, cx.shapes.dims.product(&[c, square]), h, w];
     Ok((vec![b, c, h, f, w, f], out))
@@ -202,6 +209,7 @@ ops! { OPS;
 
 /// One axis taken apart into several; one of their sizes may be -1.
 UNFLATTEN = OpDef {
+    derivative: "dy in the shape of x",
     name: "unflatten",
     formula: "same elements, more axes",
     shape: "[.., a * b, ..] -> [.., a, b, ..]",
@@ -217,6 +225,7 @@ UNFLATTEN = OpDef {
 
 /// Axes moved to other places, the others closing up in their order: only the strides change.
 MOVEDIM = OpDef {
+    derivative: "dy with its axes put back",
     name: "movedim",
     formula: "the axes in another order",
     torch: "torch.movedim",
@@ -242,6 +251,7 @@ MOVEDIM = OpDef {
 
 /// The whole value several times along its axes: `tile(2, 1, 3)`. Missing numbers in front are 1. A copy.
 TILE = OpDef {
+    derivative: "dy, summed over what was repeated",
     name: "tile",
     formula: "y[.., i, ..] = x[.., i mod n, ..]",
     torch: "torch.tile",
@@ -259,6 +269,7 @@ TILE = OpDef {
 
 /// Each element of an axis several times, side by side: key heads for groups of query heads. A copy.
 REPEAT_INTERLEAVE = OpDef {
+    derivative: "dy, summed over what was repeated",
     name: "repeat_interleave",
     formula: "y[.., i, ..] = x[.., floor(i / n), ..]",
     torch: "torch.repeat_interleave",
@@ -289,6 +300,7 @@ REPEAT_INTERLEAVE = OpDef {
 ///
 /// The axis must be said (**differs**: PyTorch takes 0, the batch), and its size must be a number.
 UNBIND = OpDef {
+    derivative: "the parts' gradients, side by side",
     name: "unbind",
     formula: "x[.., 0, ..], x[.., 1, ..], …",
     shape: "[.., n, ..] -> ([.., ..], …)",
@@ -320,6 +332,7 @@ UNBIND = OpDef {
 
 /// The lower triangle of the last two axes, zeros above the diagonal. A copy.
 TRIL = OpDef {
+    derivative: "dy below the diagonal and on it, 0 above",
     torch: "torch.tril",
     example: "x: f32[2, 2] = [1, 2, 3, 4] -> [1, 0, 3, 4]",
     body: Body::Expand(|cx| vec![triangle(cx.x(0), cx.attrs.int("diagonal").unwrap_or(0), true)]),
@@ -328,6 +341,7 @@ TRIL = OpDef {
 
 /// The upper triangle of the last two axes, zeros below the diagonal. A copy.
 TRIU = OpDef {
+    derivative: "dy above the diagonal and on it, 0 below",
     torch: "torch.triu",
     example: "x: f32[2, 2] = [1, 2, 3, 4] -> [1, 2, 0, 4]",
     body: Body::Expand(|cx| vec![triangle(cx.x(0), cx.attrs.int("diagonal").unwrap_or(0), false)]),
@@ -336,6 +350,7 @@ TRIU = OpDef {
 
 /// A diagonal of two axes, as a new last axis in their place. A copy (PyTorch: a view).
 DIAGONAL_OP = OpDef {
+    derivative: "dy on the diagonal, 0 elsewhere",
     name: "diagonal",
     formula: "y[.., i] = x[.., i, i + offset, ..]",
     shape: "[.., h, w] -> [.., min(h, w)]",
@@ -361,6 +376,7 @@ DIAGONAL_OP = OpDef {
 
 /// Coordinates of a grid: each vector along an axis of its own, repeated along the others. Views.
 MESHGRID = OpDef {
+    derivative: "each dy, summed over the axes along which its vector was repeated",
     name: "meshgrid",
     formula: "y_k[i_0, i_1, …] = x_k[i_k]",
     shape: "([n], [m], …) -> ([n, m, …], [n, m, …], …)",
@@ -390,6 +406,7 @@ MESHGRID = OpDef {
 
 /// Channels become pixels: upsampling by a learned, sub-pixel convolution.
 PIXEL_SHUFFLE = OpDef {
+    derivative: "dy with its pixels put back",
     torch: "nn.PixelShuffle",
     example: "x: f32[1, 4, 1, 1] = [1, 2, 3, 4], factor = 2 -> [1, 2, 3, 4]",
     rule: |cx| { let (_, out) = pixels(cx, true)?; out_like(cx, &out) },
@@ -402,6 +419,7 @@ PIXEL_SHUFFLE = OpDef {
 
 /// Pixels become channels: the inverse of `pixel_shuffle`.
 PIXEL_UNSHUFFLE = OpDef {
+    derivative: "dy with its pixels put back",
     torch: "nn.PixelUnshuffle",
     example: "x: f32[1, 1, 2, 2] = [1, 2, 3, 4], factor = 2 -> [1, 2, 3, 4]",
     rule: |cx| { let (_, out) = pixels(cx, false)?; out_like(cx, &out) },
@@ -414,6 +432,7 @@ PIXEL_UNSHUFFLE = OpDef {
 
 /// The channels of several groups dealt out in turn, so that the next grouped convolution sees all of them.
 CHANNEL_SHUFFLE = OpDef {
+    derivative: "dy with its channels put back",
     name: "channel_shuffle",
     formula: "y[b, i * groups + g] = x[b, g * (c / groups) + i]",
     shape: "[B, c, S…] -> [B, c, S…]",

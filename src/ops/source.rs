@@ -1,7 +1,8 @@
 //! Sources: values that nothing flows into.
 
-use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Init};
-use crate::ir::op::{ArgsCx, Body, Gradient, OpDef, ParamDef, Role};
+use crate::ir::attr::{Attr, AttrDef, AttrDefault, AttrKind, Attrs, Init};
+use crate::ir::build::{ExpandCx, Var, shape_attr};
+use crate::ir::op::{ArgsCx, Body, Gradient, Misfit, OpDef, ParamDef, Role, RuleCx};
 use crate::kernels::call::Args;
 use crate::kernels::gather;
 use crate::tensor::DType;
@@ -25,6 +26,62 @@ const SHAPE_VALUE: &[AttrDef] = &[
     AttrDef::new("value", &[AttrKind::Number], AttrDefault::Float(0.0), "the number"),
     AttrDef::new("dtype", &[AttrKind::Choice(&["f32", "i64"])], AttrDefault::Str("f32"), "the elements").named(),
 ];
+
+const SHAPE: &[AttrDef] = &[SHAPE_VALUE[0]];
+const SHAPE_NUMBER: &[AttrDef] =
+    &[SHAPE_VALUE[0], AttrDef::required("value", &[AttrKind::Number], "the number").torch("fill_value")];
+
+/// Floats of a shape that is written.
+fn floats(cx: &mut RuleCx<'_>) -> Result<(), Misfit> {
+    let dims = shape_dims(cx.shapes, cx.attrs.get("shape"));
+    let sizes = |dims: &Vec<_>| dims.iter().all(|&dim| cx.shapes.dims.as_const(dim).is_none_or(|n| n >= 0));
+    let dims =
+        dims.filter(sizes).ok_or_else(|| cx.bad_attr("shape", "must be a list of sizes, none of them below 0"))?;
+    cx.out_of(DType::F32, &dims);
+    Ok(())
+}
+
+/// The same number all over the shape.
+fn all<'g>(cx: &ExpandCx<'_, 'g>, value: f64) -> Vec<Var<'g>> {
+    let dtype = Attr::Str(cx.builder.float.word().into());
+    let given = [("shape", cx.attrs.get("shape").clone()), ("value", Attr::Float(value)), ("dtype", dtype)];
+    cx.builder.apply(&FILL, Attrs::with(FILL.attrs, &given), &[])
+}
+
+/// Lists in lists as numbers and sizes; none where they are of different lengths.
+fn unnested(attr: &Attr) -> Option<(Vec<i64>, Vec<f64>)> {
+    let items = match attr {
+        Attr::Int(value) => return Some((vec![], vec![*value as f64])),
+        Attr::Float(value) => return Some((vec![], vec![*value])),
+        Attr::List(items) => items.iter().map(unnested).collect::<Option<Vec<_>>>()?,
+        _ => return None,
+    };
+    let inner = items.first().map_or(vec![], |(sizes, _)| sizes.clone());
+    let even = items.iter().all(|(sizes, _)| *sizes == inner);
+    let sizes = std::iter::once(items.len() as i64).chain(inner).collect();
+    even.then(|| (sizes, items.into_iter().flat_map(|(_, values)| values).collect()))
+}
+
+/// The most numbers that are written out.
+const MOST_NUMBERS: usize = 1024;
+
+/// One filled piece for each run of equal numbers.
+fn numbers<'g>(cx: &ExpandCx<'_, 'g>, sizes: &[i64], values: &[f64]) -> Var<'g> {
+    let size = |n: i64| cx.builder.graph.borrow_mut().shapes.dims.constant(n);
+    let dtype = Attr::Str(cx.builder.float.word().into());
+    let piece = |run: &[f64]| {
+        let value = run.first().copied().unwrap_or(0.0);
+        let shape = shape_attr(&[size(run.len() as i64)]);
+        let given = [("shape", shape), ("value", Attr::Float(value)), ("dtype", dtype.clone())];
+        cx.builder.apply(&FILL, Attrs::with(FILL.attrs, &given), &[])[0]
+    };
+    let mut pieces: Vec<Var<'g>> = values.chunk_by(|a, b| a.to_bits() == b.to_bits()).map(piece).collect();
+    if pieces.is_empty() {
+        pieces.push(piece(&[]));
+    }
+    let sizes: Vec<_> = sizes.iter().map(|&n| size(n)).collect();
+    super::movement::concat(&pieces, 0).reshape(&sizes)
+}
 
 fn fill_args(cx: &mut ArgsCx<'_>) -> Args {
     let mut args = Args::default();
@@ -80,6 +137,7 @@ RANGE = OpDef {
 
 /// A learned tensor of its own: class tokens, layer scale, temperatures. Its path is the name itself.
 PARAMETER = OpDef {
+    derivative: "all of dy; of several uses the sum",
     name: "parameter",
     formula: "a learned tensor",
     shape: "-> [shape]",
@@ -103,6 +161,76 @@ PARAMETER = OpDef {
         vec![ParamDef { role, ..ParamDef::weight("", &dims, cx.init("init", Init::Zeros)) }]
     },
     body: Body::Expand(|cx| vec![cx.param("").expect("a parameter declares itself")]),
+    ..OpDef::DEFAULT
+};
+
+/// A shape full of 0.
+ZEROS = OpDef {
+    name: "zeros",
+    formula: "0",
+    shape: "-> [shape]",
+    torch: "torch.zeros",
+    example: "shape = [2] -> [0, 0]",
+    attrs: SHAPE,
+    operands: &[],
+    rule: floats,
+    body: Body::Expand(|cx| all(cx, 0.0)),
+    ..OpDef::DEFAULT
+};
+
+/// A shape full of 1.
+ONES = OpDef {
+    name: "ones",
+    formula: "1",
+    shape: "-> [shape]",
+    torch: "torch.ones",
+    example: "shape = [2] -> [1, 1]",
+    attrs: SHAPE,
+    operands: &[],
+    rule: floats,
+    body: Body::Expand(|cx| all(cx, 1.0)),
+    ..OpDef::DEFAULT
+};
+
+/// A shape full of one number.
+FULL = OpDef {
+    name: "full",
+    formula: "value",
+    shape: "-> [shape]",
+    torch: "torch.full",
+    example: "shape = [2], value = 0.5 -> [0.5, 0.5]",
+    attrs: SHAPE_NUMBER,
+    operands: &[],
+    rule: floats,
+    body: Body::Expand(|cx| all(cx, cx.attrs.float("value").unwrap_or(0.0))),
+    ..OpDef::DEFAULT
+};
+
+/// The numbers of a list, in its shape: `constant([[1, 0], [0, 1]])` has two axes, `constant(3)` none.
+///
+/// For a few numbers that stand in the text (a filter, weights); at most 1024. What is larger is data: an input.
+CONSTANT = OpDef {
+    name: "constant",
+    formula: "the numbers as they are written",
+    shape: "-> the shape of the list",
+    torch: "torch.tensor",
+    example: "values = [[1, 2], [3, 4]] -> [1, 2, 3, 4]",
+    attrs: &[AttrDef::required("values", &[AttrKind::Number, AttrKind::Numbers], "a number, or a list of them; lists in lists for more axes")],
+    operands: &[],
+    rule: |cx| {
+        let uneven = || cx.bad_attr("values", "has lists of different lengths");
+        let (sizes, values) = unnested(cx.attrs.get("values")).ok_or_else(uneven)?;
+        if values.len() > MOST_NUMBERS {
+            return Err(cx.bad_attr("values", format!("has {} numbers, and may have {MOST_NUMBERS}: more are data, which flow in", values.len())));
+        }
+        let dims: Vec<_> = sizes.into_iter().map(|n| cx.shapes.dims.constant(n)).collect();
+        cx.out_of(DType::F32, &dims);
+        Ok(())
+    },
+    body: Body::Expand(|cx| {
+        let (sizes, values) = unnested(cx.attrs.get("values")).unwrap_or_default();
+        vec![numbers(cx, &sizes, &values)]
+    }),
     ..OpDef::DEFAULT
 };
 

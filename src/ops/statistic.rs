@@ -89,6 +89,7 @@ ops! { OPS;
 ///
 /// **Careful**: norms divide by n (`correction = 0`).
 VAR = OpDef {
+    derivative: "dx = 2 * dy * (x - mean(x)) / (n - correction)",
     torch: "torch.var",
     example: "x: f32[3] = [1, 2, 6] -> 7",
     attrs: DEVIATION,
@@ -99,6 +100,7 @@ VAR = OpDef {
 
 /// The standard deviation over axes: the root of `var`. Its gradient is 0 where the deviation is.
 STD = OpDef {
+    derivative: "dx = dy * (x - mean(x)) / (y * (n - correction)) if y > 0, else 0",
     torch: "torch.std",
     example: "x: f32[3] = [1, 2, 6] -> 2.6457512",
     attrs: DEVIATION,
@@ -110,6 +112,8 @@ STD = OpDef {
 /// The norm of order p over axes: 2 the Euclidean length, 1 the sum of sizes, inf the largest size, 0 the number of
 /// elements that are not 0. Its gradient at 0 is 0.
 NORM = OpDef {
+    derivative: "dx = dy * sign(x) * (|x| / y)^(p - 1) if x ≠ 0, else 0; p = inf: to the largest in size, equals \
+        sharing it; p = 0: none",
     torch: "torch.linalg.vector_norm",
     example: "x: f32[2] = [3, 4] -> 5",
     attrs: ORDER,
@@ -123,6 +127,7 @@ NORM = OpDef {
 
 /// The logarithm of the sum of exponentials over axes, without overflow: a smooth maximum. Its gradient is softmax.
 LOGSUMEXP = OpDef {
+    derivative: "dx = dy * e^(x - y); that is dy * softmax(x)",
     torch: "torch.logsumexp",
     example: "x: f32[2] = [0, 0] -> 0.6931472",
     rule: |cx| {
@@ -141,6 +146,7 @@ LOGSUMEXP = OpDef {
 
 /// The sum over axes of what is a number; not-a-number counts as 0, and nothing flows back to it.
 NANSUM = OpDef {
+    derivative: "dx = dy if x = x, else 0",
     torch: "torch.nansum",
     example: "x: f32[3] = [1, nan, 3] -> 4",
     body: Body::Expand(|cx| vec![nan_to(cx.x(0), 0.0).sum(&axes_of(cx, "axis"), cx.attrs.flag("keep"))]),
@@ -165,6 +171,7 @@ COUNT_NONZERO = OpDef {
 
 /// Softmax of -x: small values weigh most.
 SOFTMIN = OpDef {
+    derivative: "dx = -y * (dy - sum(dy * y)); sums along the axis",
     name: "softmin",
     formula: "softmax(-x)",
     torch: "nn.Softmin",

@@ -43,6 +43,9 @@ pub fn live(graph: &Graph) -> Vec<bool> {
     for port in graph.roots() {
         live[port.node.0 as usize] = true;
     }
+    // What moves has a place, also where nobody reads what stood there.
+    let moving = graph.params.iter().filter(|param| param.next.is_some());
+    moving.for_each(|param| live[param.port.node.0 as usize] = true);
     for id in graph.ids().rev() {
         if live[id.0 as usize] {
             for port in graph.ins(id).iter().filter(|port| !port.is_none()) {

@@ -114,9 +114,10 @@ fn one<'g>(
     grad: Var<'g>,
 ) -> Var<'g> {
     let (param, ty, path, role) = {
-        let graph = builder.graph.borrow();
-        let param = &graph.params[index as usize];
-        (param.port, param.ty, param.path.clone(), param.role)
+        let mut graph = builder.graph.borrow_mut();
+        let param = &mut graph.params[index as usize];
+        // What the step itself has made of it (rows cut to their longest length) is what is moved.
+        (param.next.take().unwrap_or(param.port), param.ty, param.path.clone(), param.role)
     };
     builder.at(&path, crate::text::Span::default());
     let slots = (def.slots)(attrs).len() as u32;

@@ -3,20 +3,24 @@
 //! A [`Page`] is data. `wythe explain` shows it on a terminal or as JSON; a curve on it is computed by the operator's own
 //! kernels and gradients when it is asked for.
 
+pub mod book;
 mod code;
 mod codes;
 pub mod example;
 mod lint;
 mod operator;
 mod page;
+pub mod pages;
 mod plot;
 mod questions;
+mod torch;
 mod training;
 
 pub use codes::{CODE_FAMILIES, CODES, Code};
 pub use page::{Attribute, Example, ExampleKind, Page};
 pub use plot::{Curve, Drawing};
 pub use questions::{QUESTIONS, Question};
+pub use torch::{CATEGORIES, Category, Row};
 
 use crate::ir::op::OpDef;
 use crate::lints::{self, Lint};
@@ -38,6 +42,8 @@ pub enum Topic {
     Lint(&'static Lint),
     /// A question that learners ask.
     Question(&'static Question),
+    /// The table of torch.nn's classes.
+    Torch,
 }
 
 impl Topic {
@@ -50,6 +56,7 @@ impl Topic {
             Topic::Code(code) => code.code,
             Topic::Lint(lint) => lint.code,
             Topic::Question(question) => question.name,
+            Topic::Torch => "torch.nn",
         }
     }
 
@@ -62,6 +69,7 @@ impl Topic {
             Topic::Code(code) => page::lead(code.means).0,
             Topic::Lint(lint) => page::lead(lint.doc).0,
             Topic::Question(question) => question.asks.to_string(),
+            Topic::Torch => torch::LEAD.into(),
         }
     }
 
@@ -74,6 +82,7 @@ impl Topic {
             Topic::Code(code) => code::page(code),
             Topic::Lint(lint) => lint::page(lint),
             Topic::Question(question) => question.page(),
+            Topic::Torch => torch::page(),
         }
     }
 }
@@ -101,10 +110,12 @@ pub fn sections() -> Vec<Section> {
     }));
     all.push(Section { title: "Lints", topics: lints::all().map(Topic::Lint).collect() });
     all.push(Section { title: "Questions", topics: QUESTIONS.iter().map(Topic::Question).collect() });
+    all.push(Section { title: "PyTorch", topics: vec![Topic::Torch] });
     all
 }
 
-/// The topics of a word: its own name, else PyTorch's (`GELU`, `nn.GELU`, `functional.gelu`), else none.
+/// The topics of a word: its own name, else PyTorch's (`GELU`, `nn.GELU`, `functional.gelu`), else those of the table of
+/// torch.nn's classes (`nn.Softmax2d`), else none.
 ///
 /// A word may name several things: `linear` is an operator and a schedule.
 pub fn find(word: &str) -> Vec<Topic> {
@@ -119,7 +130,13 @@ pub fn find(word: &str) -> Vec<Topic> {
         Topic::Operator(op) => op.torch.split(',').any(|name| !name.trim().is_empty() && last(name) == wanted),
         _ => topic.name().to_ascii_lowercase() == wanted,
     };
-    all.into_iter().filter(torch).collect()
+    let found: Vec<Topic> = all.iter().copied().filter(torch).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    // A class of torch.nn that is something here, under another name or with an argument.
+    let names: Vec<&str> = torch::of_class(word).into_iter().flat_map(Row::names).collect();
+    all.into_iter().filter(|topic| matches!(topic, Topic::Operator(op) if names.contains(&op.name))).collect()
 }
 
 /// The names nearest to a word that is none.

@@ -6,7 +6,7 @@ use super::plot::Curve;
 use crate::elaborate::Request;
 use crate::ir::attr::{AttrDef, AttrDefault, AttrKind};
 use crate::ir::build::Mode;
-use crate::ir::op::{Body, OpDef, Role};
+use crate::ir::op::{Body, Elements, OpDef, Operand, Role};
 use crate::ir::params;
 use crate::ops::FAMILIES;
 use crate::pipeline::{Stage, check, forward};
@@ -18,12 +18,13 @@ pub(super) fn page(op: &'static OpDef) -> Page {
     let sample = sample(op);
     let said = [
         ("formula", op.formula.to_string()),
-        ("derivative", op.derivative.to_string()),
+        ("derivative", derivative(op)),
         ("shapes", shapes(op)),
         ("parameters", sample.as_ref().map(|sample| parameters(sample, false)).unwrap_or_default()),
         ("state", sample.as_ref().map(|sample| parameters(sample, true)).unwrap_or_default()),
         ("train, eval", modes(op).to_string()),
         ("memory", memory(op, sample.as_ref())),
+        ("seen in", seen(op.name)),
         ("source", op.source.to_string()),
         ("PyTorch", op.torch.to_string()),
     ];
@@ -37,6 +38,42 @@ pub(super) fn page(op: &'static OpDef) -> Page {
         text,
         examples: sample.iter().map(example).collect(),
         curve: Curve::of(op),
+    }
+}
+
+/// The example models, in which a use of an operator can be looked up.
+macro_rules! models {
+    ($($name:literal)*) => { &[$((concat!("models/", $name, ".model"), include_str!(concat!("../../models/", $name, ".model")))),*] };
+}
+static MODELS: &[(&str, &str)] = models! {
+    "mlp" "gpt" "llama" "bert" "transformer" "vit" "resnet18" "mobilenet_v2" "densenet121" "unet" "vae" "deepnet"
+    "twotower" "digits" "lib/transformer" "lib/transformer_decoder" "lib/convolution" "lib/bottleneck" "lib/llama"
+};
+
+/// The first few example models that use an operator.
+fn seen(name: &str) -> String {
+    let uses = |text: &str| {
+        let lines = text.lines().map(|line| line.split("//").next().unwrap_or(""));
+        let sign = |c: char| !(c.is_alphanumeric() || c == '_');
+        // Called, or a stage of its own; not a value or a hyperparameter of that name.
+        // What a dim is computed by is no operator.
+        let lines = lines.filter(|line| !line.trim_start().starts_with("dim "));
+        lines.flat_map(|line| line.split([';', '{', '}', '|'])).any(|stage| {
+            let stage = stage.trim_start_matches('>').trim();
+            let stage = stage.rsplit(" = ").next().unwrap_or(stage);
+            stage.split_once(sign).map_or(stage, |(word, _)| word) == name && !stage.contains(" : ")
+        })
+    };
+    let found = MODELS.iter().filter(|(_, text)| uses(text)).map(|(file, _)| *file).take(3);
+    found.collect::<Vec<_>>().join(", ")
+}
+
+/// As it is said; where nothing is, there is none (a law tries it).
+fn derivative(op: &OpDef) -> String {
+    let float = |operand: &Operand| matches!(operand.dtype, Elements::Float | Elements::Number | Elements::Any);
+    match op.derivative {
+        "" if op.operands.iter().any(float) => "0 everywhere: nothing flows back".into(),
+        said => said.into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! An activation as a curve: the function and its derivative, by the operator's own kernels and gradients.
 
 use crate::embed::{Model, Options};
+use crate::export::braille;
 use crate::ir::op::OpDef;
 use crate::tensor::{DType, Tensor};
 use ndarray::Array1;
@@ -192,18 +193,11 @@ fn cell(function: &Dots, derivative: &Dots, (row, column): (usize, usize), axis:
             _ => axis.into(),
         };
     }
-    let bits = |dots: &Dots| {
-        // The bits of the eight dots of a braille cell, column by column.
-        const BITS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
-        let set = |(dx, dy): &(usize, usize)| dots[4 * row + dy][2 * column + dx];
-        let places = (0..2).flat_map(|dx| (0..4).map(move |dy| (dx, dy)));
-        places.filter(set).map(|(dx, dy)| BITS[dx][dy]).sum::<u32>()
-    };
-    let (own, other) = (bits(function), bits(derivative));
+    let (own, other) = (braille::bits(function, row, column), braille::bits(derivative, row, column));
     match (own, other) {
         (0, 0) => axis.into(),
         _ => {
-            let sign = char::from_u32(0x2800 + (own | other)).unwrap_or(' ').to_string();
+            let sign = braille::sign(own | other).to_string();
             colored(&sign, if own > 0 { FUNCTION } else { DERIVATIVE }, how)
         }
     }

@@ -148,6 +148,25 @@ pub static QUESTIONS: &[Question] = &[
         )],
     },
     Question {
+        name: "norm-placement",
+        asks: "Where does the norm of a residual stand, and which formulas are wrong?",
+        chinese: "残差连接中的归一化放在哪里？哪些公式是错的？",
+        answer: &[
+            "Pre: x + f(norm(x)), the stream is never normalised, and one norm is needed after the last residual. Post: norm(x + f(x)), the stream is normalised after every sublayer. Deep: norm(alpha x + f(x)). For attention A and feed-forward F in turn, pre is h = x + A(norm(x)), then h + F(norm(h)); post is h = norm(x + A(x)), then norm(h + F(h)).",
+            "Two formulas go round that are neither. x + norm(F(x + norm(A(x)))) is called post-norm and is not: it normalises what is added and leaves the stream as it is. x + F(norm(x)) + A(norm(x)) is called GPT's pre-norm and is not: both sublayers see the same x, which is the parallel form; GPT's second sublayer sees what the first has added.",
+        ],
+        shown: &[
+            (
+                "Pre, and the norm at the end:",
+                "dim batch, seq\nmodel pre : (x: f32[batch, seq, 32]) -> f32[batch, seq, 32] {\n  residual pre layernorm { attention(4) }\n  residual pre layernorm { linear(64); gelu; linear(32) }\n  layernorm\n}",
+            ),
+            (
+                "Post:",
+                "dim batch, seq\nmodel post : (x: f32[batch, seq, 32]) -> f32[batch, seq, 32] {\n  residual post layernorm { attention(4) }\n  residual post layernorm { linear(64); gelu; linear(32) }\n}",
+            ),
+        ],
+    },
+    Question {
         name: "deepnorm",
         asks: "What are DeepNorm's alpha and beta, and where do they act?",
         chinese: "DeepNorm 的 α 与 β 是什么？作用在哪里？",

@@ -1,18 +1,33 @@
 //! What is said about a text that cannot be read: one function a mistake, each with its own code and words.
 //!
 //! The words are for the person who made the mistake: they name what was typed, say what the language has instead,
-//! and carry the mended line where there is one. Rules of the grammar are never named. Signs and brackets are in
-//! `lexical`, entries and the heads of constructs in `header`, statements in `flow`, what stands in brackets in `expr`.
+//! and carry the mended line where there is one. Rules of the grammar are never named. In the order of a reader: signs
+//! and brackets are in `lexical`, what stands outside of bodies in `entry` and its `types`, the heads of constructs in
+//! `header` and `construct`, lines in `statement` and `second_stage`, what they are made of in `flow`, `expr` and `number`, and the lines
+//! of a train section in `setting`.
 
+mod construct;
+mod entry;
 mod expr;
 mod flow;
 mod header;
 mod lexical;
+mod number;
+mod second_stage;
+mod setting;
+mod statement;
+mod types;
 
+pub(super) use construct::*;
+pub(super) use entry::*;
 pub(super) use expr::*;
 pub(super) use flow::*;
 pub(super) use header::*;
 pub(super) use lexical::*;
+pub(super) use number::*;
+pub(super) use setting::*;
+pub(super) use statement::*;
+pub(super) use types::*;
 
 use super::ast::Name;
 use super::lex::{Kind, Token, lex};

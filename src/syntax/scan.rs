@@ -192,6 +192,7 @@ impl<'t> Scanner<'t> {
     /// Comments, strings and foreign signs.
     fn words(&mut self) {
         let mut told: Vec<char> = vec![];
+        let (mut signs, mut spaces) = (vec![], vec![]);
         for at in 0..self.tokens.len() {
             let token = self.tokens[at];
             match token.kind {
@@ -215,16 +216,26 @@ impl<'t> Scanner<'t> {
                         let again = c.is_alphabetic() && self.scan.muted.last().is_some_and(|m| m.1 >= token.start);
                         // An arrow after a type belongs to a signature, any other one sends a value on.
                         let signature = self.text[self.line_start(token.start)..token.start].contains('[');
-                        if !told.contains(&c) && !again {
-                            told.push(c);
-                            self.fault(|scanner| errors::foreign_character(scanner.span(at), c, known, signature));
-                        }
                         let known = if c == '→' && !signature { Some("|>") } else { known };
+                        match known {
+                            Some(" ") => spaces.push((self.span(at), c, " ")),
+                            Some(ours) => signs.push((self.span(at), c, ours)),
+                            None if !told.contains(&c) && !again => {
+                                told.push(c);
+                                self.fault(|scanner| errors::foreign_character(scanner.text, scanner.span(at), c));
+                            }
+                            None => {}
+                        }
                         self.overwrite(at, known.unwrap_or(""));
                         self.mute_line(token.start);
                     }
                 }
                 Kind::Word | Kind::Number | Kind::Open | Kind::Close | Kind::Newline => {}
+            }
+        }
+        for found in [signs, spaces] {
+            if let Some(report) = errors::foreign_signs(self.text, &found) {
+                self.fault(|_| report);
             }
         }
     }

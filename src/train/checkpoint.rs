@@ -60,6 +60,10 @@ pub struct Snapshot {
     pub slots: Vec<(String, String, Tensor)>,
 }
 
+/// What to do where the state of a run cannot be gone on from.
+pub const ANOTHER: &str =
+    "copy the files of another checkpoint of the run over it, such as best/ or step-N/, or begin anew with --anew";
+
 /// `DIR/last`.
 pub fn last(dir: &str) -> String {
     format!("{dir}/last")
@@ -173,7 +177,8 @@ pub fn resume(files: &dyn Files, folder: &str, program: &Program, data: &str) ->
     }
     let refuse = |reason: String, help: String| Err(DataError::new("train::resume", &path, reason).help(help));
     let anew = format!("`--weights {}` without --resume starts anew from its weights", model_path(folder));
-    let Some(snapshot) = Snapshot::of(weights::load(files, &path)?) else {
+    let found = weights::load(files, &path).map_err(|error| error.help(ANOTHER))?;
+    let Some(snapshot) = Snapshot::of(found) else {
         return refuse("is not the state of a run".into(), "give the folder that --out named".into());
     };
     if snapshot.program.hash != program.hash {

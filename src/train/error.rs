@@ -21,20 +21,25 @@ pub enum TrainError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// A number is not finite any more.
-    #[error("step {step}: {what} is not finite{}\n  help: {WAY_OUT}", .saved.as_ref().map(|path| format!("; the last good checkpoint is {path}")).unwrap_or_default())]
+    #[error("step {step}: {what} is not finite{}\n  help: {}", .saved.as_ref().map(|path| format!("; the last good checkpoint is {path}")).unwrap_or_default(), way_out(*.updated))]
     Diverged {
         /// In which step, from 1.
         step: u64,
         /// Layer and tensor.
         what: String,
+        /// Whether an update came before, or made it: else the run began with it.
+        updated: bool,
         /// The last good checkpoint.
         saved: Option<String>,
     },
     /// A batch of one row would reach a layer that needs at least two.
-    #[error(
-        "a batch of one row would reach {0}, which needs at least two\n  help: choose another `batch`, or say `drop_last true`"
-    )]
-    OneRow(String),
+    #[error("a batch of one row would reach {path}, which needs at least two\n  help: {way_out}")]
+    OneRow {
+        /// Its path.
+        path: String,
+        /// What leaves no such batch.
+        way_out: &'static str,
+    },
     /// A dim of the model is bound by nothing.
     #[error(
         "the size of `{0}` is not known\n  help: say it in the train section, `{0} 128`, or with --set train.{0}=128"
@@ -75,8 +80,16 @@ pub enum TrainError {
     },
 }
 
-/// What to do about numbers that grow without bound.
-const WAY_OUT: &str = "a smaller `lr`, a longer `warmup`, or `clip norm(1.0)`";
+/// What to do about numbers that grow without bound, and about those that the run began with.
+fn way_out(updated: bool) -> &'static str {
+    match updated {
+        true => "a smaller `lr`, a longer `warmup`, or `clip norm(1.0)`",
+        false => {
+            "nothing was learned yet: bring the data to a size of about 1, begin with smaller weights, or look for a root, \
+             a logarithm or a division of 0 there"
+        }
+    }
+}
 
 impl TrainError {
     /// `train::diverged`, as in a diagnostic.
@@ -87,7 +100,7 @@ impl TrainError {
             TrainError::Weights(_) => "weights::fit",
             TrainError::Run(error) => error.code(),
             TrainError::Diverged { .. } => "train::diverged",
-            TrainError::OneRow(_) => "train::batch",
+            TrainError::OneRow { .. } => "train::batch",
             TrainError::Size(_) | TrainError::Sizes(_) => "train::size",
             TrainError::Pattern { .. } => "train::pattern",
             TrainError::Frozen | TrainError::Still(_) => "train::frozen",

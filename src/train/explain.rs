@@ -3,6 +3,7 @@
 use super::error::TrainError;
 use super::feed::Feed;
 use super::ports::bound_dims;
+use super::trainer::slot_names;
 use crate::data::{DataError, Dataset};
 use crate::exec::session::{FaultReport, Host, RunError, Session};
 use crate::ir::graph::Output;
@@ -32,9 +33,25 @@ impl Scene<'_> {
         let what = match kind {
             FaultKind::LossNotFinite => self.first_bad().unwrap_or_else(|| "the loss".into()),
             FaultKind::GradientNotFinite => format!("the gradient of {path}"),
-            FaultKind::IndexOutOfRange | FaultKind::CastOutOfRange => return of_rows(self.training, self.set, error),
+            FaultKind::UpdateNotFinite => self.bad_update(path),
+            FaultKind::IndexOutOfRange | FaultKind::CastOutOfRange | FaultKind::LengthOutOfRange => {
+                return of_rows(self.training, self.set, error);
+            }
         };
-        TrainError::Diverged { step: self.host.step + 1, what, saved: None }
+        let updated = self.host.step > 0 || matches!(kind, FaultKind::UpdateNotFinite);
+        TrainError::Diverged { step: self.host.step + 1, what, updated, saved: None }
+    }
+
+    /// Names what an update has made: the parameter, or what its optimizer keeps of it.
+    fn bad_update(&self, path: &str) -> String {
+        let own = |name: &&str| name.split('@').next() == Some(path);
+        let names = self.session.places().map(|(name, _)| name).filter(own);
+        let bad = names.map(|name| (name, self.session.is_finite(name))).find(|(_, finite)| !finite);
+        let slot = bad.and_then(|(name, _)| name.split_once('@')?.1.parse::<usize>().ok());
+        match slot.and_then(|slot| slot_names(self.training, path).get(slot).copied()) {
+            Some(slot) => format!("{slot} of {path}, which the optimizer keeps,"),
+            None => format!("the parameter {path}"),
+        }
     }
 
     /// Names the first tensor that is not finite: the batch once more, with every value looked at.
@@ -67,7 +84,8 @@ fn weights(session: &Session) -> impl Iterator<Item = (String, Tensor)> {
 
 /// The first parameter or statistic that is not finite.
 pub(super) fn bad_weight(session: &Session) -> Option<String> {
-    weights(session).find(|(_, value)| !finite(value)).map(|(path, _)| path)
+    let paths = session.places().map(|(name, _)| name).filter(|name| !name.contains('@'));
+    paths.filter(|path| !session.is_finite(path)).map(String::from).next()
 }
 
 /// Whether all elements are finite.
@@ -81,13 +99,12 @@ pub(super) fn finite(tensor: &Tensor) -> bool {
 
 /// Names the row whose id or label lies outside its table: each row alone, until one gives the fault.
 pub(super) fn of_rows(training: &Training, set: &Dataset, error: RunError) -> TrainError {
+    use FaultKind::{GradientNotFinite, LengthOutOfRange, LossNotFinite};
     match &error {
-        RunError::Fault(fault) if matches!(fault.kind, FaultKind::IndexOutOfRange | FaultKind::CastOutOfRange) => {
+        RunError::Fault(FaultReport { kind, .. }) if !matches!(kind, LossNotFinite | GradientNotFinite) => {
             let Some(row) = culprit(training, set) else { return error.into() };
-            DataError::new("data::label", &set.file, error.to_string())
-                .at(set.place(row))
-                .help("ids count from 0")
-                .into()
+            let help = if *kind == LengthOutOfRange { "lengths count steps, from 0 on" } else { "ids count from 0" };
+            DataError::new("data::label", &set.file, error.to_string()).at(set.place(row)).help(help).into()
         }
         _ => error.into(),
     }

@@ -100,7 +100,9 @@ impl Trainer<'_> {
         }
         let mut folder = match &options.out {
             Some(path) => {
-                let log = Log::start(files, &format!("{path}/metrics.jsonl"), self.step)?;
+                // The line of a step whose evaluation is still to be made is not whole.
+                let lines = self.step.saturating_sub(u64::from(self.pending.is_some()));
+                let log = Log::start(files, &format!("{path}/metrics.jsonl"), lines)?;
                 Some(Folder { path, files, log, saved: self.step > 0 })
             }
             None => None,
@@ -224,10 +226,10 @@ fn last_model(out: &str) -> String {
 /// A run that diverged keeps its log up to there, and says where its last good state is.
 fn with_checkpoint(error: TrainError, folder: Option<Folder<'_>>) -> TrainError {
     match (error, folder) {
-        (TrainError::Diverged { step, what, .. }, Some(mut folder)) => {
+        (TrainError::Diverged { step, what, updated, .. }, Some(mut folder)) => {
             // What went wrong has been said already; a log that cannot be written as well changes nothing.
             let _ = folder.log.flush(folder.files);
-            TrainError::Diverged { step, what, saved: folder.saved.then(|| last_model(folder.path)) }
+            TrainError::Diverged { step, what, updated, saved: folder.saved.then(|| last_model(folder.path)) }
         }
         (other, _) => other,
     }

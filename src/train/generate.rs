@@ -99,7 +99,7 @@ impl Generator {
         let logits = self.logits(place);
         if let Some(bad) = logits.iter().find(|x| !x.is_finite()) {
             let what = format!("the output after {} tokens ({bad})", tokens.len());
-            return Err(TrainError::Diverged { step: drawn + 1, what, saved: None });
+            return Err(TrainError::Diverged { step: drawn + 1, what, updated: true, saved: None });
         }
         Ok(choose(&logits, choice, drawn) as i64)
     }

@@ -7,6 +7,7 @@ mod explain;
 mod feed;
 pub mod fit;
 pub mod generate;
+pub mod gradcheck;
 pub mod history;
 pub mod metrics;
 pub mod ports;

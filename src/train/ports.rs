@@ -21,8 +21,14 @@ fn port_of(training: &Training, def: &PortDef) -> Port {
     let axes = model.shapes.dims(ty).iter().skip(1).map(|&dim| size(dim)).collect();
     let mut regions = vec![&model.body, &training.loss.region];
     regions.extend(training.metrics.iter().map(|(_, tail)| &tail.region));
-    let below = regions.into_iter().find_map(|region| limit(region, model, def.value));
-    Port { name: def.name.clone().unwrap_or_else(|| "x".into()), dtype: ty.dtype, axes, below }
+    let (below, ignored) = regions.into_iter().find_map(|region| limit(region, model, def.value)).unzip();
+    Port {
+        name: def.name.clone().unwrap_or_else(|| "x".into()),
+        dtype: ty.dtype,
+        axes,
+        below,
+        ignored: ignored.flatten(),
+    }
 }
 
 /// Dims that the train section binds, but the first axis of the inputs: that is the batch's own.
@@ -36,8 +42,9 @@ pub fn bound_dims(training: &Training) -> Binding {
     sizes.map(|(name, size)| (name.clone(), *size as i64)).collect()
 }
 
-/// The bound below which the ids of a value must lie: rows of the table that reads them, or classes of a loss.
-fn limit(region: &Region, model: &Structured, value: ValueId) -> Option<i64> {
+/// The bound below which the ids of a value must lie: rows of the table that reads them, or classes of a loss; and one
+/// beside them that the loss leaves out.
+fn limit(region: &Region, model: &Structured, value: ValueId) -> Option<(i64, Option<i64>)> {
     region.items.iter().find_map(|item| match item {
         Item::Op(op) => limit_of(op, model, value),
         Item::Scope(scope) => limit(&scope.region, model, value),
@@ -45,16 +52,16 @@ fn limit(region: &Region, model: &Structured, value: ValueId) -> Option<i64> {
     })
 }
 
-fn limit_of(op: &OpItem, model: &Structured, value: ValueId) -> Option<i64> {
+fn limit_of(op: &OpItem, model: &Structured, value: ValueId) -> Option<(i64, Option<i64>)> {
     match op.operands.iter().position(|operand| *operand == Some(value))? {
-        0 => op.attrs.int("vocab"),
-        // Labels beside logits: a value that does not count would be refused too, where one is set to a class.
-        1 if op.attrs.int("ignore_index").is_none_or(|index| index < 0) => {
+        0 => Some((op.attrs.int("vocab")?, None)),
+        // Labels beside logits.
+        1 => {
             let logits = model.values[op.operands[0]?.0 as usize].ty;
             let dims = model.shapes.dims(logits);
             let target = model.shapes.dims(model.values[value.0 as usize].ty).len();
             let axis = resolve_axis(op.attrs.int("axis")?, dims.len()).filter(|_| target + 1 == dims.len())?;
-            model.shapes.dims.as_const(dims[axis])
+            Some((model.shapes.dims.as_const(dims[axis])?, op.attrs.int("ignore_index")))
         }
         _ => None,
     }

@@ -3,24 +3,26 @@
 use super::checkpoint::{self, Program, Snapshot};
 use super::error::TrainError;
 use super::evaluate::Evaluation;
-use super::explain::{Scene, finite};
+use super::explain::{Scene, bad_weight, finite};
 use super::feed::{Feed, check_sizes};
 use super::fit::Options;
 use super::metrics::{Real, Row};
 use super::ports::{bound_dims, one_value_a_statistic};
 use super::weights::load_weights;
-use crate::data::{Batches, Loaded, near_or_all};
+use crate::data::{Batches, DataError, Loaded, near_or_all};
 use crate::exec::session::{Host, RunError, Session};
 use crate::ir::graph::{Graph, Output, Source, show_attrs};
 use crate::ir::op::Role;
 use crate::ir::params::matches;
 use crate::ir::training::{Call, Group, Length, Training};
+use crate::kernels::guard::CHECKED;
 use crate::optim::{HYPERS, Plateau, Schedule, find_optimizer};
 use crate::passes::plan::{PlanError, slot_name};
 use crate::passes::update::group_of;
 use crate::pipeline::{self, Stage};
-use crate::tensor::DType;
+use crate::tensor::{DType, Tensor};
 use crate::text::Files;
+use indexmap::IndexSet;
 use sha2::{Digest, Sha256};
 
 /// A training run, step by step.
@@ -35,6 +37,8 @@ pub struct Trainer<'a> {
     schedules: Vec<Schedule>,
     plateau: Option<Plateau>,
     host: Host,
+    /// The paths of the running statistics.
+    statistics: Vec<String>,
     /// The norms of gradients that are watched.
     watched: Vec<Output>,
     /// The loss's named parts.
@@ -71,6 +75,8 @@ impl<'a> Trainer<'a> {
         check_batches(training, &step, &data, &batches)?;
         check_patterns(training, &step)?;
         let (program, fingerprint) = (program_hash(training, &step), data.train.fingerprint());
+        let kept = step.params.iter().filter(|param| param.role == Role::State && param.ty.dtype.is_float());
+        let statistics = kept.map(|param| param.path.clone()).collect();
         let mut graphs = vec![step];
         graphs.extend(data.valid.is_some().then(|| pipeline::evaluation(training, DType::F32)));
         // A checkpoint is a copy of everything, and then the bytes of a file.
@@ -103,6 +109,7 @@ impl<'a> Trainer<'a> {
             schedules,
             plateau,
             host,
+            statistics,
             watched,
             terms,
             row,
@@ -116,7 +123,13 @@ impl<'a> Trainer<'a> {
         };
         trainer.session.init(seed);
         if let Some(weights) = options.weights.clone() {
+            let file = weights.file.clone();
             load_weights(&mut trainer.session, STEP, weights)?;
+            if let Some(path) = bad_weight(&trainer.session) {
+                let error =
+                    DataError::new("weights::value", file, format!("`{path}` holds a value that is not finite"));
+                return Err(error.help("a run that diverged may have left it: begin from other weights").into());
+            }
         }
         if let (true, Some(out)) = (options.resume, &options.out) {
             trainer.resume(out, options.seed, files)?;
@@ -152,14 +165,7 @@ impl<'a> Trainer<'a> {
         if let Some(asked) = asked.filter(|&asked| asked != snapshot.seed) {
             return Err(TrainError::Seed { out: out.into(), begun: snapshot.seed, asked });
         }
-        for (path, tensor) in &snapshot.weights {
-            self.session.set(path, tensor)?;
-        }
-        for (path, slot, tensor) in &snapshot.slots {
-            if let Some(index) = self.slot_names(path).iter().position(|name| name == slot) {
-                self.session.set(&slot_name(path, index as u32), tensor)?;
-            }
-        }
+        self.restore(&checkpoint::resume_path(&folder), &snapshot)?;
         self.step = snapshot.step;
         self.host.seed = snapshot.seed;
         self.best = snapshot.best;
@@ -173,14 +179,34 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn program(&self) -> Program {
-        Program { hash: self.program.clone(), settings: settings(self.training) }
+    /// Takes every number of a state: one that lacks some, or has others, is refused.
+    fn restore(&mut self, file: &str, snapshot: &Snapshot) -> Result<(), TrainError> {
+        let refuse = |reason: String| DataError::new("train::resume", file, reason).help(checkpoint::ANOTHER);
+        let place = |path: &str, slot: &str| {
+            let index = slot_names(self.training, path).iter().position(|name| *name == slot);
+            index.map_or_else(|| format!("{path}@{slot}"), |index| slot_name(path, index as u32))
+        };
+        let slots = snapshot.slots.iter().map(|(path, slot, tensor)| (place(path, slot), tensor));
+        let all: Vec<(String, &Tensor)> =
+            snapshot.weights.iter().map(|(path, tensor)| (path.clone(), tensor)).chain(slots).collect();
+        let mut left: IndexSet<String> = self.session.places().map(|(name, _)| name.to_string()).collect();
+        for (name, tensor) in all {
+            if !left.shift_remove(&name) {
+                return Err(refuse(format!("holds `{name}`, which this run has not, or twice")).into());
+            }
+            if !finite(tensor) {
+                return Err(refuse(format!("`{name}` holds a value that is not finite")).into());
+            }
+            self.session.set(&name, tensor).map_err(|error| refuse(error.to_string()))?;
+        }
+        match left.first() {
+            Some(name) => Err(refuse(format!("lacks `{name}`, which this run goes on with")).into()),
+            None => Ok(()),
+        }
     }
 
-    fn slot_names(&self, path: &str) -> Vec<&'static str> {
-        let group = group_of(&self.training.optimizers, path);
-        let call = group.map(|group| &self.training.optimizers[group].optimizer);
-        call.and_then(|call| Some((find_optimizer(&call.name)?.slots)(&call.attrs))).unwrap_or_default()
+    fn program(&self) -> Program {
+        Program { hash: self.program.clone(), settings: settings(self.training) }
     }
 
     /// The learning rates and other numbers of the host for the step that comes.
@@ -211,6 +237,10 @@ impl<'a> Trainer<'a> {
         if let Err(error) = self.session.execute(STEP, plan) {
             let scene = Scene { training: self.training, session: &self.session, set, rows, host: &self.host };
             return Err(scene.explain(error));
+        }
+        if CHECKED && let Some(path) = self.statistics.iter().find(|path| !self.session.is_finite(path)) {
+            let (what, updated) = (format!("the running statistic {path}"), self.step > 0);
+            return Err(TrainError::Diverged { step: self.step + 1, what, updated, saved: None });
         }
         let number = |output: &Output| self.session.scalar(plan, output);
         let loss = number(&Output::Loss).unwrap_or(f64::NAN);
@@ -264,10 +294,10 @@ impl<'a> Trainer<'a> {
             let slot = slot.map(|slot| self.slot_name(path, slot));
             if !finite(&value) {
                 let what = match slot {
-                    Some(slot) => format!("{slot} of {path}"),
+                    Some(slot) => format!("{slot} of {path}, which the optimizer keeps,"),
                     None => format!("the parameter {path}"),
                 };
-                return Err(TrainError::Diverged { step: self.step, what, saved: None });
+                return Err(TrainError::Diverged { step: self.step, what, updated: true, saved: None });
             }
             match slot {
                 Some(slot) => slots.push((path.to_string(), slot.to_string(), value)),
@@ -291,8 +321,15 @@ impl<'a> Trainer<'a> {
 
     fn slot_name(&self, path: &str, slot: &str) -> &'static str {
         let index = slot.parse::<usize>().ok();
-        index.and_then(|index| self.slot_names(path).get(index).copied()).unwrap_or_default()
+        index.and_then(|index| slot_names(self.training, path).get(index).copied()).unwrap_or_default()
     }
+}
+
+/// What the optimizer of a parameter keeps of it, by name.
+pub(super) fn slot_names(training: &Training, path: &str) -> Vec<&'static str> {
+    let group = group_of(&training.optimizers, path);
+    let call = group.map(|group| &training.optimizers[group].optimizer);
+    call.and_then(|call| Some((find_optimizer(&call.name)?.slots)(&call.attrs))).unwrap_or_default()
 }
 
 /// The dim that no shape and no setting binds, in the words of a train section.
@@ -309,10 +346,13 @@ fn check_batches(training: &Training, step: &Graph, data: &Loaded, batches: &Bat
         return Ok(());
     }
     let bound = super::feed::binding(step, &data.train, &bound_dims(training), 1).map_err(unbound)?;
-    match one_value_a_statistic(&training.model, &bound) {
-        Some(path) => Err(TrainError::OneRow(path)),
-        None => Ok(()),
-    }
+    let Some(path) = one_value_a_statistic(&training.model, &bound) else { return Ok(()) };
+    let way_out = match (data.train.rows, training.batch) {
+        (1, _) => "the data have one row only: give more",
+        (_, 1) => "a larger `batch`: 1 leaves nothing to compare with",
+        _ => "it is the last of each epoch: say `drop_last true`, or choose another `batch`",
+    };
+    Err(TrainError::OneRow { path, way_out })
 }
 
 /// A pattern that fits nothing does nothing, and would not be noticed.

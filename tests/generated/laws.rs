@@ -112,13 +112,17 @@ fn fitting(model: &Structured, rng: &mut Rng) -> Option<BTreeMap<String, i64>> {
 
 /// Whether a test has the time and memory to run it.
 fn small(model: &Structured, sizes: &BTreeMap<String, i64>) -> bool {
-    let parameters = params::count(model).unwrap_or(u64::MAX);
+    params::count(model).unwrap_or(u64::MAX) < 1_000_000 && elements(model, sizes) < 10_000_000
+}
+
+/// How many numbers all its values have.
+pub fn elements(model: &Structured, sizes: &BTreeMap<String, i64>) -> usize {
     let elements = |ty: Type| {
         let shape = model.shapes.eval(ty.shape, &|name| sizes.get(name).copied())?;
         shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size))
     };
     let values = model.values.iter().map(|value| elements(value.ty).unwrap_or(usize::MAX));
-    parameters < 1_000_000 && values.fold(0usize, usize::saturating_add) < 10_000_000
+    values.fold(0usize, usize::saturating_add)
 }
 
 /// The number of parameters is the number of values that a session holds.
@@ -133,13 +137,13 @@ fn counts(model: &Structured) -> Result<(), Broken> {
 }
 
 /// An array of a type, with values that every operator takes.
-fn filled(model: &Structured, port: usize, sizes: &BTreeMap<String, i64>, rng: &mut Rng) -> Option<Tensor> {
+pub fn filled(model: &Structured, port: usize, sizes: &BTreeMap<String, i64>, rng: &mut Rng) -> Option<Tensor> {
     let ty = model.values[model.inputs[port].value.0 as usize].ty;
     let shape = model.shapes.eval(ty.shape, &|name| sizes.get(name).copied())?;
     Some(array(ty.dtype, &shape, rng))
 }
 
-fn array(dtype: DType, shape: &[usize], rng: &mut Rng) -> Tensor {
+pub fn array(dtype: DType, shape: &[usize], rng: &mut Rng) -> Tensor {
     let shape = ndarray::IxDyn(shape);
     match dtype {
         DType::F32 | DType::F64 => Tensor::F32(ndarray::ArrayD::from_shape_simple_fn(shape, || rng.unit())),

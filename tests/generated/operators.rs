@@ -423,7 +423,12 @@ impl Gen {
                 };
                 Some((text.into(), Attr::Init(init)))
             }
-            AttrKind::Text | AttrKind::Numbers | AttrKind::Stage | AttrKind::Layer | AttrKind::Nothing => None,
+            AttrKind::Text
+            | AttrKind::Numbers
+            | AttrKind::Bools
+            | AttrKind::Stage
+            | AttrKind::Layer
+            | AttrKind::Nothing => None,
         }
     }
 

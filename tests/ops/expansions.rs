@@ -25,7 +25,39 @@ const fn pair(inputs: &'static str, kernel: &'static str, formula: &'static str)
 
 const WB: &[(&str, &str)] = &[("weight", "w"), ("bias", "b")];
 
+/// A layer walks its sequence, and a cell is stepped along it.
+const CELL: &[(&str, &str)] = &[
+    ("weight_ih_l0", "cell.weight_ih"),
+    ("weight_hh_l0", "cell.weight_hh"),
+    ("bias_ih_l0", "cell.bias_ih"),
+    ("bias_hh_l0", "cell.bias_hh"),
+];
+
 const PAIRS: &[Pair] = &[
+    Pair {
+        params: CELL,
+        ..pair(
+            "x: f32[3, 3, 4], h: f32[1, 3, 5]",
+            "(x, h) |> rnn(5)",
+            "layer cell = rnn_cell(5)\n(a, b, d) = x |> unbind(1)\nh0 = h |> squeeze(0)\nh1 = (a, h0) |> cell\nh2 = (b, h1) |> cell\nh3 = (d, h2) |> cell\n(h1, h2, h3) |> stack(1)",
+        )
+    },
+    Pair {
+        params: CELL,
+        ..pair(
+            "x: f32[3, 3, 4], h: f32[1, 3, 5]",
+            "(x, h) |> gru(5)",
+            "layer cell = gru_cell(5)\n(a, b, d) = x |> unbind(1)\nh0 = h |> squeeze(0)\nh1 = (a, h0) |> cell\nh2 = (b, h1) |> cell\nh3 = (d, h2) |> cell\n(h1, h2, h3) |> stack(1)",
+        )
+    },
+    Pair {
+        params: CELL,
+        ..pair(
+            "x: f32[3, 3, 4], h: f32[1, 3, 5], c: f32[1, 3, 5]",
+            "(x, h, c) |> lstm(5)",
+            "layer cell = lstm_cell(5)\n(a, b, d) = x |> unbind(1)\nh0 = h |> squeeze(0)\nc0 = c |> squeeze(0)\n(h1, c1) = (a, h0, c0) |> cell\n(h2, c2) = (b, h1, c1) |> cell\n(h3, c3) = (d, h2, c2) |> cell\n(h1, h2, h3) |> stack(1)",
+        )
+    },
     pair("x: f32[3, 67]", "softmax", "e = x |> exp\ns = e |> sum(axis = -1) |> expand([..., 67])\ny = e / s"),
     pair("x: f32[3, 67]", "log_softmax", "s = x |> exp |> sum(axis = -1) |> log |> expand([..., 67])\ny = x - s"),
     pair("x: f32[2, 37]", "sigmoid", "e = (0 - x) |> exp\ny = 1 / (1 + e)"),

@@ -136,6 +136,7 @@ fn declared_flops_equal_those_of_the_expansion() {
 const EMPTY: &[(&str, &str, &str)] = &[
     ("symbols", "parameter", "parameters have numbers for sizes"),
     ("threads", "parameter", "it is handed on as it is"),
+    ("threads", "constant", "what is written out is short"),
 ];
 
 #[test]

@@ -100,6 +100,12 @@ impl Compiled {
         self.session.init(0);
     }
 
+    /// Parameters and statistics as they are.
+    pub fn parameters(&self) -> Named {
+        let names: Vec<String> = self.session.places().map(|(name, _)| name.to_string()).collect();
+        names.into_iter().filter_map(|name| Some((name.clone(), self.session.get(&name)?))).collect()
+    }
+
     /// One run: `out`, `grad.in.NAME`, `grad.par.PATH`, in train mode `state.PATH`.
     pub fn run(&mut self, given: &Given) -> Result<Named, String> {
         let cotangents = given.cotangents.iter().flatten();
@@ -116,7 +122,8 @@ impl Compiled {
             Output::GradParam(index) => format!("grad.par.{}", params[index as usize].path),
             other => format!("{other:?}"),
         };
-        let states = params.iter().filter(|param| self.train && param.role == Role::State);
+        let moves = |param: &&wythe::ir::graph::Param| param.role == Role::State || param.next.is_some();
+        let states = params.iter().filter(|param| self.train && moves(param));
         let states = states.filter_map(|param| Some((format!("state.{}", param.path), self.session.get(&param.path)?)));
         Ok(outputs.into_iter().map(|(output, tensor)| (name(output), tensor)).chain(states).collect())
     }

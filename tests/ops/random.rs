@@ -24,7 +24,8 @@ fn draw(model: &Structured, mode: Mode, seed: u64, step: u64) -> Vec<f64> {
 
 #[test]
 fn random_operators_are_right_in_the_mean_and_draw_anew() {
-    let random = catalogue().iter().filter(|(op, _)| op.facts.random);
+    // What alpha_dropout keeps is mean 0 and variance 1, not the mean of minus ones.
+    let random = catalogue().iter().filter(|(op, _)| op.facts.random && !op.name.starts_with("alpha_dropout"));
     let mut tried = 0;
     for sample in random.flat_map(|(_, samples)| samples) {
         // A use over one axis, of any length.
@@ -53,6 +54,65 @@ fn random_operators_are_right_in_the_mean_and_draw_anew() {
         tried += 1;
     }
     assert!(tried > 0 || !meant("dropout"), "dropout at least can be tried");
+}
+
+/// The output of a stage over `f32[B, 3, 5]` for these numbers, in train.
+fn trained(stage: &str, rows: usize, values: Vec<f64>) -> Vec<f64> {
+    let text = format!("dim B\nmodel m : (x0: f32[B, 3, 5]) {{ {stage} }}");
+    let model = model(&text).unwrap_or_else(|report| panic!("{report}"));
+    let graph = forward(&model, Mode::Train, DType::F32, Stage::Fused);
+    let mut session = Session::new(vec![graph], DType::F32, 1).expect("there is memory for a test");
+    let known: Binding = [("B".to_string(), rows as i64)].into_iter().collect();
+    let host = Host { seed: 1, step: 0, hypers: vec![] };
+    numbers(&session.run(0, &[("x0", &tensor(&[rows, 3, 5], values))], &known, &host).expect("it runs")[0].1)
+}
+
+#[test]
+fn parts_are_dropped_as_wholes_and_in_their_share() {
+    let rows = 10_007;
+    // Stage, elements of a part, share, what stays of a 2 and what becomes of it where it goes.
+    let f = 1.758_099_340_847_376_6_f64;
+    let alpha = |p: f64| {
+        let a = ((1.0 - p) * (1.0 + p * f * f)).powf(-0.5);
+        (a * (2.0 + p * f), a * (p * f - f))
+    };
+    let cases = [
+        ("dropout_channels(0.25)", 5, 0.25, (2.0 / 0.75, 0.0)),
+        ("drop_path(0.25)", 15, 0.25, (2.0 / 0.75, 0.0)),
+        ("alpha_dropout(0.25)", 1, 0.25, alpha(0.25)),
+        ("alpha_dropout_channels(0.5)", 5, 0.5, alpha(0.5)),
+    ];
+    for (stage, part, share, (stays, goes)) in cases {
+        let found = trained(stage, rows, vec![2.0; rows * 15]);
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+        let whole = |part: &[f64]| part.iter().all(|&x| x == part[0]) && (near(part[0], stays) || near(part[0], goes));
+        let parts: Vec<&[f64]> = found.chunks(part).collect();
+        assert!(parts.iter().all(|part| whole(part)), "{stage}");
+        let gone = parts.iter().filter(|part| near(part[0], goes)).count() as f64 / parts.len() as f64;
+        let allowed = 6.0 * (share * (1.0 - share) / parts.len() as f64).sqrt();
+        assert!((gone - share).abs() < allowed, "{stage}: {gone} is dropped");
+    }
+}
+
+#[test]
+fn alpha_dropout_keeps_mean_0_and_variance_1_and_noise_has_its_deviation() {
+    let rows = 10_007;
+    // Numbers of mean 0 and variance 1: a line of them, scaled.
+    let n = rows * 15;
+    let line = |i: usize| (2.0 * i as f64 / (n - 1) as f64 - 1.0) * 3f64.sqrt();
+    for (stage, variance) in [
+        ("alpha_dropout(0.25)", 1.0),
+        ("alpha_dropout_channels(0.5)", 1.0),
+        ("gaussian_noise(0.5)", 1.25),
+        ("dropout(0.5)", 2.0),
+        ("drop_path(0.5)", 2.0),
+    ] {
+        let found = trained(stage, rows, (0..n).map(line).collect());
+        let mean = found.iter().sum::<f64>() / n as f64;
+        let second = found.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64;
+        assert!(mean.abs() < 0.05, "{stage}: the mean is {mean}");
+        assert!((second - variance).abs() < 0.05, "{stage}: the variance is {second}");
+    }
 }
 
 #[test]

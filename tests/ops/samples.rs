@@ -23,12 +23,33 @@ const MORE: &[(&str, &str)] = &[
     ("attention", "(x: f32[2, 67, 16]) { attention(2, causal = true) }"),
     ("attention", "(x: f32[3, 5, 8], m: bool[3, 5]) { (x, mask = m) |> attention(4, kv_heads = 2, dropout = 0.25) }"),
     ("attention", "(x: f32[2, 4, 4], b: f32[2, 4, 4]) { (x, bias = b) |> attention(2, causal = true, dropout = 0.5) }"),
+    (
+        "attention",
+        "(x: f32[2, 5, 8], m: f32[2, 3, 8]) { (x, m) |> attention(4, kv_heads = 2, window = 2, alibi = true) }",
+    ),
+    (
+        "attention",
+        "(x: f32[2, 4, 8], m: bool[2, 4]) { (x, mask = m) |> attention(2, add_bias_kv = true, softcap = 2) }",
+    ),
+    (
+        "attention",
+        "(x: f32[2, 4, 8], b: f32[4, 4]) { (x, bias = b) |> attention(2, causal = true, add_zero_attn = true, add_bias_kv = true) }",
+    ),
+    ("attention", "(x: f32[2, 4, 8]) { attention(2, qk_norm = layernorm, rope = rope(pairing = \"interleaved\")) }"),
+    ("attention", "(x: f32[2, 4, 8], m: f32[2, 3, 6]) { (x, m) |> attention(2, qk_norm = rmsnorm, dropout = 0.25) }"),
+    ("attention", "(x: f32[2, 4, 8], v: f32[2, 4, 3]) { (x, value = v) |> attention(2, bias = [true, false, true]) }"),
+    ("attention", "(x: f32[1, 90, 8]) { attention(2, window = 7) }"),
     ("bce_with_logits", "(z: f32[3, 5], t: f32[3, 5], p: f32[5]) { (z, t, pos_weight = p) |> bce_with_logits }"),
     ("bce_with_logits", "(z: f32[3, 5], t: f32[3, 5], w: f32[5]) { (z, t, weight = w) |> bce_with_logits }"),
     ("avgpool", "(x: f32[1, 2, 4, 5]) { avgpool(3, stride = 3, pad = 1, ceil_mode = true) }"),
     ("batchnorm", "(x: f32[3, 131, 2]) { batchnorm }"),
     ("clamp", "(x: f32[3, 5], lo: f32[5], hi: f32[3, 5]) { (x, min = lo, max = hi) |> clamp }"),
     ("conv", "(x: f32[2, 6, 9, 7]) { conv(4, [3, 2], stride = 2, pad = 1, groups = 2) }"),
+    ("conv", "(x: f32[2, 3, 5]) { conv(4, 3, reparam = \"spectral_norm\") }"),
+    ("conv_transpose", "(x: f32[2, 3, 4]) { conv_transpose(4, 3, reparam = \"spectral_norm\") }"),
+    ("conv_transpose", "(x: f32[2, 3, 4]) { conv_transpose(4, 3, reparam = \"weight_norm\") }"),
+    ("linear", "(x: f32[3, 7]) { linear(5, reparam = \"weight_norm\") }"),
+    ("linear", "(x: f32[3, 7]) { linear(5, reparam = \"spectral_norm\") }"),
     ("conv", "(x: f32[3, 16, 9, 9]) { conv(24, 3, pad = 1) }"),
     ("conv", "(x: f32[2, 5, 6, 6]) { conv(5, 3, pad = \"same\", groups = 5, dilation = 2) }"),
     (
@@ -36,11 +57,40 @@ const MORE: &[(&str, &str)] = &[
         "(x: f32[2, 6, 5, 4]) { conv_transpose(4, 3, stride = 2, pad = 1, output_pad = 1, groups = 2) }",
     ),
     ("conv_transpose", "(x: f32[3, 16, 9, 9]) { conv_transpose(8, 2, stride = 2) }"),
+    ("constant", "(x: f32[5]) { constant([[1, 2, 2], [2, 0, -1]]) }"),
+    ("constant", "(x: f32[5]) { constant([]) }"),
+    ("constant", "(x: f32[5]) { constant(0.5) }"),
     ("cross_entropy", "(z: f32[4, 3], t: i64[4], w: f32[3]) { (z, t, weight = w) |> cross_entropy }"),
+    (
+        "cross_entropy",
+        "(z: f32[2, 4, 3], t: i64[2, 4], w: f32[3]) { (z, t, weight = w) |> cross_entropy(ignore_index = 1, label_smoothing = 0.25, reduction = \"sum\") }",
+    ),
+    (
+        "nll",
+        "(z: f32[2, 4, 3], t: i64[2, 4], w: f32[3]) { (z, t, weight = w) |> nll(ignore_index = 0, reduction = \"none\") }",
+    ),
     (
         "cross_entropy",
         "(z: f32[4, 2], t: i64[4]) { (z, t) |> cross_entropy(weight = [0.5, 2], label_smoothing = 0.1) }",
     ),
+    ("fold", "(x: f32[2, 8, 6]) { fold([3, 4], 2) }"),
+    ("fold", "(x: f32[2, 6, 6]) { fold([5, 4], [2, 3], dilation = [2, 1], pad = [1, 2], stride = [2, 3]) }"),
+    ("fold", "(x: f32[3, 6, 3]) { fold([6], 3, pad = 1, stride = 2) }"),
+    ("fold", "(x: f32[1, 8, 4]) { fold([2, 3, 3], 2) }"),
+    ("grid_sample", "(x: f32[2, 2, 3, 4], g: f32[2, 3, 2, 2]) { (x, g) |> grid_sample }"),
+    ("grid_sample", "(x: f32[2, 2, 3, 4], g: f32[2, 3, 2, 2]) { (x, g) |> grid_sample(pad_mode = \"border\") }"),
+    ("grid_sample", "(x: f32[1, 2, 5, 3], g: f32[1, 2, 2, 2]) { (x, g) |> grid_sample(pad_mode = \"reflection\") }"),
+    ("grid_sample", "(x: f32[1, 2, 5, 3], g: f32[1, 2, 2, 2]) { (x, g) |> grid_sample(align_corners = true) }"),
+    ("grid_sample", "(x: f32[2, 1, 4, 4], g: f32[2, 3, 1, 2]) { (x, g) |> grid_sample(\"bicubic\") }"),
+    ("grid_sample", "(x: f32[2, 1, 4, 4], g: f32[2, 3, 1, 2]) { (x, g) |> grid_sample(\"nearest\", \"reflection\") }"),
+    ("grid_sample", "(x: f32[1, 2, 2, 3, 2], g: f32[1, 2, 1, 2, 3]) { (x, g) |> grid_sample }"),
+    ("embedding", "(x: i64[2, 3]) { embedding(5, 4, max_norm = 1) }"),
+    ("embedding_bag", "(x: i64[2, 3], w: f32[2, 3]) { (x, w) |> embedding_bag(5, 4, \"sum\", padding_index = 1) }"),
+    ("embedding_bag", "(x: i64[2, 3]) { embedding_bag(5, 4, \"max\", padding_index = 1) }"),
+    ("embedding_bag", "(x: i64[2, 3]) { embedding_bag(5, 4, padding_index = 1) }"),
+    ("embedding_bag", "(x: i64[2, 0]) { embedding_bag(5, 4, \"max\") }"),
+    ("causal_mask", "(x: f32[5]) { causal_mask(900) }"),
+    ("full", "(x: f32[5]) { full([700_000], 0.5) }"),
     ("lerp", "(a: f32[3, 5], b: f32[3, 5], w: f32[5]) { (a, b, weight = w) |> lerp }"),
     ("linear", "(x: f32[3, 67]) { linear(131) }"),
     ("linear", "(x: f32[2, 3, 520]) { linear(5) }"),
@@ -48,11 +98,17 @@ const MORE: &[(&str, &str)] = &[
     ("matmul", "(a: f32[9, 600], b: f32[600, 35]) { (a, b) |> matmul }"),
     ("matmul_nt", "(a: f32[2, 3, 4], b: f32[2, 5, 4]) { (a, b) |> matmul_nt }"),
     ("maxpool", "(x: f32[1, 2, 4, 5]) { maxpool(3, stride = 3, pad = 1, ceil_mode = true) }"),
+    ("maxunpool", "(x: f32[2, 2, 3, 2], i: i64[2, 2, 3, 2]) { (x, i) |> maxunpool(2, size = [7, 5]) }"),
     ("nll", "(z: f32[4, 3], t: i64[4], w: f32[3]) { (z, t, weight = w) |> nll }"),
+    ("ones", "(x: f32[5]) { ones([700_000]) }"),
     ("parameter", "(x: f32[5]) { parameter([64, 5], init = normal(1)) }"),
     ("permute", "(x: f32[2, 3, 5]) { permute(0, 2, 1) }"),
     ("permute", "(x: f32[4, 2, 3, 5]) { permute(0, 3, 1, 2) }"),
     ("rand", "(x: f32[5]) { rand([700_000]) }"),
+    ("relative_bias", "(x: f32[5]) { relative_bias(8, 256) }"),
+    ("sincos_2d", "(x: f32[5]) { sincos_2d(80, 128) }"),
+    ("window_bias", "(x: f32[5]) { window_bias(8, 16) }"),
+    ("window_mask", "(x: f32[5]) { window_mask(96, 96, 8, 4) }"),
     ("randn", "(x: f32[5]) { randn([2_000_000]) }"),
     ("pow", "(x: f32[3, 5], y: f32[3, 5]) { (x, y) |> pow }"),
     ("range", "(x: f32[5]) { range(2, 11, 3) }"),
@@ -61,6 +117,63 @@ const MORE: &[(&str, &str)] = &[
     ("rearrange", "(x: f32[3, 4, 5]) { rearrange(\"b ... c -> b c ...\") }"),
     ("reduce", "(x: f32[2, 3, 4]) { reduce(\"b s d -> b d\", mean) }"),
     ("reduce", "(x: f32[2, 3, 4]) { reduce(\"b s d -> d s\", sum) }"),
+    ("rnn", "(x: f32[3, 5, 2]) { rnn(4, layers = 2, bidirectional = true, dropout = 0.5) }"),
+    ("rnn", "(x: f32[3, 5, 2], h0: f32[1, 3, 4]) { (x, h0) |> rnn(4) }"),
+    ("rnn", "(x: f32[3, 5, 2], n: i64[3]) { (x, lengths = n) |> rnn(4, layers = 2) }"),
+    (
+        "rnn",
+        "(x: f32[3, 4, 2], h0: f32[4, 3, 4], n: i64[3]) { (x, h0, n) |> rnn(4, layers = 2, bidirectional = true) }",
+    ),
+    ("rnn", "(x: f32[67, 3, 5]) { rnn(33) }"),
+    ("gru", "(x: f32[3, 5, 2]) { gru(4, layers = 2, bidirectional = true, dropout = 0.5) }"),
+    ("gru", "(x: f32[3, 5, 2], h0: f32[1, 3, 4]) { (x, h0) |> gru(4) }"),
+    ("gru", "(x: f32[3, 5, 2], n: i64[3]) { (x, lengths = n) |> gru(4, layers = 2) }"),
+    (
+        "gru",
+        "(x: f32[3, 4, 2], h0: f32[4, 3, 4], n: i64[3]) { (x, h0, n) |> gru(4, layers = 2, bidirectional = true) }",
+    ),
+    ("gru", "(x: f32[67, 3, 5]) { gru(33) }"),
+    ("lstm", "(x: f32[3, 5, 2]) { lstm(4, layers = 2, bidirectional = true, dropout = 0.5) }"),
+    ("lstm", "(x: f32[3, 5, 2], h0: f32[1, 3, 4], c0: f32[1, 3, 4]) { (x, h0, c0) |> lstm(4) }"),
+    ("lstm", "(x: f32[3, 5, 2], n: i64[3]) { (x, lengths = n) |> lstm(4, layers = 2) }"),
+    (
+        "lstm",
+        "(x: f32[3, 4, 2], h0: f32[4, 3, 4], c0: f32[4, 3, 4], n: i64[3]) { (x, h0, c0, n) |> lstm(4, layers = 2, bidirectional = true) }",
+    ),
+    ("lstm", "(x: f32[67, 3, 5]) { lstm(33) }"),
+    (
+        "lstm",
+        "(x: f32[3, 4, 2], h0: f32[4, 3, 3], c0: f32[4, 3, 5], n: i64[3]) { (x, h0, c0, n) |> lstm(5, 2, true, proj = 3) }",
+    ),
+    ("rnn", "(x: f32[3, 4, 2], n: i64[3]) { (x, lengths = n) |> rnn(4, 2, true, \"relu\", false) }"),
+    ("einsum", "(a: f32[3, 4], b: f32[4, 5]) { (a, b) |> einsum(\"ij, jk -> ik\") }"),
+    ("einsum", "(a: f32[3, 4, 2], b: f32[3, 2, 5]) { (a, b) |> einsum(\"bij, bjk -> bik\") }"),
+    ("einsum", "(a: f32[4, 4]) { a |> einsum(\"ii -> i\") }"),
+    ("einsum", "(a: f32[3, 4, 4]) { a |> einsum(\"bii ->\") }"),
+    ("einsum", "(a: f32[2, 3, 4], b: f32[4]) { (a, b) |> einsum(\"... i, i -> ...\") }"),
+    ("einsum", "(a: f32[3], b: f32[5]) { (a, b) |> einsum(\"i, j -> ij\") }"),
+    ("einsum", "(a: f32[2, 2, 3, 4], b: f32[2, 2, 5, 4]) { (a, b) |> einsum(\"bhqe, bhke -> bhqk\") }"),
+    ("einsum", "(a: f32[3, 2], b: f32[5, 2, 4], c: f32[3, 4]) { (a, b, c) |> einsum(\"ni, oij, nj -> no\") }"),
+    ("einsum", "(a: f32[3, 5], b: f32[3, 5]) { (a, b) |> einsum(\"ij, ij -> i\") }"),
+    ("einsum", "(a: f32[2, 3, 4]) { a |> einsum(\"ijk -> ki\") }"),
+    ("einsum", "(a: f32[2, 3], b: f32[4]) { (a, b) |> einsum(\"i..., j -> j...i\") }"),
+    ("einsum", "(a: f32[67, 131], b: f32[131, 33]) { (a, b) |> einsum(\"ij, jk -> ik\") }"),
+    ("einsum", "(a: f32[0, 4], b: f32[4, 2]) { (a, b) |> einsum(\"ij, jk -> ik\") }"),
+    ("einsum", "(a: f32[2, 3, 4], b: f32[3, 4, 2]) { (a, b) |> einsum(\"bij, ijb -> ji\") }"),
+    ("bilinear", "(a: f32[3, 2], b: f32[3, 4]) { (a, b) |> bilinear([2, 4] -> 5) }"),
+    ("bilinear", "(a: f32[67, 3], b: f32[67, 5]) { (a, b) |> bilinear(7) }"),
+    ("ctc", "(x: f32[4, 3, 3], t: i64[3, 2], n: i64[3], m: i64[3]) { (x, t, n, m) |> ctc(zero_infinity = true) }"),
+    (
+        "ctc",
+        "(x: f32[7, 3, 4], t: i64[3, 3], n: i64[3], m: i64[3]) { (x, t, n, m) |> ctc(2, true, reduction = \"none\") }",
+    ),
+    (
+        "ctc",
+        "(x: f32[5, 2, 3], t: i64[2, 2], n: i64[2], m: i64[2]) { (x |> log_softmax, t, n, m) |> ctc(zero_infinity = true, reduction = \"sum\") }",
+    ),
+    ("pdist", "(x: f32[7, 3]) { pdist }"),
+    ("pdist", "(x: f32[5, 3]) { pdist(1) }"),
+    ("pdist", "(x: f32[1, 3]) { pdist(inf) }"),
     ("sdpa", "(q: f32[2, 4, 3, 8], k: f32[2, 2, 5, 8], v: f32[2, 2, 5, 3]) { (q, k, v) |> sdpa(causal = true) }"),
     (
         "sdpa",
@@ -72,9 +185,18 @@ const MORE: &[(&str, &str)] = &[
     ),
     ("sdpa", "(q: f32[1, 1, 70, 4], k: f32[1, 1, 70, 4], v: f32[1, 1, 70, 4]) { (q, k, v) |> sdpa }"),
     ("sdpa", "(q: f32[2, 4, 3, 8], k: f32[2, 2, 5, 8], v: f32[2, 2, 5, 3]) { (q, k, v) |> sdpa(dropout = 0.5) }"),
+    (
+        "sdpa",
+        "(q: f32[2, 4, 5, 8], k: f32[2, 2, 3, 8], v: f32[2, 2, 3, 3]) { (q, k, v) |> sdpa(window = 2, alibi = true) }",
+    ),
+    (
+        "sdpa",
+        "(q: f32[2, 2, 3, 4], k: f32[2, 2, 5, 4], v: f32[2, 2, 5, 4], m: bool[3, 5]) { (q, k, v, mask = m) |> sdpa(softcap = 1, dropout = 0.5) }",
+    ),
     ("squeeze", "(x: f32[3, 1, 5]) { squeeze(1) }"),
     ("unembed", "(x: f32[3, 4]) { layer e = embedding(7, 4)\nx |> unembed(e) }"),
     ("unembed", "(x: f32[2, 3, 4]) { layer e = embedding(5, 4)\nx |> unembed(e, bias = true) }"),
+    ("zeros", "(x: f32[5]) { zeros([700_000]) }"),
     ("where", "(c: bool[3, 5], a: f32[3, 5], b: f32[3, 5]) { (c, a, b) |> where }"),
     ("where", "(c: bool[3, 5], a: f32[5], b: f32[2, 3, 5]) { (c, a, b) |> where }"),
     ("unembed", "(x: f32[0, 4]) { layer e = embedding(1, 4)\nx |> unembed(e) }"),
@@ -251,6 +373,7 @@ fn of_kind(kind: AttrKind, rank: usize) -> Vec<Attr> {
             list(&[3, -1, -1]),
             Attr::List(vec![Attr::Rest, Attr::Int(2)]),
         ],
+        AttrKind::Bools => vec![Attr::List([true, false, true].map(Attr::Bool).to_vec())],
         AttrKind::Text | AttrKind::Numbers | AttrKind::Init | AttrKind::Stage | AttrKind::Layer | AttrKind::Nothing => {
             vec![]
         }
@@ -440,26 +563,31 @@ impl Sample {
     }
 
     /// The same use over any number of samples: axis 0 of the operands that share it is the symbol `B`. None where the
-    /// first axis is not one that may vary. `leading`: the outputs have it in front, too.
+    /// first axis is not one that may vary. `leading`: the outputs have it in front, too, or behind one axis.
     pub fn along_batch(&self, leading: bool) -> Option<Sample> {
         let sizes = self.sizes();
         let first = *sizes.first()?.as_ref()?.first()?;
         if first < 2 {
             return None;
         }
-        let attempts: [&dyn Fn(usize, usize, i64) -> Option<String>; 2] =
-            [&|_, axis, size| (axis == 0 && size == first).then(|| "B".into()), &|operand, axis, _| {
-                (axis == 0 && operand == 0).then(|| "B".into())
-            }];
+        // Or the second axis of operands that have something else in front (states of recurrent layers, time).
+        let attempts: [&dyn Fn(usize, usize, i64) -> Option<String>; 3] = [
+            &|_, axis, size| (axis == 0 && size == first).then(|| "B".into()),
+            &|operand, axis, _| (axis == 0 && operand == 0).then(|| "B".into()),
+            &|operand, axis, size| {
+                let inner = operand > 0 && axis == 1 && size == first;
+                (inner || (axis == 0 && (operand == 0 || size == first))).then(|| "B".into())
+            },
+        ];
         attempts.iter().find_map(|symbol| {
             let batched = self.symbolic(symbol).ok()?;
             let mut shapes = batched.model.shapes.clone();
             let (outs, needs) = outcome(self.op, &mut shapes, &self.attrs, &batched.types()).ok()?;
             // What must hold for one number of samples only is no batch, nor is what parameters depend on.
             let is_batch = |dim: &Dim| shapes.dims.show(*dim) == "B";
-            let leads = |ty: &Type| match shapes.dims(*ty).split_first() {
-                Some((first, rest)) => is_batch(first) && rest.iter().all(|dim| !shapes.dims.is_symbolic(*dim)),
-                None => false,
+            let leads = |ty: &Type| {
+                let symbolic = shapes.dims(*ty).iter().enumerate().filter(|(_, dim)| shapes.dims.is_symbolic(**dim));
+                matches!(symbolic.collect::<Vec<_>>().as_slice(), [(0 | 1, dim)] if is_batch(dim))
             };
             if !needs.is_empty() || (leading && !outs.iter().all(leads)) {
                 return None;

@@ -193,3 +193,36 @@ fn a_resume_after_an_interrupt_at_every_batch_of_an_evaluation() {
     }
     assert!(inside > 6, "{inside} interrupts fell into an evaluation");
 }
+
+#[test]
+fn a_resume_after_an_interrupted_evaluation_whose_writes_failed() {
+    let text = text("valid 0.6; eval_every 2; save 1");
+    let whole = csv(40, 6);
+    fit(&text, &whole, 4, false, &mut ());
+    let training = training(&text);
+    let mut pending = 0;
+    // The looks of the evaluation after the second step.
+    for look in 2..8 {
+        for failing in 0.. {
+            let cut = csv(40, 6);
+            fit(&text, &cut, 4, false, &mut StopAtLook(look.into()));
+            // It goes on, and the disk is full at some moment of that.
+            cut.fail_at.set(Some(cut.writes.get() + failing));
+            let data =
+                load_data(&training, Some(&source_of_path("d.csv").expect("known")), "", &cut, &[]).expect("rows");
+            let length = Some(Length::Steps(4));
+            let options = Options { out: Some("r".into()), resume: true, length, threads: 1, ..Options::default() };
+            let went = Trainer::new(&training, data, &options, &cut).and_then(|mut t| t.fit(&options, &cut, &mut ()));
+            cut.fail_at.set(None);
+            fit(&text, &cut, 4, true, &mut ());
+            for (path, bytes) in whole.files.borrow().iter() {
+                assert!(cut.files.borrow()[path] == *bytes, "{path} differs: look {look}, write {failing} failed");
+            }
+            if went.is_ok() {
+                break;
+            }
+            pending += 1;
+        }
+    }
+    assert!(pending > 20, "{pending} writes failed");
+}

@@ -1,12 +1,12 @@
-//! What the promises are tested with: files in memory, memory that is counted, a model and its rows.
+//! What the promises are tested with: memory that is counted, a model and its rows.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use wythe::elaborate::Request;
 use wythe::ir::training::Training;
 use wythe::pipeline::check;
-use wythe::text::{FileError, Files, Source};
+use wythe::text::Source;
+pub use wythe::text::memory::Memory;
 
 /// Counts what each thread holds.
 pub struct Counting;
@@ -48,57 +48,6 @@ pub fn most<T>(of: impl FnOnce() -> T) -> (T, usize) {
     (result, (MOST.get() - before).max(0) as usize)
 }
 
-/// Files in memory, which can be told to fail from the k-th write on.
-#[derive(Default)]
-pub struct Memory {
-    pub files: RefCell<BTreeMap<String, Vec<u8>>>,
-    pub writes: Cell<usize>,
-    pub fail_at: Cell<Option<usize>>,
-}
-
-impl Memory {
-    pub fn with(path: &str, bytes: &[u8]) -> Memory {
-        let memory = Memory::default();
-        memory.put(path, bytes);
-        memory
-    }
-
-    pub fn put(&self, path: &str, bytes: &[u8]) {
-        self.files.borrow_mut().insert(path.into(), bytes.into());
-    }
-
-    fn count(&self, path: &str) -> Result<(), FileError> {
-        let k = self.writes.replace(self.writes.get() + 1);
-        match self.fail_at.get() {
-            Some(at) if k >= at => Err(FileError { path: path.into(), reason: "no space left on the disk".into() }),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Files for Memory {
-    fn read(&self, path: &str, _: u64) -> Result<Vec<u8>, FileError> {
-        let missing = FileError { path: path.into(), reason: "no such file".into() };
-        self.files.borrow().get(path).cloned().ok_or(missing)
-    }
-
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
-        self.count(path)?;
-        self.put(path, bytes);
-        Ok(())
-    }
-
-    fn append(&self, path: &str, bytes: &[u8]) -> Result<(), FileError> {
-        self.count(path)?;
-        self.files.borrow_mut().entry(path.into()).or_default().extend(bytes);
-        Ok(())
-    }
-
-    fn exists(&self, path: &str) -> bool {
-        self.files.borrow().contains_key(path)
-    }
-}
-
 /// The first train section of a text.
 pub fn training(text: &str) -> Training {
     let mut checked = check(Source::new("m.model", text), &Request::default(), None);
@@ -123,7 +72,7 @@ pub fn table(rows: usize, width: usize) -> String {
 
 /// The same as `d.csv`.
 pub fn csv(rows: usize, width: usize) -> Memory {
-    Memory::with("d.csv", table(rows, width).as_bytes())
+    Memory::with("d.csv", table(rows, width))
 }
 
 /// Numbers that are drawn from a seed.

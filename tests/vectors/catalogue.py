@@ -566,6 +566,43 @@ def more_losses():
     loss("cosine_embedding", cosine, {"a": rows, "b": rows, "y": signs}, [("margin = 0.25", {"margin": 0.25}), ("-0.5", {"margin": -0.5})], frozen=("y",))
 
 
+def learned_weights():
+    """Losses whose class weights are learned: PyTorch has no gradient for these, so the definition is written out."""
+    def nll(logp, t, w, ignore=-100, smoothing=0.0, reduction="mean"):
+        logp, t = logp.flatten(0, -2), t.flatten()
+        counts = (t != ignore).double()
+        own = torch.where(t == ignore, 0, t)
+        weight = w[own] * counts
+        rows = -(1 - smoothing) * weight * logp[torch.arange(len(t)), own] - smoothing / logp.shape[1] * (w * logp).sum(1) * counts
+        return rows.sum() / weight.sum() if reduction == "mean" else rows.sum()
+
+    def both(x, t, w, log=lambda x: x, **o):
+        """The value is PyTorch's own."""
+        y = nll(log(x), t, w, **o)
+        words = {"ignore_index": o.get("ignore", -100), "reduction": o.get("reduction", "mean")}
+        if log is not both.plain:
+            words["label_smoothing"] = o.get("smoothing", 0.0)
+        own = (F.nll_loss if log is both.plain else F.cross_entropy)(x.flatten(0, -2), t.flatten(), weight=w.detach(), **words)
+        assert torch.allclose(y, own, rtol=1e-13)
+        return y
+
+    both.plain = lambda x: x
+    soft = lambda x: torch.log_softmax(x, -1)
+    given = lambda: {"x": rand(2, 3, 4), "t": i64([[1, 3, 0], [3, 1, 2]]), "w": positive(4)}
+    begin("cross_entropy_learned")
+    call = "(x, t, weight = w) |> cross_entropy"
+    case("the mean", call, given(), lambda *a: both(*a, log=soft))
+    case("ignored targets", f"{call}(ignore_index = 3)", given(), lambda *a: both(*a, log=soft, ignore=3))
+    case("smoothed, ignored", f"{call}(ignore_index = 1, label_smoothing = 0.25)", given(), lambda *a: both(*a, log=soft, ignore=1, smoothing=0.25))
+    case("the sum", f'{call}(reduction = "sum", label_smoothing = 0.5)', given(), lambda *a: both(*a, log=soft, smoothing=0.5, reduction="sum"))
+    begin("nll_learned")
+    call = "(x, t, weight = w) |> nll"
+    logs = lambda: given() | {"x": f32(soft(rand(2, 3, 4)))}
+    case("the mean", call, logs(), lambda *a: both(*a, log=both.plain))
+    case("ignored targets", f"{call}(ignore_index = 3)", logs(), lambda *a: both(*a, log=both.plain, ignore=3))
+    case("the sum", f'{call}(reduction = "sum")', logs(), lambda *a: both(*a, log=both.plain, reduction="sum"))
+
+
 def distances():
     call = "(a, b) |> "
     begin("cosine_similarity")
@@ -624,8 +661,720 @@ def group_norms():
     case("all attributes", "local_response_norm(3, 0.5, 0.25, 2)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 0.5, 0.25, 2.0))
     case("by name", "local_response_norm(size = 3, alpha = 1, beta = 2, k = 0.5)", {"x": rand(2, 5, 3)}, lambda x: F.local_response_norm(x, 3, 1.0, 2.0, 0.5))
 
+# ---------------------------------------------------------------------------------------------- recurrence
 
-PARTS = [rectifiers, functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms]
+
+STATES = {"rnn": ["h0"], "gru": ["h0"], "lstm": ["h0", "c0"]}
+
+
+def net_names(op, layers, both, bias, proj):
+    """The parameters in PyTorch's order, which is also asked of PyTorch's own module."""
+    parts = ["weight_ih", "weight_hh"] + (["bias_ih", "bias_hh"] if bias else []) + (["weight_hr"] if proj else [])
+    names = [f"{part}_l{k}{way}" for k in range(layers) for way in ([""] + (["_reverse"] if both else [])) for part in parts]
+    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[op]
+    extra = {"proj_size": proj} if op == "lstm" else {}
+    module = kind(2, 7, layers, bias=bias, bidirectional=both, batch_first=True, **extra)
+    assert list(module.state_dict()) == names, names
+    return module, names
+
+
+def net(op, x, states, p, names, layers, both, bias, relu, dropout, train, lengths=None):
+    """y and the last states. PyTorch packs no sequence of length 0: its states stay, and there is no y."""
+    fn = {"rnn": torch.rnn_relu if relu else torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}[op]
+    flat = [p[f"{op}.{name}"] for name in names]
+    rest = (flat, bias, layers, dropout, train, both)
+    first = tuple(states) if op == "lstm" else states[0]
+    if lengths is None:
+        return fn(x, first, *rest, True)
+    keep = [b for b, n in enumerate(lengths.tolist()) if n > 0]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x[keep], lengths[keep], batch_first=True, enforce_sorted=False)
+    order = torch.tensor(keep)[packed.sorted_indices]
+    first = [state[:, order] for state in states]
+    data, *last = fn(packed.data, packed.batch_sizes, tuple(first) if op == "lstm" else first[0], *rest)
+    out = torch.nn.utils.rnn.PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    y, _ = torch.nn.utils.rnn.pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])
+    whole = torch.zeros(x.shape[0], x.shape[1], y.shape[2]).index_put((torch.tensor(keep),), y)
+    back = torch.tensor([order.tolist().index(b) for b in keep])
+    ends = [state.index_put((torch.arange(state.shape[0])[:, None], torch.tensor(keep)[None]), end[:, back]) for state, end in zip(states, last)]
+    return (whole, *ends)
+
+
+def recurrent():
+    for op, gates in [("rnn", 1), ("gru", 3), ("lstm", 4)]:
+        begin(op)
+
+        def one(name, attrs="", x=(2, 3, 3), hidden=2, layers=1, both=False, bias=True, proj=0, relu=False, states=False, lengths=None, only_y=False, mode="eval", dropout=0.0, first=None):
+            _, names = net_names(op, layers, both, bias, proj)
+            ways, out = 1 + both, proj or hidden
+            shapes = {}
+            for k in range(layers):
+                for way in [""] + (["_reverse"] if both else []):
+                    shapes |= {f"weight_ih_l{k}{way}": (gates * hidden, x[2] if k == 0 else ways * out), f"weight_hh_l{k}{way}": (gates * hidden, out),
+                               f"bias_ih_l{k}{way}": (gates * hidden,), f"bias_hh_l{k}{way}": (gates * hidden,), f"weight_hr_l{k}{way}": (out, hidden)}
+            params = {f"{op}.{name}": rand(*shapes[name], scale=0.5) for name in names}
+            inputs = {"x": rand(*x)}
+            begun = STATES[op] if states else []
+            for state in begun:
+                inputs[state] = rand(layers * ways, x[0], out if state == "h0" else hidden)
+            if lengths is not None:
+                inputs["n"] = i64(lengths)
+
+            def fn(x, *more):
+                *more, p = more
+                n = more.pop() if lengths is not None else None
+                given = more or [torch.zeros(layers * ways, x.shape[0], out if state == "h0" else hidden) for state in STATES[op]]
+                got = net(op, x, given, p, names, layers, both, bias, relu, dropout, mode == "train", n)
+                return got[0] if only_y else tuple(got)
+
+            operands = ["x", *begun] + (["lengths = n"] if lengths is not None else [])
+            flow = "x" if len(operands) == 1 else f"({', '.join(operands)})"
+            call = f"{flow} |> {op}({first or hidden}{attrs})"
+            names_out = ", ".join(["y", "h", "c"][: 1 + len(STATES[op])])
+            case(name, call if only_y else f"({names_out}) = {call}\n({names_out})", inputs, fn, params, mode=mode)
+
+        one("plain")
+        one("only y", only_y=True)
+        one("pinned", first="hidden = 2" if op == "rnn" else "3 -> 2")
+        one("no bias", ", bias = false", bias=False)
+        one("two layers", ", 2", layers=2)
+        one("both ways", ", bidirectional = true", both=True)
+        one("three layers both ways", ", layers = 3, bidirectional = true", layers=3, both=True, hidden=2)
+        begin(f"{op}_states")
+        one("from given states", states=True)
+        one("two layers both ways from given states", ", 2, true", layers=2, both=True, states=True)
+        one("one step", x=(3, 1, 2))
+        one("one sequence of one number", x=(1, 4, 1), hidden=1)
+        one("no sequence", x=(0, 3, 2))
+        begin(f"{op}_lengths")
+        one("lengths", x=(4, 5, 2), lengths=[5, 2, 1, 4])
+        one("lengths of 0 and 1", x=(4, 3, 2), lengths=[0, 1, 3, 0])
+        one("lengths both ways, given states", ", 2, true", x=(3, 4, 2), layers=2, both=True, states=True, lengths=[2, 4, 1])
+        one("lengths of 0, given states, from the end", ", bidirectional = true", x=(3, 3, 2), both=True, states=True, lengths=[2, 0, 3])
+        begin(f"{op}_dropout")
+        one("dropout in eval", ", layers = 2, dropout = 0.5", layers=2)
+        one("dropout of everything in train", ", layers = 3, dropout = 1", layers=3, mode="train", dropout=1.0)
+        one("dropout of one layer in train", ", dropout = 1", mode="train", dropout=1.0)
+        one("wider", x=(2, 2, 1), hidden=9)
+        if op == "rnn":
+            one("relu", ', nonlinearity = "relu"', relu=True)
+            one("relu, two layers from given states", ', 2, true, "relu"', layers=2, both=True, relu=True, states=True)
+        if op == "lstm":
+            begin("lstm_projected")
+            one("projected", ", proj = 1", proj=1)
+            one("projected, two layers both ways, given states, lengths", ", 2, true, proj = 1", layers=2, both=True, proj=1, states=True, lengths=[3, 1], x=(2, 4, 2))
+            one("pinned, all by name", ", layers = 1, bidirectional = false, bias = true, dropout = 0, proj = 0")
+
+
+def cells():
+    for op, gates, fn in [("rnn_cell", 1, torch.rnn_tanh_cell), ("gru_cell", 3, torch.gru_cell), ("lstm_cell", 4, torch.lstm_cell)]:
+        begin(op)
+
+        def one(name, call, shape=(3, 2), hidden=2, bias=True, fn=fn):
+            params = {"weight_ih": rand(gates * hidden, shape[-1]), "weight_hh": rand(gates * hidden, hidden)}
+            if bias:
+                params |= {"bias_ih": rand(gates * hidden), "bias_hh": rand(gates * hidden)}
+            inputs = {"x": rand(*shape), "h": rand(*shape[:-1], hidden)}
+            if op == "lstm_cell":
+                inputs["c"] = rand(*shape[:-1], hidden)
+
+            def cell(x, h, *rest):
+                *c, p = rest
+                rows = [value.reshape(math.prod(shape[:-1]), value.shape[-1]) for value in (x, h, *c)]
+                state = (rows[1], rows[2]) if c else rows[1]
+                got = fn(rows[0], state, *(p.get(f"{op}.{part}") for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
+                return tuple(g.reshape(h.shape) for g in got) if c else got.reshape(h.shape)
+
+            body = f"({', '.join(inputs)}) |> {call}"
+            case(name, f"(a, b) = {body}\n(a, b)" if op == "lstm_cell" else body, inputs, cell, {f"{op}.{key}": value for key, value in params.items()})
+
+        one("rows", f"{op}(2)")
+        one("pinned, three axes", f"{op}(3 -> 2)", (2, 2, 3))
+        one("a vector, no bias", f"{op}(hidden = 4, bias = false)", (3,), 4, False)
+        one("no row", f"{op}(2)", (0, 3))
+        if op == "rnn_cell":
+            one("relu", 'rnn_cell(2, nonlinearity = "relu")', fn=torch.rnn_relu_cell)
+            one("relu by position", 'rnn_cell(2, true, "relu")', fn=torch.rnn_relu_cell)
+
+
+def letters():
+    begin("einsum")
+    for name, equation, shapes in [
+        ("a matrix product", "ij, jk -> ik", [(3, 4), (4, 2)]), ("transposed", "ij,kj->ki", [(3, 4), (2, 4)]), ("over a batch", "bij, bjk -> bik", [(2, 3, 4), (2, 4, 2)]),
+        ("a diagonal", "ii -> i", [(3, 3)]), ("a trace", "ii ->", [(3, 3)]), ("traces of a batch", "b i i -> b", [(2, 3, 3)]), ("three of a letter", "iii -> i", [(2, 2, 2)]),
+        ("axes in another order", "ijk -> kij", [(2, 3, 4)]), ("a sum", "ij -> j", [(3, 4)]), ("everything", "ij ->", [(3, 4)]),
+        ("an outer product", "i, j -> ij", [(3,), (4,)]), ("a dot product", "i, i ->", [(4,), (4,)]), ("rows of two", "bi, bi -> b", [(3, 4), (3, 4)]), ("element by element", "ij, ij -> ji", [(2, 3), (2, 3)]),
+        ("any leading axes", "... i, i o -> ... o", [(2, 3, 4), (4, 2)]), ("leading axes that one lacks", "...ij, ...jk -> ...ik", [(2, 3, 4), (4, 2)]), ("dots in the middle", "i...j, j -> j...i", [(2, 3, 4), (4,)]), ("dots of nothing", "...i -> i...", [(3,)]),
+        ("three values", "ni, oij, nj -> no", [(3, 2), (4, 2, 3), (3, 3)]), ("four values", "a, ab, bc, c ->", [(2,), (2, 3), (3, 2), (2,)]), ("what one value alone has", "ij, kl -> ik", [(2, 3), (2, 4)]),
+        ("attention's scores", "bqhe, bkhe -> bhqk", [(2, 3, 2, 2), (2, 4, 2, 2)]), ("a diagonal beside a product", "iij, jk -> ki", [(2, 2, 3), (3, 2)]), ("capitals", "aA, Ab -> ba", [(2, 3), (3, 2)]),
+        ("nothing", "ij, jk -> ik", [(0, 3), (3, 2)]), ("a sum over nothing", "ij, jk -> ik", [(2, 0), (0, 3)]), ("scalars", ", i -> i", [(), (3,)]),
+    ]:
+        names = "abcd"[: len(shapes)]
+        flow = names if len(shapes) == 1 else f"({', '.join(names)})"
+        case(name, f'{flow} |> einsum("{equation}")', {n: rand(*s) for n, s in zip(names, shapes)}, lambda *v: torch.einsum(equation, *v))
+    case("by name", '(a, b) |> einsum(equation = "ij, jk -> ik")', {"a": rand(2, 3), "b": rand(3, 2)}, torch.matmul)
+    begin("bilinear")
+    both = {"bilinear.weight": rand(4, 2, 3), "bilinear.bias": rand(4)}
+    fn = lambda x, y, p: F.bilinear(x, y, p["bilinear.weight"], p.get("bilinear.bias"))
+    for name, call, lead in [("rows", "bilinear(4)", (3,)), ("pinned", "bilinear([2, 3] -> 4)", (2,)), ("three axes", "bilinear(out = 4, bias = true)", (2, 2)), ("vectors", "bilinear(4)", ()), ("no row", "bilinear(4)", (0,))]:
+        case(name, f"(x, y) |> {call}", {"x": rand(*lead, 2), "y": rand(*lead, 3)}, fn, both)
+    case("no bias", "(x, y) |> bilinear(4, bias = false)", {"x": rand(3, 2), "y": rand(3, 3)}, fn, {"bilinear.weight": both["bilinear.weight"]})
+    case("of one value twice", "(x, x) |> bilinear(4, false)", {"x": rand(3, 2)}, lambda x, p: F.bilinear(x, x, p["bilinear.weight"]), {"bilinear.weight": rand(4, 2, 2)})
+    begin("pdist")
+    for p in (2, 1, 3, "inf"):
+        case(f"order {p}", f"pdist({p})", {"x": rand(4, 3)}, lambda x: F.pdist(x, float(p)))
+    case("by name", "pdist(p = 2)", {"x": rand(5, 2)}, F.pdist)
+    case("two rows", "pdist", {"x": rand(2, 3)}, F.pdist)
+    case("one row: no pair", "pdist", {"x": rand(1, 3)}, F.pdist)
+    # PyTorch crashes on the way back.
+    case("no row", "pdist", {"x": rand(0, 3)}, F.pdist, grad=False)
+    case("equal rows: gradient 0", "pdist", {"x": f32([[1, 2], [1, 2], [4, 6]])}, F.pdist)
+    case("a large offset", "pdist", {"x": make.eighths(4, 3, mean=1e4)}, F.pdist)
+
+
+def alignments():
+    begin("ctc")
+    flow = "(z |> log_softmax, t, n, m) |> ctc"
+
+    def one(name, attrs, z, t, n, m, grad=True, **words):
+        fn = lambda z, t, n, m: F.ctc_loss(torch.log_softmax(z, -1), t, n, m, **words)
+        case(name, flow + attrs, {"z": z, "t": i64(t), "n": i64(n), "m": i64(m)}, fn, grad=grad)
+
+    targets, some = [[1, 2], [2, 1], [3, 3]], [2, 1, 2]
+    one("rows", "", rand(6, 3, 4), targets, [6, 5, 4], some)
+    one("reduction none", '(reduction = "none")', rand(6, 3, 4), targets, [6, 5, 4], some, reduction="none")
+    one("reduction sum", '(reduction = "sum")', rand(5, 3, 4), targets, [5, 5, 3], some, reduction="sum")
+    one("another blank", "(blank = 3)", rand(5, 2, 4), [[1, 0], [2, 2]], [5, 4], [2, 2], blank=3)
+    one("repeated labels need a blank", '(reduction = "none")', rand(5, 2, 3), [[1, 1, 2], [2, 2, 2]], [5, 5], [3, 3], reduction="none")
+    one("as many steps as labels", '(0, reduction = "none")', rand(3, 1, 4), [[1, 2, 3]], [3], [3], reduction="none")
+    one("one step", "", rand(1, 2, 3), [[1], [2]], [1, 1], [1, 1])
+    one("no label", '(reduction = "none")', rand(4, 2, 3), [[1, 2], [0, 0]], [4, 3], [1, 0], reduction="none")
+    one("no label at all: divided by 1", "", rand(4, 2, 3), [[0], [0]], [4, 2], [0, 0])
+    one("no step and no label", '(reduction = "none")', rand(3, 2, 3), [[1], [1]], [0, 3], [0, 1], reduction="none")
+    one("targets that do not fit", '(reduction = "none")', rand(3, 3, 3), [[1, 1, 2], [1, 2, 1], [2, 1, 0]], [3, 2, 3], [3, 3, 2], grad=False, reduction="none")
+    one("the same, at no cost", "(zero_infinity = true)", rand(3, 3, 3), [[1, 1, 2], [1, 2, 1], [2, 1, 0]], [3, 2, 3], [3, 3, 2], zero_infinity=True)
+    one("all of it by position", '(2, true, reduction = "sum")', rand(3, 2, 3), [[0, 0], [1, 0]], [2, 3], [2, 2], blank=2, zero_infinity=True, reduction="sum")
+    one("padding is not read", "", rand(4, 2, 3), [[1, 77], [2, -5]], [4, 4], [1, 1])
+    one("sharp scores", "", rand(6, 2, 4, scale=30), [[1, 2], [3, 1]], [6, 6], [2, 2])
+    logs = f32(torch.log_softmax(rand(4, 2, 3), -1))
+    case("log-probabilities as they are", "(x, t, n, m) |> ctc", {"x": logs, "t": i64([[1], [2]]), "n": i64([4, 3]), "m": i64([1, 1])}, lambda x, t, n, m: F.ctc_loss(x, t, n, m), grad=False)
+    gone = f32([[[-1, -INF, -2]], [[-INF, -1, -1]], [[-1, -2, -1]]])
+    case("classes of probability 0", "(x, t, n, m) |> ctc", {"x": gone, "t": i64([[2]]), "n": i64([3]), "m": i64([1])}, lambda x, t, n, m: F.ctc_loss(x, t, n, m), grad=False)
+
+
+# ---------------------------------------------------------------------------------------------- attention
+
+
+def mha(x, p, heads, memory=None, value=None, keep=None, bias=None, causal=False, zero=False, path="attention"):
+    """PyTorch's own function, with masks as they are meant here -> (y, weights)."""
+    p = {name.removeprefix(path + "."): v for name, v in p.items()}
+    memory = x if memory is None else memory
+    value = memory if value is None else value
+    b, n, d = x.shape
+    m = memory.shape[1]
+    add = torch.zeros(b, heads, n, m)
+    if bias is not None:
+        add = add + bias
+    if causal:
+        add = add.masked_fill(torch.ones(n, m).triu(1).bool(), -INF)
+    t = lambda z: z.transpose(0, 1)
+    own = {} if "in_proj_weight" in p else {f"{which}_proj_weight": p[f"{which}_proj_weight"] for which in "qkv"}
+    biases = p.get("in_proj_bias")
+    if biases is None and any(f"{which}_proj_bias" in p for which in "qkv"):
+        biases = torch.cat([p.get(f"{which}_proj_bias", torch.zeros(d)) for which in "qkv"])
+    y, w = F.multi_head_attention_forward(
+        t(x), t(memory), t(value), d, heads, p.get("in_proj_weight"), biases, p.get("bias_k"), p.get("bias_v"), zero, 0.0,
+        p["out_proj.weight"], p.get("out_proj.bias"), training=False, key_padding_mask=None if keep is None else ~keep,
+        attn_mask=add.reshape(b * heads, n, m), use_separate_proj_weight=bool(own), average_attn_weights=False, **own)
+    return t(y), w
+
+
+def attentions():
+    qkv = lambda b=1, h=2, n=5, m=5, e=3, f=None, hk=None: {"q": rand(b, h, n, e), "k": rand(b, hk or h, m, e), "v": rand(b, hk or h, m, f or e)}
+    own = lambda **o: lambda q, k, v, **more: make.sdpa(q, k, v, **more, **o)
+    extra = lambda *names, **o: lambda q, k, v, *more: make.sdpa(q, k, v, **dict(zip(names, more)), **o)
+    call = "(q, k, v) |> sdpa"
+    begin("sdpa_forms")
+    case("a window behind", f"{call}(causal = true, window = 2)", qkv(b=2), own(causal=True, window=2))
+    case("a window behind and ahead", f"{call}(window = 2)", qkv(), own(window=2))
+    case("a window of one: itself", f"{call}(window = 1)", qkv(n=3, m=3), own(window=1))
+    case("a window wider than all", f"{call}(window = 9)", qkv(n=3, m=4), own(window=9))
+    case("queries beyond the window of the last key: 0", f"{call}(window = 2)", qkv(n=7, m=3), own(window=2))
+    case("the same, causal", f"{call}(causal = true, window = 2)", qkv(n=7, m=3), own(causal=True, window=2))
+    begin("sdpa_scores")
+    mask = yes([[1, 0, 1, 1, 0], [0, 1, 0, 0, 1], [1, 1, 1, 1, 1]])
+    case("window, mask and bias", "(q, k, v, mask = mask, bias = b) |> sdpa(window = 3)", qkv(n=3) | {"mask": mask, "b": rand(2, 3, 5)}, extra("mask", "bias", window=3))
+    case("softcap, grouped keys, mask and bias", "(q, k, v, mask, b) |> sdpa(softcap = 0.5)", qkv(b=2, h=4, hk=2, n=3) | {"mask": mask, "b": rand(3, 5)}, extra("mask", "bias", softcap=0.5))
+    case("softcap, values of another width", f"{call}(softcap = 2, scale = 0.25)", qkv(n=2, f=4), own(softcap=2.0, scale=0.25))
+    case("a row of softcap that sees nothing", "(q, k, v, mask = mask) |> sdpa(softcap = 1)", qkv(n=2, m=3) | {"mask": yes([[0, 0, 0], [1, 0, 1]])}, extra("mask", softcap=1.0))
+    case("alibi, grouped keys, and a bias", "(q, k, v, bias = b) |> sdpa(alibi = true)", qkv(b=2, h=4, hk=2, n=3) | {"b": rand(3, 5)}, extra("bias", alibi=True))
+    case("everything by position", f"{call}(true, 0.3, 0, 3, 0.5, true)", qkv(h=4, hk=1), own(causal=True, scale=0.3, window=3, softcap=0.5, alibi=True))
+    case("dropout of everything in training", f"{call}(dropout = 1)", qkv(n=2, m=3), lambda q, k, v: (q.sum() + k.sum() + v.sum()) * torch.zeros(1, 2, 2, 3), mode="train")
+    begin("alibi")
+    slopes = lambda h: torch.tensor([2.0 ** (-8 * (j + 1) / h) for j in range(h)])
+    fall = lambda x: x - slopes(x.shape[-3])[:, None, None] * (torch.arange(x.shape[-2])[:, None] - torch.arange(x.shape[-1])).abs()
+    for shape in [(1, 2, 3, 3), (2, 8, 2, 5), (3, 4, 2), (1, 1, 4, 1), (2, 1, 3, 2, 2), (0, 2, 3, 3)]:
+        case(f"{list(shape)}", "alibi", {"scores": rand(*shape)}, fall)
+    case("before a softmax", "alibi |> softmax", {"scores": rand(1, 4, 3, 3)}, lambda x: torch.softmax(fall(x), -1))
+
+    def joined(d, bias=True, path="attention"):
+        p = {f"{path}.in_proj_weight": rand(3 * d, d, scale=0.5)} | ({f"{path}.in_proj_bias": rand(3 * d)} if bias else {})
+        return p | out(d, d, bias)
+
+    def apart(d, q, kv, dk=None, dv=None, biases="qkv", whole=False, out_bias=True):
+        widths = {"q": (q, d), "k": (kv, dk or d), "v": (kv, dv or dk or d)}
+        p = {f"attention.{which}_proj_weight": rand(*widths[which], scale=0.5) for which in "qkv"}
+        if whole:
+            p["attention.in_proj_bias"] = rand(q + 2 * kv)
+        else:
+            p |= {f"attention.{which}_proj_bias": rand(widths[which][0]) for which in biases}
+        return p | out(d, q, out_bias)
+
+    def out(d, inner, bias=True):
+        return {"attention.out_proj.weight": rand(d, inner, scale=0.5)} | ({"attention.out_proj.bias": rand(d)} if bias else {})
+
+    both = "(y, weights) = {} |> {}\nreturn (y, weights)"
+    begin("attention_forms")
+    x = lambda b=1, n=4, d=4: {"x": rand(b, n, d)}
+    ours = lambda heads, **o: lambda x, p: make.attention(x, p, heads, **o)[0]
+    case("a window behind", "attention(2, causal = true, window = 2)", x(), ours(2, causal=True, window=2), joined(4))
+    case("a window behind and ahead, by position", "attention(2, 2, false, 2, 2)", x(), ours(2, window=2), joined(4))
+    case("a head size that is the usual one", "attention(2, head_dim = 2)", x(), ours(2), joined(4))
+    case("half the heads of twice the size: one matrix", "attention(2, head_dim = 4)", x(d=8), ours(2), joined(8))
+    for name, biases, o in [("keys alone", "k", [False, True, False]), ("queries and keys", "qk", [True, True, False]), ("none", "", [False] * 3), ("all", "qkv", [True] * 3)]:
+        said = str(o).lower()
+        case(f"bias as a list: {name}", f"attention(2, bias = {said})", x(), lambda x, p: mha(x, p, 2)[0], apart(4, 4, 4, biases=biases, out_bias=any(o)))
+    case("bias as a list, none for the output", "attention(2, bias = [true, false, true], out_bias = false)", x(), lambda x, p: mha(x, p, 2)[0], apart(4, 4, 4, biases="qv", out_bias=False))
+    begin("attention_norms")
+    rms = lambda t, p, name: make.rmsnorm(t, p[f"{name}.weight"])
+    norms = lambda e: {f"attention.{which}_norm.weight": rand(e, shift=1) for which in "qk"}
+    case("a norm for queries and keys", "attention(2, qk_norm = rmsnorm)", x(d=6), ours(2, norm=rms), joined(6) | norms(3))
+    case("norm, then rope, grouped keys", "attention(4, kv_heads = 2, causal = true, qk_norm = rmsnorm(eps = 1e-5), rope = rope(base = 100), bias = false)", x(d=8),
+         ours(4, kv_heads=2, causal=True, norm=rms, turn=lambda t: make.rope(t, 100.0)), apart(8, 8, 4, biases="", out_bias=False) | norms(2))
+    full = lambda t, p, name: make.layernorm(t, p[f"{name}.weight"], p[f"{name}.bias"])
+    case("layernorm of heads, with a memory", "(x, memory) |> attention(2, qk_norm = layernorm)", x(n=2) | {"memory": rand(1, 3, 4)}, lambda x, m, p: make.attention(x, p, 2, memory=m, norm=full)[0],
+         joined(4) | norms(2) | {f"attention.{which}_norm.bias": rand(2) for which in "qk"})
+    case("a norm without parameters", "attention(2, qk_norm = l2norm)", x(), ours(2, norm=lambda t, p, name: F.normalize(t, dim=-1)), joined(4))
+    more = lambda width: {"attention.bias_k": rand(1, 1, width), "attention.bias_v": rand(1, 1, width)}
+    keep = yes([[1, 1, 0, 1], [0, 1, 1, 1]])
+    for name, said, o in [("bias_kv", "add_bias_kv = true", {}), ("zero_attn", "add_zero_attn = true", {"zero": True}), ("two_more", "add_bias_kv = true, add_zero_attn = true", {"zero": True})]:
+        begin(f"attention_{name}")
+        p = lambda: joined(4) | (more(4) if "bias_kv" in said else {})
+        case(f"{said}: causal, mask and bias", both.format("(x, mask = mask, bias = b)", f"attention(2, causal = true, {said})"), x(b=2) | {"mask": keep, "b": rand(2, 4, 4)},
+             lambda x, k, b, p: mha(x, p, 2, keep=k, bias=b, causal=True, **o), p())
+        case(f"{said}: a memory", both.format("(x, memory)", f"attention(2, {said})"), x(n=2) | {"memory": rand(1, 3, 4)}, lambda x, m, p: mha(x, p, 2, memory=m, **o), p())
+        case(f"{said}: nothing to look at but these", both.format("(x, mask = mask)", f"attention(2, {said})"), x(n=2) | {"mask": yes([[0, 0]])}, lambda x, k, p: mha(x, p, 2, keep=k, **o), p())
+        case(f"{said}: softcap", f"attention(2, softcap = 0.5, {said})", x(), lambda x, p: make.attention(x, p, 2, softcap=0.5, add_bias_kv="bias_kv" in said, add_zero_attn="zero" in said)[0], p())
+    begin("attention_weights")
+    case("a learned key for grouped heads", "attention(4, kv_heads = 2, add_bias_kv = true, bias = false)", x(d=8), ours(4, kv_heads=2, add_bias_kv=True), apart(8, 8, 4, biases="", out_bias=False) | more(4))
+    case("values alone from elsewhere", "(x, value = value) |> attention(2)", x() | {"value": rand(1, 4, 4)}, lambda x, v, p: mha(x, p, 2, value=v)[0], joined(4))
+    case("the weights under a mask", both.format("(x, mask = mask)", "attention(2, causal = true)"), x() | {"mask": yes([[1, 0, 1, 1]])}, lambda x, k, p: mha(x, p, 2, keep=k, causal=True), joined(4))
+    case("the weights under alibi, window and softcap", both.format("x", "attention(2, window = 3, alibi = true, softcap = 1)"), x(), lambda x, p: make.attention(x, p, 2, window=3, alibi=True, softcap=1.0), joined(4))
+    case("the bias [B, h, q, k]", "(x, bias = b) |> attention(2, causal = true)", x(b=2, n=3) | {"b": rand(2, 2, 3, 3)}, lambda x, b, p: mha(x, p, 2, bias=b, causal=True)[0], joined(4))
+    case("the bias [q, k] beside a memory", "(x, memory, bias = b) |> attention(2)", x(n=2) | {"memory": rand(1, 3, 4), "b": rand(2, 3)}, lambda x, m, b, p: mha(x, p, 2, memory=m, bias=b)[0], joined(4))
+    case("dropout of everything in training: the output's bias", "attention(2, dropout = 1)", x(n=2), lambda x, p: (x.sum() + sum(v.sum() for v in p.values())) * 0.0 + p["attention.out_proj.bias"].expand(1, 2, 4), joined(4), mode="train")
+
+
+# ---------------------------------------------------------------------------------------------- randomness, sources
+
+
+def kept(path, p, *shape, seed=1):
+    """1 where the dropout at a path keeps an element, else 0: draws of 16 bits, the low half of a word first."""
+    n = math.prod(shape)
+    words = make.words(path, 1, (n + 1) // 2, seed)
+    draws = [half for word in words for half in (word & 0xFFFF, word >> 16)][:n]
+    return torch.tensor([float(draw >= round(p * 65536)) for draw in draws]).reshape(shape)
+
+
+def behind(mask, x):
+    """A mask of the first axes, over all of x."""
+    return mask.reshape(list(mask.shape) + [1] * (x.dim() - mask.dim()))
+
+
+def randomness():
+    same = lambda x: x * 1.0
+    axes = {"dropout_channels": 2, "drop_path": 1}
+    begin("dropout")
+    case("eval: nothing happens", "dropout", {"x": rand(3, 4)}, same)
+    case("eval, p = 0.9", "dropout(0.9)", {"x": rand(3, 4)}, same)
+    case("eval, p = 1", "dropout(p = 1)", {"x": rand(3, 4)}, same)
+    case("train, p = 0", "dropout(0)", {"x": rand(3, 4)}, same, mode="train")
+    case("train, p = 1: zeros", "dropout(1)", {"x": rand(3, 4)}, lambda x: x * 0.0, mode="train")
+    case("train, p = 1, infinite input: still zeros", "dropout(1)", {"x": f32([INF, -INF, 1.0])}, torch.zeros_like,
+         mode="train", grad=False)
+    case("eval, empty batch", "dropout", {"x": rand(0, 4)}, same)
+    for p in (0.5, 0.25):
+        case(f"train, {p}", f"dropout({p})", {"x": rand(3, 7)}, lambda x: x * kept("dropout", p, 3, 7) / (1 - p), mode="train")
+    case("train, named and in a block of its own", "a = dropout(0.25)\na * 2", {"x": rand(4)}, lambda x: x * kept("a", 0.25, 4) / 0.75 * 2, mode="train")
+    for op, n in axes.items():
+        begin(op)
+        for p, shape in ((0.5, (3, 4, 2)), (0.25, (2, 3, 2, 3)), (0.75, (4, 2, 1, 2, 2))):
+            case(f"train, {p} on {list(shape)}", f"{op}({p})", {"x": rand(*shape)}, lambda x: x * behind(kept(op, p, *shape[:n]), x) / (1 - p), mode="train")
+        default = 0.1 if op == "drop_path" else 0.5
+        case("train, the usual share", op, {"x": rand(7, 3, 2)}, lambda x: x * behind(kept(op, default, *(7, 3)[:n]), x) / (1 - default), mode="train")
+        case("eval: nothing happens", f"{op}(p = 0.9)", {"x": rand(2, 3, 2)}, same)
+        case("train, p = 0", f"{op}(0)", {"x": rand(2, 3, 2)}, same, mode="train")
+        case("train, p = 1, infinite input: still zeros", f"{op}(1)", {"x": f32([[[INF, 1.0]]])}, torch.zeros_like, mode="train", grad=False)
+        case("empty batch", op, {"x": rand(0, 3, 2)}, same, mode="train")
+    case("a vector of samples", "drop_path(0.5)", {"x": rand(9)}, lambda x: x * kept("drop_path", 0.5, 9) * 2, mode="train")
+
+    def alpha(x, mask, p):
+        """As torch.nn.functional.alpha_dropout says it."""
+        f = -torch.nn.functional.selu(torch.tensor(-1e9)).item()
+        a = ((1 - p) * (1 + p * f * f)) ** -0.5
+        return a * (x * mask - f * (1 - mask)) + a * p * f
+
+    for op, n in (("alpha_dropout", None), ("alpha_dropout_channels", 2)):
+        begin(op)
+        for p, shape in ((0.5, (3, 4, 2)), (0.25, (2, 3, 2, 3))):
+            case(f"train, {p} on {list(shape)}", f"{op}({p})", {"x": rand(*shape)}, lambda x: alpha(x, behind(kept(op, p, *shape[:n]), x), p), mode="train")
+        case("train, the usual share", op, {"x": rand(2, 5, 3)}, lambda x: alpha(x, behind(kept(op, 0.5, *(2, 5, 3)[:n]), x), 0.5), mode="train")
+        case("eval: nothing happens", f"{op}(p = 0.9)", {"x": rand(2, 3, 2)}, lambda x: (F.alpha_dropout if n is None else F.feature_alpha_dropout)(x, 0.9, False) * 1.0)
+        case("train, p = 0", f"{op}(0)", {"x": rand(2, 3, 2)}, same, mode="train")
+        case("train, p = 1: zeros", f"{op}(1)", {"x": rand(2, 3, 2)}, lambda x: (F.alpha_dropout if n is None else F.feature_alpha_dropout)(x, 1.0, True), mode="train")
+        case("empty batch", op, {"x": rand(0, 3, 2)}, same, mode="train")
+    begin("gaussian_noise")
+    noise = lambda *shape: make.normal("gaussian_noise", *shape)
+    case("train", "gaussian_noise", {"x": rand(3, 5)}, lambda x: x + noise(3, 5), mode="train")
+    case("train, a small deviation", "gaussian_noise(0.25)", {"x": rand(11)}, lambda x: x + 0.25 * noise(11), mode="train")
+    case("train, by name", "gaussian_noise(std = 2)", {"x": rand(2, 1, 3)}, lambda x: x + 2 * noise(2, 1, 3), mode="train")
+    case("train, none", "gaussian_noise(0)", {"x": rand(3)}, same, mode="train")
+    case("eval: nothing happens", "gaussian_noise(3)", {"x": rand(3)}, same)
+    case("a scalar", "gaussian_noise", {"x": rand()}, lambda x: x + noise(), mode="train")
+
+
+def sources():
+    for op, fn in (("zeros", torch.zeros), ("ones", torch.ones)):
+        begin(op)
+        case("two axes", f"x + {op}([2, 3])", {"x": rand(2, 3)}, lambda x: x + fn(2, 3))
+        case("without brackets", f"{op}(2, 3) * x", {"x": rand(2, 3)}, lambda x: x * fn(2, 3))
+        case("a vector, named", f"z = {op}([4])\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, fn(4)))
+        case("a scalar", f"x + {op}([])", {"x": rand(3)}, lambda x: x + fn(()))
+        case("nothing", f"z = {op}([0, 2])\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, fn(0, 2)))
+        case("by name", f"x * {op}(shape = [1, 3])", {"x": rand(1, 3)}, lambda x: x * fn(1, 3))
+    begin("full")
+    case("two axes", "x + full([2, 3], 0.5)", {"x": rand(2, 3)}, lambda x: x + torch.full((2, 3), 0.5))
+    case("by name", "x * full(shape = [3], value = -2)", {"x": rand(2, 3)}, lambda x: x * torch.full((3,), -2.0))
+    case("a scalar", "full([], 7) - x", {"x": rand(3)}, lambda x: 7 - x)
+    case("infinity", "z = full([2], -inf)\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, torch.full((2,), -INF)))
+    case("nothing", "z = full([0], 1)\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, torch.zeros(0)))
+    begin("constant")
+    case("a list", "x * constant([1, 2.5, -3])", {"x": rand(2, 3)}, lambda x: x * torch.tensor([1, 2.5, -3]))
+    case("without brackets", "x + constant(1, 2, 3)", {"x": rand(3)}, lambda x: x + torch.tensor([1.0, 2, 3]))
+    case("two axes", "(x, constant([[1, 0], [0.5, 1]])) |> matmul", {"x": rand(3, 2)}, lambda x: x @ torch.tensor([[1, 0], [0.5, 1]]))
+    case("three axes, equal neighbours", "c = constant([[[1, 1], [1, 0]], [[0, 0], [0, 2]]])\nx * c", {"x": rand(2, 2, 2)}, lambda x: x * torch.tensor([[[1.0, 1], [1, 0]], [[0, 0], [0, 2]]]))
+    case("a number", "x * constant(3)", {"x": rand(2)}, lambda x: x * 3)
+    case("nothing", "z = constant([])\nreturn (x, z)", {"x": rand(2)}, lambda x: (x * 1.0, torch.zeros(0)))
+    case("by name", "x - constant(values = [1e-3, -0.0])", {"x": rand(2)}, lambda x: x - torch.tensor([1e-3, 0.0]))
+
+
+# ---------------------------------------------------------------------------------------------- tables, positions
+
+
+def tables():
+    begin("embedding_max_norm")
+    w = lambda v, d, op="embedding": {f"{op}.weight": rand(v, d, scale=2)}
+    table = lambda **o: lambda ids, p: F.embedding(ids, p["embedding.weight"], **o)
+    for mode in ("eval", "train"):
+        case(f"{mode}: rows asked for twice", "embedding(5, 3, max_norm = 1)", {"ids": i64([[1, 1, 4], [1, 0, 4]])}, table(max_norm=1.0), w(5, 3), mode=mode)
+        case(f"{mode}: none too long", "embedding(4, 3, max_norm = 100)", {"ids": i64([3, 2])}, table(max_norm=100.0), w(4, 3), mode=mode)
+        case(f"{mode}: of the sum", "embedding(5, 3, max_norm = 0.5, norm_type = 1)", {"ids": i64([2, 4])}, table(max_norm=0.5, norm_type=1.0), w(5, 3), mode=mode)
+        case(f"{mode}: of the largest", "embedding(5, 3, none, 0.5, inf)".replace("none", "padding_index = 0").replace("padding_index = 0, 0.5, inf", "padding_index = 0, max_norm = 0.5, norm_type = inf"),
+             {"ids": i64([0, 2, 4, 2])}, table(padding_idx=0, max_norm=0.5, norm_type=INF), w(5, 3), mode=mode)
+    case("by position, with frequencies", "embedding(5, 3, 1, 0.75, 3, scale_grad_by_freq = true)", {"ids": i64([1, 4, 4, 0])}, table(padding_idx=1, max_norm=0.75, norm_type=3.0, scale_grad_by_freq=True), w(5, 3), mode="train")
+    begin("embedding_bag")
+    bag = lambda **o: lambda ids, p: F.embedding_bag(ids, p["embedding_bag.weight"], **o)
+    own = lambda v=5, d=3: w(v, d, "embedding_bag")
+    for mode in ("mean", "sum", "max"):
+        call = f'embedding_bag(5, 3, "{mode}")' if mode != "mean" else "embedding_bag(5, 3)"
+        case(f"{mode}: rows of ids", call, {"ids": i64([[1, 1, 4], [1, 0, 4]])}, bag(mode=mode), own())
+        case(f"{mode}: padding", f'embedding_bag(5, 3, mode = "{mode}", padding_index = -1)', {"ids": i64([[4, 1, 4], [4, 4, 4], [0, 2, 2]])}, bag(mode=mode, padding_idx=4), own())
+        parts = lambda ids, offsets, p, **o: F.embedding_bag(ids, p["embedding_bag.weight"], offsets, mode=mode, **o)
+        case(f"{mode}: by offsets, the second bag empty", "(ids, offsets = at) |> " + call, {"ids": i64([1, 0, 4, 2, 2]), "at": i64([0, 2, 2])}, parts, own())
+        case(f"{mode}: by offsets, the last bag empty, padding", f'(ids, offsets = at) |> embedding_bag(5, 3, "{mode}", 2)', {"ids": i64([1, 2, 2, 2, 0]), "at": i64([0, 2, 4, 5])},
+             lambda i, a, p: parts(i, a, p, padding_idx=2), own())
+        case(f"{mode}: empty bags", call, {"ids": ids(5, 2, 0)}, lambda i, p: p["embedding_bag.weight"].sum() * torch.zeros(2, 3), own())
+        case(f"{mode}: no bags", call, {"ids": ids(5, 0, 2)}, lambda i, p: p["embedding_bag.weight"].sum() * torch.zeros(0, 3), own())
+        case(f"{mode}: rows cut to a length", f'embedding_bag(5, 3, "{mode}", max_norm = 1, norm_type = 1)', {"ids": i64([[1, 0], [1, 4]])}, bag(mode=mode, max_norm=1.0, norm_type=1.0), own(), mode="train")
+    weighted = lambda i, w, p, **o: F.embedding_bag(i, p["embedding_bag.weight"], mode="sum", per_sample_weights=w, **o)
+    case("weighted", '(ids, w) |> embedding_bag(5, 3, mode = "sum")', {"ids": i64([[1, 1, 4], [1, 0, 4]]), "w": rand(2, 3)}, weighted, own())
+    case("weighted, padding", '(ids, w) |> embedding_bag(5, 3, mode = "sum", padding_index = 1)', {"ids": i64([[1, 1, 4], [1, 0, 4]]), "w": rand(2, 3)}, lambda i, w, p: weighted(i, w, p, padding_idx=1), own())
+    case("weighted, by offsets", '(ids, weights = w, offsets = at) |> embedding_bag(5, 3, mode = "sum")', {"ids": i64([1, 3, 0, 4]), "w": rand(4), "at": i64([0, 3])},
+         lambda i, w, a, p: weighted(i, w, p, offsets=a), own())
+    case("another first value", 'embedding_bag(5, 3, init = normal(0.02))', {"ids": i64([[2]])}, bag(), own())
+    begin("gather_rows")
+    take = lambda x, i, axis=1: torch.take_along_dim(x, i.reshape([i.shape[0]] + [1] * (axis - 1) + [i.shape[1]] + [1] * (x.dim() - axis - 1)), axis)
+    case("rows", "(x, ids) |> gather_rows", {"x": rand(2, 4, 3), "ids": ids(4, 2, 5)}, take)
+    case("numbers", "(x, ids) |> gather_rows", {"x": rand(3, 4), "ids": ids(4, 3, 2)}, take)
+    case("two axes behind", "(x, ids) |> gather_rows(1)", {"x": rand(2, 3, 2, 2), "ids": i64([[2, 2], [0, 1]])}, take)
+    case("another axis", "(x, ids) |> gather_rows(axis = -2)", {"x": rand(2, 3, 4, 2), "ids": ids(4, 2, 3)}, lambda x, i: take(x, i, 2))
+    case("integers, by name", "(x, ids = ids) |> gather_rows", {"x": i64([[5, 6, 7]]), "ids": i64([[2, 0]])}, take)
+    case("none", "(x, ids) |> gather_rows", {"x": rand(2, 3, 2), "ids": ids(3, 2, 0)}, take)
+
+
+def positions():
+    begin("sincos_2d")
+
+    def waves(d, at):
+        """get_1d_sincos_pos_embed_from_grid of MAE's util/pos_embed.py."""
+        omega = 1.0 / 10000 ** (np.arange(d // 2, dtype=np.float64) / (d / 2.0))
+        out = np.einsum("m,d->md", at.reshape(-1), omega)
+        return np.concatenate([np.sin(out), np.cos(out)], axis=1)
+
+    def square(side, d):
+        """get_2d_sincos_pos_embed of the same file."""
+        grid = np.stack(np.meshgrid(np.arange(side, dtype=np.float64), np.arange(side, dtype=np.float64)), axis=0)
+        return torch.from_numpy(np.concatenate([waves(d // 2, grid[0]), waves(d // 2, grid[1])], axis=1))
+
+    for side, d in ((3, 8), (2, 4), (5, 12), (1, 4)):
+        case(f"{side} by {side}, width {d}", f"x + sincos_2d({side}, {d})", {"x": rand(side * side, d)}, lambda x: x + square(side, d))
+    case("by name", "x + sincos_2d(side = 2, d = 8)", {"x": rand(2, 4, 8)}, lambda x: x + square(2, 8))
+    begin("causal_mask")
+    mask = lambda q, k: torch.ones(q, k, dtype=torch.bool).tril()
+    for call, q, k in (("causal_mask(3)", 3, 3), ("causal_mask(2, 4)", 2, 4), ("causal_mask(4, 2)", 4, 2), ("causal_mask(q = 3, k = 5)", 3, 5), ("causal_mask(1)", 1, 1)):
+        case(call, f"m = {call}\nreturn (x, m)", {"x": rand(2)}, lambda x: (x * 1.0, mask(q, k)))
+    case("written out", "m = causal_mask(3)\ns = (x, m |> logical_not) |> masked_fill(-1e9)\ns |> softmax", {"x": rand(2, 3, 3)}, lambda x: torch.softmax(x.masked_fill(~mask(3, 3), -1e9), -1))
+    begin("relative_bias")
+
+    def bucket(q, k, buckets=32, far=128, causal=False):
+        """_relative_position_bucket of Hugging Face's T5, in f32 as there."""
+        at, own = torch.arange(k)[None, :] - torch.arange(q)[:, None], 0
+        if not causal:
+            buckets //= 2
+            own = own + (at > 0).to(torch.long) * buckets
+            at = torch.abs(at)
+        else:
+            at = -torch.min(at, torch.zeros_like(at))
+        exact = buckets // 2
+        large = exact + (torch.log(at.float() / exact) / math.log(far / exact) * (buckets - exact)).to(torch.long)
+        large = torch.min(large, torch.full_like(large, buckets - 1))
+        return own + torch.where(at < exact, at, large)
+
+    learned = lambda *a, **o: lambda x, p: (x * 1.0, p["relative_bias.weight"][bucket(*a, **o)].permute(2, 0, 1))
+    for name, call, args, words, rows, heads in [
+        ("all distances behind", "relative_bias(1, 300, 1)", (300, 1), {}, 32, 1),
+        ("all distances ahead", "relative_bias(1, 1, 300)", (1, 300), {}, 32, 1),
+        ("causal", "relative_bias(1, 300, 1, causal = true)", (300, 1), {"causal": True}, 32, 1),
+        ("causal, ahead", "relative_bias(2, 3, 5, causal = true)", (3, 5), {"causal": True}, 32, 2),
+        ("a square, few buckets", "relative_bias(heads = 2, q = 9, buckets = 8, max_distance = 6)", (9, 9), {"buckets": 8, "far": 6}, 8, 2),
+        ("by position", "relative_bias(3, 2, 4, 4, 20)", (2, 4), {"buckets": 4, "far": 20}, 4, 3),
+        ("another first value", "relative_bias(1, 2, init = zeros)", (2, 2), {}, 32, 1),
+    ]:
+        case(name, f"b = {call}\nreturn (x, b)".replace("b = relative_bias", "relative_bias_ = relative_bias").replace("return (x, b)", "return (x, relative_bias_)"), {"x": rand(1)},
+             lambda x, p: learned(*args, **words)(x, {"relative_bias.weight": p["relative_bias_.weight"]}), {"relative_bias_.weight": rand(rows, heads)})
+    begin("window_bias")
+
+    def index(w):
+        """relative_position_index of Swin's WindowAttention."""
+        at = torch.stack(torch.meshgrid(torch.arange(w), torch.arange(w), indexing="ij")).flatten(1)
+        relative = (at[:, :, None] - at[:, None, :]).permute(1, 2, 0).contiguous()
+        relative[:, :, 0] += w - 1
+        relative[:, :, 1] += w - 1
+        relative[:, :, 0] *= 2 * w - 1
+        return relative.sum(-1)
+
+    for heads, w in ((1, 2), (2, 3), (3, 1), (1, 4)):
+        case(f"{heads} heads, window {w}", f"x + window_bias({heads}, {w})", {"x": rand(heads, w * w, w * w)}, lambda x, p: x + p["window_bias.weight"][index(w)].permute(2, 0, 1),
+             {"window_bias.weight": rand((2 * w - 1) ** 2, heads)})
+    case("by name", "x + window_bias(heads = 1, window = 2, init = zeros)", {"x": rand(1, 4, 4)}, lambda x, p: x + p["window_bias.weight"][index(2)].permute(2, 0, 1), {"window_bias.weight": rand(9, 1)})
+    begin("window_mask")
+
+    def shifted(h, w, size, shift):
+        """attn_mask of Swin's BasicLayer; what it hides is hidden here."""
+        image = torch.zeros(1, h, w, 1)
+        cuts = (slice(0, -size), slice(-size, -shift), slice(-shift, None)) if shift else (slice(None),)
+        for number, (a, b) in enumerate((a, b) for a in cuts for b in cuts):
+            image[:, a, b, :] = number
+        windows = image.view(1, h // size, size, w // size, size, 1).permute(0, 1, 3, 2, 4, 5).reshape(-1, size * size)
+        return windows.unsqueeze(1) - windows.unsqueeze(2) == 0
+
+    for h, w, size, shift in ((8, 8, 4, 2), (4, 6, 2, 1), (3, 3, 3, 1), (6, 3, 3, 2), (4, 4, 2, 0)):
+        call = f"window_mask({h}, {w}, {size}, {shift})"
+        case(f"{h} by {w}, window {size}, shift {shift}", f"m = {call}\nreturn (x, m)", {"x": rand(1)}, lambda x: (x * 1.0, shifted(h, w, size, shift)))
+    case("by name", "m = window_mask(h = 2, w = 4, window = 2, shift = 1)\nreturn (x, m)", {"x": rand(1)}, lambda x: (x * 1.0, shifted(2, 4, 2, 1)))
+
+
+# ---------------------------------------------------------------------------------------------- weights made of others
+
+
+def reparametrised():
+    """PyTorch's own modules under weight_norm and spectral_norm, run on given parameters and buffers."""
+    from torch.func import functional_call
+    from torch.nn import utils
+
+    def through(module, path):
+        short = lambda all_: {name.removeprefix(path + "."): value for name, value in all_.items()}
+
+        def fn(x, p, s=None):
+            module.train(s is not None and s.get("training", True))
+            return functional_call(module, short(p) | short({k: v for k, v in (s or {}).items() if k != "training"}), (x,))
+
+        return fn
+
+    def drawn(module, path):
+        return {f"{path}.{name}": rand(*value.shape, shift=0.25) for name, value in module.named_parameters()}
+
+    def unit(module, path):
+        return {f"{path}.{name}": f32(F.normalize(rand(*value.shape), dim=0)) for name, value in module.named_buffers()}
+
+    nn = torch.nn
+    uses = {
+        "linear": [("5", lambda: nn.Linear(4, 5), (3, 4)), ("3, bias = false", lambda: nn.Linear(2, 3, bias=False), (2, 2, 2)), ("1", lambda: nn.Linear(3, 1), (3,))],
+        "conv": [("4, 3, pad = 1", lambda: nn.Conv1d(2, 4, 3, padding=1), (2, 2, 5)), ("4, [2, 3], groups = 2", lambda: nn.Conv2d(2, 4, (2, 3), groups=2), (1, 2, 3, 4)), ("2, 1, bias = false", lambda: nn.Conv3d(3, 2, 1, bias=False), (1, 3, 1, 2, 2))],
+        "conv_transpose": [("3, 2, stride = 2", lambda: nn.ConvTranspose1d(2, 3, 2, stride=2), (2, 2, 3)), ("4, 3, groups = 2", lambda: nn.ConvTranspose2d(2, 4, 3, groups=2), (1, 2, 2, 2)), ("2, 2, bias = false", lambda: nn.ConvTranspose2d(3, 2, 2, bias=False), (1, 3, 2, 1))],
+    }
+    for op, forms in uses.items():
+        begin(f"{op}_reparam")
+        for args, make_module, shape in forms:
+            # One and the same axis for both kinds of layers: weight_norm takes rows.
+            module = utils.weight_norm(make_module())
+            case(f"weight_norm: {args}", f'{op}({args}, reparam = "weight_norm")', {"x": rand(*shape)}, through(module, op), drawn(module, op))
+            module = utils.spectral_norm(make_module())
+            call = f'{op}({args}, reparam = "spectral_norm")'
+            fn = through(module, op)
+            case(f"spectral_norm, eval: {args}", call, {"x": rand(*shape)}, lambda x, p, s: fn(x, p, s | {"training": False}), drawn(module, op), unit(module, op))
+            last = rand(*shape)
+            case(f"spectral_norm, train: {args}", call, {"x": last}, fn, drawn(module, op), unit(module, op), mode="train")
+            case(f"spectral_norm, three steps: {args}", call, {"x": last}, lambda x, p, s: fn(torch.as_tensor(x) if not isinstance(x, torch.Tensor) else x, p, s), drawn(module, op), unit(module, op), mode="train", steps=[rand(*shape), rand(*shape), last])
+
+
+# ---------------------------------------------------------------------------------------------- block libraries
+
+
+def libraries():
+    """Blocks of `models/lib` against PyTorch's modules under the same parameters by the same names."""
+    from torch.func import functional_call
+
+    nn = torch.nn
+
+    def of(library, name, body, inputs, module, run, path, mode="eval"):
+        """The module on its own drawn parameters; `run(call, inputs)`, where `call` is the module."""
+        p = {f"{path}.{key}": rand(*value.shape, scale=0.5, shift=0.25 * value.dim() % 0.5) for key, value in module.named_parameters()}
+        state = {f"{path}.{key}": (value if value.dtype == torch.int64 else positive(*value.shape)) for key, value in module.named_buffers()}
+        module.train(mode == "train")
+
+        def fn(*args):
+            args, live = args[:len(inputs)], args[len(inputs):]
+            named = {key.removeprefix(path + "."): value for part in live for key, value in part.items()}
+            return run(lambda *a, **k: functional_call(module, named, a, k), *args)
+
+        case(name, body, inputs, fn, p, state, mode=mode)
+        make.CURRENT[-1]["library"] = [f"{one}.model" for one in library]
+
+    keep = yes([[1, 1, 0], [1, 1, 1]])
+    wide = yes([[1, 1, 1, 0], [1, 0, 1, 1]])
+    begin("library_layers")
+    for placement, first in (("post", False), ("pre", True)):
+        for act, word in (("relu", ""), ("gelu", ", act = gelu"))[:2 - first]:
+            args = f'(2, 6, p = 0{word}, placement = "{placement}")'
+            of(["transformer"], f"encoder_layer, {placement}, {act}", f"(x, keep) |> encoder_layer{args}", {"x": rand(2, 3, 4), "keep": keep},
+               nn.TransformerEncoderLayer(4, 2, 6, 0, act, batch_first=True, norm_first=first), lambda m, x, k: m(x, src_key_padding_mask=~k), "encoder_layer")
+        causal = torch.ones(3, 3).triu(1).bool()
+        of(["transformer"], f"decoder_layer, {placement}", f'(x, memory, keep, seen) |> decoder_layer(2, 6, p = 0, placement = "{placement}")',
+           {"x": rand(2, 3, 4), "memory": rand(2, 4, 4), "keep": keep, "seen": wide}, nn.TransformerDecoderLayer(4, 2, 6, 0, batch_first=True, norm_first=first),
+           lambda m, x, y, k, s: m(x, y, tgt_mask=causal, tgt_key_padding_mask=~k, memory_key_padding_mask=~s), "decoder_layer")
+    begin("library_stacks")
+    keep, wide = yes([[1, 1, 0]]), yes([[1, 0, 1, 1]])
+    layer = nn.TransformerEncoderLayer(2, 1, 3, 0, batch_first=True)
+    of(["transformer"], "encoder", "(x, keep) |> encoder(2, 1, 3)", {"x": rand(1, 3, 2), "keep": keep}, nn.TransformerEncoder(layer, 2, nn.LayerNorm(2), enable_nested_tensor=False),
+       lambda m, x, k: m(x, src_key_padding_mask=~k), "encoder")
+    layer = nn.TransformerDecoderLayer(2, 1, 3, 0, batch_first=True, norm_first=True)
+    of(["transformer"], "decoder, the norm first", '(x, memory, keep, seen) |> decoder(2, 1, 3, placement = "pre")', {"x": rand(1, 3, 2), "memory": rand(1, 4, 2), "keep": keep, "seen": wide},
+       nn.TransformerDecoder(layer, 2, nn.LayerNorm(2)), lambda m, x, y, k, s: m(x, y, tgt_mask=causal, tgt_key_padding_mask=~k, memory_key_padding_mask=~s), "decoder")
+    for placement, first in (("post", False), ("pre", True)):
+        begin("library_transformer")
+        whole = nn.Transformer(2, 1, 1, 2, 3, 0, "gelu", batch_first=True, norm_first=first)
+        of(["transformer"], f"transformer, {placement}", f'(source, target, seen, keep) |> transformer(1, 1, 2, ff = 3, act = gelu, placement = "{placement}")',
+           {"source": rand(1, 4, 2), "target": rand(1, 3, 2), "seen": wide, "keep": keep}, whole,
+           lambda m, s, t, a, k: m(s, t, tgt_mask=causal, src_key_padding_mask=~a, tgt_key_padding_mask=~k, memory_key_padding_mask=~a), "transformer")
+    begin("library_blocks")
+    keep = yes([[1, 1, 0], [1, 1, 1]])
+    for name, args, mask in (("attention written out", "(2)", None), ("attention written out, causal", "(2, true)", causal)):
+        of(["attention"], name, f"(x, keep) |> attention_written_out{args}", {"x": rand(2, 3, 4), "keep": keep}, nn.MultiheadAttention(4, 2, batch_first=True),
+           lambda m, x, k: m(x, x, x, key_padding_mask=~k, attn_mask=mask, need_weights=False)[0], "attention_written_out")
+
+    class SqueezeExcitation(nn.Module):
+        """torchvision.ops.SqueezeExcitation."""
+        def __init__(self, channels, squeeze):
+            super().__init__()
+            self.fc1, self.fc2 = nn.Conv2d(channels, squeeze, 1), nn.Conv2d(squeeze, channels, 1)
+
+        def forward(self, x):
+            return x * torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
+
+    begin("library_vision")
+    of(["squeeze_excite"], "squeeze and excite", "squeeze_excite(2)", {"x": rand(2, 4, 3, 2)}, SqueezeExcitation(4, 2), lambda m, x: m(x), "squeeze_excite")
+
+    class Expert(nn.Module):
+        def __init__(self, d, hidden):
+            super().__init__()
+            self.w1, self.w3, self.w2 = nn.Linear(d, hidden, False), nn.Linear(d, hidden, False), nn.Linear(hidden, d, False)
+
+        def forward(self, x):
+            return self.w2(F.silu(self.w1(x)) * self.w3(x))
+
+    class Mixture(nn.Module):
+        """Mixtral's block: the softmax over all, the largest of it made to sum to 1; each token to its experts."""
+        def __init__(self, d, count, active, hidden):
+            super().__init__()
+            self.gate, self.experts, self.active = nn.Linear(d, count, False), nn.ModuleList(Expert(d, hidden) for _ in range(count)), active
+
+        def forward(self, x):
+            weight, chosen = torch.topk(torch.softmax(self.gate(x), -1), self.active, -1)
+            weight = weight / weight.sum(-1, keepdim=True)
+            rows, y = x.reshape(-1, x.shape[-1]), 0
+            weight, chosen = weight.reshape(-1, self.active), chosen.reshape(-1, self.active)
+            return torch.stack([sum(w * self.experts[int(i)](row) for w, i in zip(ws, ids)) for row, ws, ids in zip(rows, weight, chosen)]).reshape(x.shape)
+
+    begin("library_mixture")
+    for count, active in ((4, 2), (3, 1), (2, 2)):
+        of(["mixture"], f"{active} of {count} experts", f"mixture({count}, {active}, 3)", {"x": rand(1, 3, 2)}, Mixture(2, count, active, 3), lambda m, x: m(x), "mixture")
+
+    begin_again("library_vision")
+
+    class Narrow(nn.Module):
+        """A block of MobileNetV2, with the names of the library's."""
+        def __init__(self, cin, c, expand, stride):
+            super().__init__()
+            def conv(cin, c, k, stride=1, groups=1):
+                return nn.ModuleDict({"conv": nn.Conv2d(cin, c, k, stride, k // 2, groups=groups, bias=False), "batchnorm": nn.BatchNorm2d(c)})
+            inner = {"wide": conv(cin, expand * cin, 1)} if expand > 1 else {}
+            inner |= {"depthwise": conv(expand * cin, expand * cin, 3, stride, expand * cin), "project": conv(expand * cin, c, 1)}
+            self.narrow_wide_narrow, self.same = nn.ModuleDict(inner), stride == 1 and cin == c
+
+        def forward(self, x):
+            y = x
+            for name, part in self.narrow_wide_narrow.items():
+                y = part["batchnorm"](part["conv"](y))
+                y = F.relu6(y) if name != "project" else y
+            return x + y if self.same else y
+
+    for cin, c, expand, stride in ((2, 2, 2, 1), (2, 3, 2, 2), (3, 3, 1, 1)):
+        of(["convolution", "inverted_residual"], f"inverted residual from {cin} to {c}, expanded {expand} times, stride {stride}", f"inverted_residual({c}, {expand}, {stride})", {"x": rand(1, cin, 4, 4)},
+           Narrow(cin, c, expand, stride), lambda m, x: m(x), "inverted_residual")
+
+    class Level(nn.Module):
+        """A level of a U-Net without borders to crop; names are the library's."""
+        def __init__(self, cin, c, depth):
+            super().__init__()
+            def twice(cin):
+                return nn.ModuleDict({"conv": nn.Conv2d(cin, c, 3, padding=1), "conv_2": nn.Conv2d(c, c, 3, padding=1)})
+            self.down = twice(cin)
+            if depth > 0:
+                self.below, self.up, self.twice = Level(c, 2 * c, depth - 1), nn.ConvTranspose2d(2 * c, c, 2, 2), twice(2 * c)
+
+        def forward(self, x):
+            two = lambda part, x: F.relu(part["conv_2"](F.relu(part["conv"](x))))
+            x = two(self.down, x)
+            return two(self.twice, torch.cat([x, self.up(self.below(F.max_pool2d(x, 2)))], 1)) if hasattr(self, "up") else x
+
+    of(["unet"], "a level of a U-Net", "level(2, 1, 1)", {"x": rand(1, 1, 4, 4)}, Level(1, 2, 1), lambda m, x: m(x), "level")
+
+
+PARTS = [
+    attentions, libraries, learned_weights, randomness, sources, tables, positions, reparametrised, rectifiers,
+    functions, reductions, scans, orders, by_number, shapes, more_losses, distances, group_norms, recurrent, cells,
+    letters, alignments,
+]
 
 
 def main():

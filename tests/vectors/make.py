@@ -164,8 +164,11 @@ def case(name, body, inputs, fn, params=None, state=None, mode="eval", grad=True
             key: pack(of[id(v)], dtype=False) for key, v in live_inputs.items() if v.requires_grad
         }
         record["grad_params"] = {path: pack(of[id(v)], dtype=False) for path, v in live_params.items()}
-    if mode == "train" and state:
-        record["state_after"] = {path: pack(value) for path, value in state.items()}
+    if mode == "train":
+        # Statistics, and parameters that the run itself has changed.
+        changed = {path: value for path, value in live_params.items() if not torch.equal(value, params[path])}
+        if state or changed:
+            record["state_after"] = {path: pack(value) for path, value in (state | changed).items()}
     CURRENT.append(record)
 
 
@@ -223,7 +226,7 @@ def rope(x, base=10000.0, pairing="half", dims=None, offset=0):
     return torch.cat([turned, rest], -1)
 
 
-def attend(q, k, v, mask=None, bias=None, causal=False, scale=None, softcap=None, alibi=False):
+def attend(q, k, v, mask=None, bias=None, causal=False, scale=None, softcap=None, alibi=False, window=None):
     """Scaled dot-product attention -> (y, weights). mask is true where one may look."""
     heads, groups = q.shape[1], q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
@@ -239,6 +242,8 @@ def attend(q, k, v, mask=None, bias=None, causal=False, scale=None, softcap=None
     may = torch.ones(n, m, dtype=torch.bool)
     if causal:
         may = may.tril()
+    if window is not None:
+        may = may & ((torch.arange(n)[:, None] - torch.arange(m)).abs() < window)
     if mask is not None:
         may = may & mask
     may = may.expand(scores.shape)
@@ -253,7 +258,7 @@ def sdpa(*operands, **options):
     return attend(*operands, **options)[0]
 
 
-def attention(x, p, heads, kv_heads=None, head_dim=None, memory=None, value=None, mask=None, turn=None, path="attention",
+def attention(x, p, heads, kv_heads=None, head_dim=None, memory=None, value=None, mask=None, turn=None, norm=None, path="attention",
               add_bias_kv=False, add_zero_attn=False, **options):
     """Multi-head attention over parameters named as in PyTorch -> (y, weights [B, h, q, k])."""
     d, kv_heads = x.shape[-1], kv_heads or heads
@@ -277,6 +282,8 @@ def attention(x, p, heads, kv_heads=None, head_dim=None, memory=None, value=None
     q, k, v = (t.unflatten(-1, (-1, e)).transpose(1, 2) for t in (q, k, v))
     if add_zero_attn:
         k, v = (torch.cat([t, torch.zeros_like(t[:, :, :1])], 2) for t in (k, v))
+    if norm:
+        q, k = norm(q, p, "q_norm"), norm(k, p, "k_norm")
     if turn:
         q, k = turn(q), turn(k)
     if mask is not None and mask.dim() == 2:
@@ -1430,19 +1437,6 @@ def losses():
 # ---------------------------------------------------------------------------------------------- dropout, residual
 
 
-def dropouts():
-    begin("dropout")
-    same = lambda x: x * 1.0
-    case("eval: nothing happens", "dropout", {"x": rand(3, 4)}, same)
-    case("eval, p = 0.9", "dropout(0.9)", {"x": rand(3, 4)}, same)
-    case("eval, p = 1", "dropout(p = 1)", {"x": rand(3, 4)}, same)
-    case("train, p = 0", "dropout(0)", {"x": rand(3, 4)}, same, mode="train")
-    case("train, p = 1: zeros", "dropout(1)", {"x": rand(3, 4)}, lambda x: x * 0.0, mode="train")
-    case("train, p = 1, infinite input: still zeros", "dropout(1)", {"x": f32([math.inf, -math.inf, 1.0])}, torch.zeros_like,
-         mode="train", grad=False)
-    case("eval, empty batch", "dropout", {"x": rand(0, 4)}, same)
-
-
 def residuals():
     begin("residual")
     lin = lambda x, p, path="linear": F.linear(x, p[f"{path}.weight"], p.get(f"{path}.bias"))
@@ -1901,7 +1895,7 @@ def check():
 
 def main():
     for part in (activations, simple_functions, arithmetic, more_functions, softmaxes, reductions, norms, batchnorms, products, linears, embeddings,
-                 sources, convolutions, transposed, gates, comparisons, random_sources, pieces, binary_losses, poolings, attentions, shapes, losses, dropouts, residuals, optimizers, schedules):
+                 sources, convolutions, transposed, gates, comparisons, random_sources, pieces, binary_losses, poolings, attentions, shapes, losses, residuals, optimizers, schedules):
         part()
     check()
     for name, cases in sorted(FILES.items()):

@@ -15,6 +15,8 @@ const CASES: &[Case] = &[
     Case([1, 3, 3, 5, 200, 64, 64], 1, 0, true, true),
     Case([1, 2, 1, 100, 300, 520, 16], 0, 70, false, false),
     Case([1, 1, 1, 90, 20, 4, 4], 1, 5, false, false), // rows beyond the window of the last key
+    Case([1, 1, 1, 90, 20, 4, 4], 0, 5, false, false),
+    Case([1, 2, 1, 70, 150, 4, 4], 0, 9, true, true),
     Case([0, 2, 1, 3, 4, 5, 6], 0, 0, false, false),
     Case([1, 2, 1, 0, 4, 5, 6], 0, 0, false, false),
     Case([1, 2, 1, 3, 0, 5, 6], 0, 0, false, false),
@@ -46,7 +48,8 @@ fn given<T: Float>(case: &Case) -> Given<T> {
     for at in indices(&full) {
         let (i, j) = (at[2] as i32, at[3] as i32);
         let flat = seen.at(&at);
-        seen.data[flat] = u8::from((causal == 0 || j <= i) && (window == 0 || j > i - window)) & bit(&at);
+        seen.data[flat] =
+            u8::from((causal == 0 || j <= i) && (window == 0 || j > i - window && j < i + window)) & bit(&at);
     }
     let mask = masked.then(|| {
         let mut mask = Array::<u8>::zeros(&[b, 1, n, m]);

@@ -1,6 +1,6 @@
 //! Brackets: pairs, what is not closed, what closes nothing, and what is too deep.
 
-use super::super::errors;
+use super::super::errors::{self, Missing};
 use super::super::lex::Kind;
 use super::{MAX_BLOCKS, MAX_LEVELS, MAX_REPORTS, Open, Scanner};
 use crate::text::Span;
@@ -152,6 +152,10 @@ impl Scanner<'_> {
         let line = || self.tokens[start..newline].iter().filter(|token| !token.is_comment());
         let heads = ["residual", "repeat", "for", "if", "parallel", "loss", "metric"];
         let Some(keyword) = line().find(|token| heads.contains(&token.text(self.text))) else { return false };
+        // A head that has its body in its line misses none.
+        if line().any(|token| token.start > keyword.start && token.text(self.text) == "{") {
+            return false;
+        }
         let Some(last) = line().next_back().filter(|token| !matches!(token.kind, Kind::Open | Kind::Close)) else {
             return false;
         };
@@ -185,30 +189,34 @@ impl Scanner<'_> {
         }
         let inside = self.suspects.iter().copied().filter(|&token| token > open.token).max();
         let guilty = inside.unwrap_or(open.token);
-        if let Some(guilty) = inside {
-            self.end_body(guilty);
-        }
+        let returns = inside.and_then(|guilty| self.end_body(guilty));
         self.suspects.retain(|&token| token < open.token);
-        let place = noticed.unwrap_or(Span::new(self.file, self.text.trim_end().len(), self.text.trim_end().len()));
+        let end = self.text.trim_end().len();
         self.fault(|scanner| {
-            errors::missing_brace(scanner.text, scanner.span(guilty), place, noticed.and(at).map(|at| scanner.say(at)))
+            let missing = match (returns, noticed, at) {
+                (Some(line), _, _) => Missing::Line(line),
+                (None, Some(place), Some(at)) => Missing::Before(place, scanner.say(at)),
+                _ => Missing::End(Span::new(scanner.file, end, end)),
+            };
+            errors::missing_brace(scanner.text, scanner.span(guilty), missing)
         });
     }
 
-    /// Puts a `}` for a brace without one where the lines return to the depth of its own.
-    fn end_body(&mut self, open: usize) {
+    /// Puts a `}` for a brace without one where the lines return to the depth of its own; gives what stands there.
+    fn end_body(&mut self, open: usize) -> Option<Span> {
         let start = self.tokens[open].start;
         let depth = self.flow_indent(start);
         let newlines = (open..self.tokens.len()).filter(|&i| self.tokens[i].kind == Kind::Newline);
         let returns = |&i: &usize| {
             self.tokens.get(i + 1).is_some_and(|next| next.kind != Kind::Newline && self.indent(next.start) <= depth)
         };
-        let Some(newline) = newlines.into_iter().find(returns) else { return };
+        let newline = newlines.into_iter().find(returns)?;
         let (at, next) = (self.tokens[newline].start, self.tokens[newline + 1].start);
         self.mask[at] = b'}';
         if next > at + 1 && !matches!(self.say(newline + 1), "|>" | "|" | "}" | "else" | "skip") {
             self.mask[at + 1] = b'\n';
         }
+        Some(self.span(newline + 1))
     }
 
     /// Where a closing bracket is missing in the line of `start`: after its last token, before a body and comments.

@@ -81,7 +81,7 @@ impl<'m> Words<'m> {
         }
         let (count, learned) = self.count(op);
         let name = name_of(op);
-        let by_mode = op.op.facts.by_mode;
+        let by_mode = op.op.acts_by_mode(&op.attrs);
         (What::Node(Node { name, text: written, count, learned, by_mode }), tip)
     }
 

@@ -1,0 +1,8 @@
+//! `cargo +nightly fuzz run run`; without nightly see fuzz/README.md.
+
+#![no_main]
+
+#[allow(dead_code)]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::run_folder(bytes));
