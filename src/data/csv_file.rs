@@ -81,7 +81,7 @@ pub fn read(
 
 /// A table that is numbers only: a row of the array for each of its own.
 pub fn numbers_of(bytes: &[u8], file: &str, notes: &mut Vec<String>) -> Result<Tensor, DataError> {
-    let port = Port { name: "x".into(), dtype: DType::F32, axes: vec![None], below: None };
+    let port = Port { name: "x".into(), dtype: DType::F32, axes: vec![None], below: None, ignored: None };
     let table = read(bytes, file, &[port], &[], None, &[], notes)?;
     let only = table.columns.into_iter().map(|(_, tensor)| tensor).next();
     only.ok_or_else(|| DataError::new("data::csv", file, "holds no column"))
