@@ -97,7 +97,7 @@ fn curves_of_runs_are_drawn_and_written() {
 #[test]
 fn a_sweep_is_what_its_runs_are() {
     let folder = Folder::new("sweep");
-    let watched = format!("{}  watch \"linear_2.*\"\n}}\n", ROWS.trim_end().trim_end_matches('}'));
+    let watched = format!("{}; watch \"linear_2.*\"\n}}\n", ROWS.trim_end().trim_end_matches('}').trim_end());
     folder.put("m.model", &watched);
     folder.put("d.csv", table(30, 6));
     let sweep =
