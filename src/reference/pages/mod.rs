@@ -40,14 +40,18 @@ pub mod sampling_at_points {}
 pub mod normalisation {}
 #[doc = include_str!("normalisation_in_groups.md")]
 pub mod normalisation_in_groups {}
-#[doc = include_str!("embedding_and_position.md")]
-pub mod embedding_and_position {}
+#[doc = include_str!("embedding.md")]
+pub mod embedding {}
+#[doc = include_str!("position.md")]
+pub mod position {}
 #[doc = include_str!("attention.md")]
 pub mod attention {}
 #[doc = include_str!("recurrence.md")]
 pub mod recurrence {}
 #[doc = include_str!("recurrent_cells.md")]
 pub mod recurrent_cells {}
+#[doc = include_str!("attention_without_projections.md")]
+pub mod attention_without_projections {}
 #[doc = include_str!("randomness.md")]
 pub mod randomness {}
 #[doc = include_str!("shape.md")]
