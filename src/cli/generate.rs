@@ -13,7 +13,7 @@ use crate::train::generate::{Choice, Generator, continues_texts};
 /// same text.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples:\n  wythe generate models/chars.model --weights runs/c/last/model.safetensors --prompt 'The '\n  wythe generate models/chars.model --weights runs/c/last/model.safetensors --prompt a --top-k 5"
+    after_long_help = "Examples:\n  wythe generate models/chars.model --weights runs/c/last/model.safetensors --prompt 'The ' --temperature 0.5\n  wythe generate models/chars.model --weights runs/c/last/model.safetensors --prompt a --top-k 5"
 )]
 pub struct Args {
     #[command(flatten)]

@@ -57,7 +57,8 @@ const TEMPLATES: &[Template] = templates! {
     "twotower" or "clip";
     "deepnet" or "encoder";
     "densenet121" or "densenet";
-    "unet";
+    "fashion_mlp" or "fashion";
+    "placement" or "norms";
     "vae";
     "chars" or "text";
     "charlstm" or "lstm" or "rnn" or "gru";

@@ -100,9 +100,10 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
         world.files.remove_checkpoints(out)?;
     }
     let memory = trainer.session().memory();
-    world.err.line(&begun(&trainer, training.batch))?;
+    // A run goes on when nobody reads its progress.
+    let _ = world.err.line(&begun(&trainer, training.batch));
     if memory.total() > WORTH_SAYING {
-        open::tell_notes(world, &[memory.show()])?;
+        let _ = open::tell_notes(world, &[memory.show()]);
     }
     let asked = interrupt::install();
     let files = world.files;
@@ -113,7 +114,6 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     if report.made > 0 {
         let rate = report.made as f64 / seconds.max(1e-9);
         let steps = grouped(report.made);
-        // A run is over when nobody reads its progress any more.
         let _ = world.err.line(&format!("{steps} steps in {}, {rate:.1} a second", duration(seconds)));
     }
     finish(args, world, &report, held + memory.total(), seconds)

@@ -298,7 +298,7 @@ fn project<'g>(cx: &ExpandCx<'_, 'g>, widths: &[Dim; 3]) -> [Var<'g>; 3] {
     let sources = [x, memory, cx.maybe(2).unwrap_or(memory)];
     let bias = cx.param("in_proj_bias");
     let joint = cx.param("in_proj_weight");
-    if let (Some(weight), None) = (joint, cx.maybe(1)) {
+    if let (Some(weight), None, None) = (joint, cx.maybe(1), cx.maybe(2)) {
         let all = split(affine(x, weight, bias), 2, widths);
         return [all[0], all[1], all[2]];
     }

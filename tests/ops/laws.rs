@@ -440,6 +440,11 @@ const NO_BATCH: &[(&str, Which, &str)] = &[
     ),
     ("alibi", |_, rank| rank == 3, "the first of three axes holds heads"),
     ("layernorm", |_, rank| rank == 1, "a vector is one row"),
+    (
+        "reshape",
+        |sample, _| matches!(sample.attrs.ints("shape").as_deref(), Some([first, rest @ ..]) if *first > 0 && rest.contains(&-1)),
+        "where -1 stands for it, the batch does not come first any more",
+    ),
     ("rmsnorm", |_, rank| rank == 1, "a vector is one row"),
     ("rope", |_, rank| rank == 2, "the first of two axes holds positions"),
     ("tril", |_, rank| rank == 2, "the first of two axes is one of the matrix"),

@@ -14,9 +14,8 @@ pub(in crate::syntax) fn missing_body(text: &str, head: Span) -> Diagnostic {
     let (at, keyword, _) = first_token(text, head);
     let message = format!("`{keyword}` has no body: `{{` is missing");
     // A `}` on a line of its own below says that the body was only not opened.
-    let closed =
-        text[head.end as usize..].lines().skip(1).take_while(|line| !line.contains('{')).any(|line| line.trim() == "}");
-    if keyword == "skip" && closed {
+    let below = || text[head.end as usize..].lines().skip(1).take(100).take_while(|line| !line.contains('{'));
+    if keyword == "skip" && below().any(|line| line.trim() == "}") {
         let label = "`{` is missing at the end of its line";
         return Diagnostic::error("syntax::missing_body", message, at, label).mend(text, place, " {");
     }

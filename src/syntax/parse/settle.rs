@@ -23,6 +23,7 @@ pub(super) fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> V
     forgive_braces(text, &mut all);
     forgive_lines_outside(text, &mut all);
     forgive_after_commas(text, &mut all);
+    forgive_open_lists(text, &mut all);
     all.truncate(MAX_REPORTS);
     all
 }
@@ -31,11 +32,15 @@ pub(super) fn settle(scan: &mut Scan, text: &str, of_tree: Vec<Diagnostic>) -> V
 const WHOLE: &[&str] = &["syntax::for_form", "syntax::list", "syntax::update", "syntax::inside"];
 
 fn forgive_parts(all: &mut Vec<Diagnostic>) {
-    let whole: Vec<(Span, &str)> =
-        all.iter().filter(|d| WHOLE.contains(&d.code)).map(|d| (d.labels[0].span, d.code)).collect();
+    let wholes = all.iter().filter(|d| WHOLE.contains(&d.code)).map(|d| (d.labels[0].span, d.code));
+    let mut wholes = wholes.collect::<Vec<(Span, &str)>>().into_iter().peekable();
+    // Those that hold the place that is looked at; both are in the order of the text.
+    let mut around: Vec<(Span, &str)> = vec![];
     all.retain(|d| {
         let at = d.labels[0].span.start;
-        !whole.iter().any(|(place, code)| *code != d.code && place.start <= at && at < place.end)
+        around.extend(std::iter::from_fn(|| wholes.next_if(|(place, _)| place.start <= at)));
+        around.retain(|(place, _)| at < place.end);
+        !around.iter().any(|(_, code)| *code != d.code)
     });
 }
 
@@ -96,5 +101,17 @@ fn forgive_lines_outside(text: &str, all: &mut Vec<Diagnostic>) {
             !["\nblock ", "\nmodel ", "\ntrain "].iter().any(|word| between.contains(word))
         };
         !follows || braces.get(next).filter(one_entry).is_none()
+    });
+}
+
+/// Behind a bracket that is never closed the names and types of a signature look like sizes of its list.
+fn forgive_open_lists(text: &str, all: &mut Vec<Diagnostic>) {
+    let mut until = 0;
+    all.retain(|d| {
+        let at = d.labels[0].span.start as usize;
+        if d.code == "syntax::unclosed_bracket" && at >= until {
+            until = text[at..].find('{').map_or(text.len(), |brace| at + brace);
+        }
+        d.code != "syntax::any_size" || at >= until
     });
 }

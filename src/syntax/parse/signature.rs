@@ -4,6 +4,7 @@ use super::super::ast::*;
 use super::super::errors;
 use super::super::grammar::Rule;
 use super::{Kids, Tree};
+use crate::tensor::DType;
 use crate::text::Span;
 use pest::iterators::Pair;
 
@@ -73,7 +74,7 @@ impl Tree<'_> {
             self.report(errors::sizes_in_parentheses(self.text, whole));
             return vec![];
         }
-        let mut angle = false;
+        let (mut angle, mut lost) = (false, false);
         for (at, kid) in list.into_iter().enumerate() {
             if kid.as_rule() == Rule::typed {
                 ports.push(Port { name: None, ty: self.typed(kid) });
@@ -88,18 +89,24 @@ impl Tree<'_> {
                 && !ty.as_str().contains('[')
             {
                 let word = self.span(ty);
-                self.report(errors::missing_type(self.text, word));
+                if !lost {
+                    self.report(errors::missing_type(self.text, word));
+                }
                 continue;
             }
             let junk = kids.take(Rule::item_junk).map(|junk| self.span(&junk));
             let sizes = junk.map_or("", |junk| self.said(junk));
             let opened = ty.as_ref().is_some_and(|ty| !ty.as_str().contains('[')) && sizes.starts_with(['(', '<']);
+            // `x: batch, seq, d]`: what follows a type without its bracket are sizes.
+            lost |= name.is_some()
+                && ty.as_ref().is_some_and(|ty| DType::of_word(ty.as_str()).is_none() && !ty.as_str().contains('['));
             let inner = angle;
             angle = (opened || angle) && !sizes.contains('>');
             match (&name, &ty, junk) {
                 // The type itself tells that its sizes stand in other brackets.
                 (_, _, Some(_)) if opened || inner => {}
                 (_, _, Some(junk)) => self.report(errors::in_type(self.text, junk)),
+                (Some(_), None, None) if lost => {}
                 (Some(name), None, None) => self.report(errors::missing_type(self.text, name.span)),
                 (None, Some(ty), None) => {
                     let ty = self.span(ty);
