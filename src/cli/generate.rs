@@ -13,7 +13,7 @@ use crate::train::generate::{Choice, Generator, continues_texts};
 /// same text.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples:\n  wythe generate models/chars.model --weights runs/c/last/model.safetensors --prompt 'The ' --temperature 0.5\n  wythe generate models/chars.model --weights runs/c/last/model.safetensors --prompt a --top-k 5"
+    after_long_help = "Examples:\n  wythe generate models/chars.model --weights runs/c/last/model.safetensors --prompt 'The '\n  wythe generate models/chars.model --weights runs/c/last/model.safetensors --prompt a --top-k 5"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -133,8 +133,8 @@ pub fn run(args: &Args, world: &mut World) -> Result<Verdict, Failure> {
     Ok(Verdict::Well)
 }
 
-/// Takes the text that the bytes make so far: what cannot be text is shown as `\u{fffd}`, the beginning of a character that
-/// later bytes may complete is left.
+/// Takes the text that the bytes make so far: what cannot be text, or would move the cursor, is shown as `\u{fffd}`; the
+/// beginning of a character that later bytes may complete is left.
 fn taken(bytes: &mut Vec<u8>) -> String {
     let mut text = String::new();
     loop {
@@ -142,7 +142,8 @@ fn taken(bytes: &mut Vec<u8>) -> String {
             Ok(all) => (all.len(), 0),
             Err(error) => (error.valid_up_to(), error.error_len().unwrap_or(0)),
         };
-        text.push_str(&String::from_utf8_lossy(&bytes[..good]));
+        let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+        text.extend(String::from_utf8_lossy(&bytes[..good]).chars().map(shown));
         bytes.drain(..good + bad);
         if bad == 0 {
             return text;
@@ -164,5 +165,6 @@ mod tests {
         bytes.extend([0xff, b'b', 0xe2]);
         assert_eq!(taken(&mut bytes), "\u{fffd}b");
         assert_eq!(bytes, [0xe2]);
+        assert_eq!(taken(&mut b"a\x00\x1b[2J\n".to_vec()), "a\u{fffd}\u{fffd}[2J\n");
     }
 }
