@@ -109,7 +109,7 @@ GATHER = OpDef {
     ..OpDef::DEFAULT
 };
 
-/// Rows by number, of each sample its own: row ids[b, j] of x[b].
+/// Rows by number, of each sample its own: row `ids[b, j]` of `x[b]`.
 ///
 /// Picks tokens (the masked ones, the class token's neighbours) out of sequences. A number outside of the axis is an error
 /// at run time.
